@@ -1,0 +1,327 @@
+"""The configuration's schema: frozen, strict, documented; `config_files` reads it from disk.
+
+Each stage receives only its own part as JSON with sorted keys (`as_json`, `Model.from_json`), so
+that reordering or editing an unrelated section re-runs nothing. The driver imports this: no torch.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.errors import PipelineError, unknown_name
+
+Precision = Literal["float32", "bfloat16"]
+
+
+class Section(BaseModel):
+    """Base of every section: immutable, and a key it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def as_json(self) -> str:
+        """Canonical JSON text: the same settings always give the same text."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Parse and validate; raises PipelineError naming the key and the cause."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise explain(error, cls.__name__, cls) from None
+
+
+class EnvironmentConfig(Section):
+    """`config/environments/<environment>.yaml`."""
+
+    family: str = Field(description="module of pipeline/environments/")
+    game: str = Field(description="what the family calls the game, e.g. Breakout")
+    frame_skip: int = Field(
+        4, ge=1, description="emulator frames per action; the frame is the maximum of the last two"
+    )
+    sticky_actions: float = Field(
+        0.0, ge=0, le=1, description="probability that the emulator repeats the last action"
+    )
+    max_noops: int = Field(
+        30, ge=0, description="no-op starts: up to so many emulator frames of NOOP after reset"
+    )
+    random_score: float = Field(
+        description="score of random play in the literature, the 0 of normalised scores"
+    )
+    reference_score: float = Field(
+        description="score of the reference (human gamer) in the literature, the 100"
+    )
+    state_variables: dict[str, int] = Field(
+        default={},
+        description="name → address in the machine's memory, for the probe of the embeddings",
+    )
+
+
+class DatasetConfig(Section):
+    """`config/datasets/<dataset>.yaml`: which episodes, from where."""
+
+    environment: str = Field(description="file of config/environments/")
+    source: str = Field(description="module of pipeline/trajectories/")
+    file: str | None = Field(
+        None, description="recording below resources/, for sources that read one"
+    )
+    max_epsilon: float = Field(
+        1.0, ge=0, le=1, description="keep episodes recorded with at most this epsilon"
+    )
+    max_episodes: int | None = Field(
+        None, ge=1, description="keep so many episodes, in the recording's order"
+    )
+    max_steps: int | None = Field(
+        None, ge=1, description="keep whole episodes up to so many steps in all"
+    )
+    max_episode_steps: int = Field(
+        2000, ge=1, description="an episode is cut here, in the data and in evaluation"
+    )
+    episodes: int = Field(0, ge=0, description="episodes to play, for the `played` source")
+    seed: int = Field(0, ge=0, description="seed of the `played` source")
+
+
+class DetectorConfig(Section):
+    """The detector of one features file."""
+
+    name: str = Field("fast_rcnn", description="module of pipeline/detectors/")
+    regions: int = Field(36, ge=1, description="N: regions per frame, padded and masked")
+    feature_size: int = Field(64, ge=1, description="F: length of a RoI feature")
+    seed: int = Field(0, ge=0, description="seed of the backbone's random weights")
+
+
+class EncoderConfig(Section):
+    """The LXMERT of one features file; paper scale is 768/12/9/5/5."""
+
+    name: str = Field("lxmert", description="module of pipeline/encoders/")
+    width: int = Field(128, ge=8)
+    heads: int = Field(4, ge=1)
+    language_layers: int = Field(2, ge=1)
+    relationship_layers: int = Field(1, ge=1)
+    cross_layers: int = Field(1, ge=1)
+    text_tokens: int = Field(
+        20, ge=4, description="L: prompt length in word pieces, padded and masked"
+    )
+    seed: int = Field(0, ge=0, description="seed of the initial weights and of pretraining")
+    pretraining_steps: int = Field(
+        600, ge=0, description="0: the encoder keeps its initial weights (labelled random)"
+    )
+    pretraining_batch: int = Field(64, ge=1)
+    pretraining_learning_rate: float = Field(3e-4, gt=0)
+
+    @property
+    def weights(self) -> str:
+        """What the weights are, as tables print it."""
+        return f"{self.name} pretrained here" if self.pretraining_steps else f"{self.name} random"
+
+
+class FeaturesConfig(Section):
+    """`config/features/<features>.yaml`: stage one from frame to cached embedding."""
+
+    detector: DetectorConfig = DetectorConfig()
+    prompt_set: Literal["original", "synonym", "contextual"] = "original"
+    encoder: EncoderConfig = EncoderConfig()
+    pairing: Literal["previous_action", "same_step"] = Field(
+        "previous_action",
+        description="decision D1: O_t = O(s_t, a_{t-1}); same_step leaks a_t, only for ablation",
+    )
+    storage: Literal["tokens", "pooled"] = Field(
+        "tokens", description="decision D2: all tokens, or a mean per modality"
+    )
+    encoding_batch: int = Field(128, ge=1)
+
+
+class PolicyConfig(Section):
+    """The sequence model; every method reads the part it has, a variant changes single keys."""
+
+    context_length: int = Field(8, ge=1, description="K: steps of a window that carry loss")
+    memory_length: int = Field(
+        8, ge=0, description="M: earlier steps attended to without gradient (MORE-3S only)"
+    )
+    width: int = Field(128, ge=8)
+    layers: int = Field(3, ge=1)
+    heads: int = Field(4, ge=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    activation: Literal["gelu", "relu"] = "gelu"
+    time_embedding: Literal["cyclic", "sinusoidal", "learned", "none"] = "cyclic"
+    max_timesteps: int = Field(30_000, ge=1, description="size of the learned time embedding")
+    token_pooling: Literal["attention", "mean", "mlp"] = "attention"
+    pooling_queries: int = Field(
+        8, ge=1, description="learned queries per modality of attention pooling"
+    )
+    return_conditioning: Literal["condition", "linear", "token", "none"] = "condition"
+    action_readout: Literal["action_head", "nearest_prompt"] = "action_head"
+    embedding_loss_weight: float = Field(0.1, ge=0, description="λ_o")
+    action_loss_weight: float = Field(1.0, ge=0, description="λ_a")
+    history_dropout: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="probability of hiding the previous action (prompt, action token) in training",
+    )
+
+
+class TrainingConfig(Section):
+    """One training loop for every method."""
+
+    steps: int = Field(2000, ge=1)
+    batch_size: int = Field(64, ge=1)
+    learning_rate: float = Field(6e-4, gt=0)
+    warmup_steps: int = Field(100, ge=0)
+    final_learning_rate: float = Field(
+        0.1, ge=0, le=1, description="cosine decay ends at this fraction of the rate"
+    )
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = Field(0.1, ge=0)
+    gradient_clip: float = Field(1.0, gt=0)
+    precision: Precision = "float32"
+    return_scale: float | None = Field(
+        None, gt=0, description="divides R̂; default: the data's largest |R̂|"
+    )
+    held_out_fraction: float = Field(
+        0.1, ge=0, lt=1, description="share of episodes kept for held-out accuracy"
+    )
+    evaluate_every: int = Field(250, ge=1, description="steps between rows of the training curve")
+    cache_memory_mb: int = Field(
+        2048, ge=16, description="bound on decoded feature blocks held in memory"
+    )
+
+
+class EvaluationConfig(Section):
+    """Closed-loop play after training."""
+
+    episodes: int = Field(10, ge=1)
+    first_seed: int = Field(
+        10_000,
+        ge=0,
+        description="episode i is reset with first_seed + 1000·seed + i; never a training seed",
+    )
+    temperature: float = Field(
+        0.5, ge=0, description="of the softmax that actions are sampled from; 0 is arg-max"
+    )
+    target_return: float | Literal["data_max", "data_mean"] = Field(
+        "data_max",
+        description="R̂ at the start of an episode; a number, or taken from the training data",
+    )
+    video_steps: int = Field(
+        400, ge=0, description="steps of the first episode in the rollout video; 0: none"
+    )
+
+
+class MethodConfig(Section):
+    """Everything stage two needs to train and evaluate one method in one variant."""
+
+    method: str = Field(description="module of pipeline/models/")
+    features: str = Field("compact", description="file of config/features/")
+    policy: PolicyConfig = PolicyConfig()
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+
+class TableConfig(Section):
+    """One table: the grid of runs whose scores it shows."""
+
+    datasets: list[str] = Field(min_length=1)
+    methods: list[str] = Field(min_length=1)
+    variants: list[str] = ["default"]
+    seeds: list[int] = Field(min_length=1)
+
+
+class Config(Section):
+    """`config/config.yaml` with the files below `config/` read in by name."""
+
+    scale: str = Field(description="label of the scale, printed in every table: laptop, toy, paper")
+    defaults: dict[str, Any] = Field(
+        default={}, description="policy, training, evaluation and features shared by methods"
+    )
+    methods: dict[str, dict[str, Any]] = Field(
+        description="method → what differs from the defaults"
+    )
+    tables: dict[str, TableConfig]
+    environments: dict[str, EnvironmentConfig]
+    datasets: dict[str, DatasetConfig]
+    features: dict[str, FeaturesConfig]
+    variants: dict[str, dict[str, Any]] = Field(
+        description="variant → what differs from the method's settings"
+    )
+
+    def method(self, method: str, variant: str = "default") -> MethodConfig:
+        """Settings of one run: defaults, then the method's, then the variant's, merged key by key.
+
+        Raises PipelineError naming the variant and the key, or the names that exist.
+        """
+        known("method", method, self.methods, "methods")
+        known("variant", variant, self.variants, "variants")
+        merged = merge(merge(self.defaults, self.methods[method]), self.variants[variant])
+        return validate(
+            MethodConfig, {**merged, "method": method}, f"method {method}, variant {variant}"
+        )
+
+    def evaluation(self) -> EvaluationConfig:
+        """The protocol that methods share, and that the random policy is measured under."""
+        return validate(
+            EvaluationConfig, self.defaults.get("evaluation", {}), "defaults.evaluation"
+        )
+
+    def environment(self, dataset: str) -> EnvironmentConfig:
+        """The environment that `dataset` was recorded in."""
+        return self.environments[self.datasets[dataset].environment]
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `overlay` put over it: mappings merge key by key, everything else replaces."""
+    merged = dict(base)
+    for key, value in overlay.items():
+        old = merged.get(key)
+        nested = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[key] = merge(old, value) if nested else value  # type: ignore[arg-type]
+    return merged
+
+
+def explain(
+    error: ValidationError, where: str, schema: type[BaseModel] | None = None
+) -> PipelineError:
+    """Turn a validation error into one line: file or section, key, cause, what is allowed."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"]) or "(whole)"
+    cause = first["msg"]
+    if first["type"] == "extra_forbidden" and schema is not None:
+        allowed = list(_schema_at(schema, first["loc"][:-1]).model_fields)
+        cause = str(unknown_name("key", str(first["loc"][-1]), allowed))
+    elif first["type"] == "missing":
+        cause = "this key is required"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return PipelineError(f"{where}: {key}: {cause}{more}")
+
+
+def _schema_at(schema: type[BaseModel], location: Iterable[int | str]) -> type[BaseModel]:
+    """The section at `location` inside `schema`; names of mappings and indices are passed over."""
+    for part in location:
+        field = schema.model_fields.get(str(part))
+        if field is None:
+            continue
+        candidates = (field.annotation, *getattr(field.annotation, "__args__", ()))
+        schema = next(
+            (kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel)),
+            schema,
+        )
+    return schema
+
+
+def validate(schema: type[Model], content: object, where: str) -> Model:
+    """Build a section; raises PipelineError naming `where`, the key and the cause."""
+    try:
+        return schema.model_validate(content)
+    except ValidationError as error:
+        raise explain(error, where, schema) from None
+
+
+def known(kind: str, name: str, allowed: Iterable[str], where: str) -> None:
+    """Raise a PipelineError with the allowed names unless `name` is one of them."""
+    if name not in (choices := list(allowed)):
+        raise PipelineError(f"{where}: {unknown_name(kind, name, choices)}")

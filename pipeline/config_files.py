@@ -1,0 +1,144 @@
+"""The configuration on disk → `Config`: read the files, merge the command line, check every name.
+
+A configuration file (`config/config.yaml`, `config/toy.yaml`) stands alone: choosing another one
+replaces it, and nothing of the first remains. The folders of FOLDERS that lie beside it are read
+whichever file is chosen. Only the driver uses this module; stages receive JSON.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline import plugins, provenance
+from pipeline.config import (
+    Config,
+    DatasetConfig,
+    EnvironmentConfig,
+    FeaturesConfig,
+    MethodConfig,
+    Section,
+    known,
+    merge,
+    validate,
+)
+from pipeline.errors import PipelineError
+
+FOLDERS: dict[str, type[Section] | None] = {
+    "environments": EnvironmentConfig,
+    "datasets": DatasetConfig,
+    "features": FeaturesConfig,
+    "variants": None,
+}
+"""Folders beside the configuration file; a file's name is the name of what it defines."""
+
+
+def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
+    """Read the configuration `path`, the folders beside it, and check every name and key in them.
+
+    `overrides` (the command line's) are merged over the file, key by key; lists and single values
+    replace. Raises PipelineError: one line with file, key, cause and the names that are allowed.
+    """
+    where, folder = _shown(path), path.parent
+    raw = merge(_read(path), overrides or {})
+    sections: dict[str, dict[str, Any]] = {}
+    for name, schema in FOLDERS.items():
+        files = sorted((folder / name).glob("*.yaml"))
+        texts = {file.stem: (_read(file), _shown(file)) for file in files}
+        sections[name] = {
+            stem: validate(schema, text, file) if schema else _overlay(text, file)
+            for stem, (text, file) in texts.items()
+        }
+    for key in raw:
+        own = [name for name in Config.model_fields if name not in FOLDERS]
+        known("key", key, own, where)
+    _overlay(raw.get("defaults") or {}, f"{where}: defaults")
+    for method, settings in (raw.get("methods") or {}).items():
+        known("method", method, methods(), f"{where}: methods")
+        _overlay(settings or {}, f"{where}: methods.{method}")
+    raw["methods"] = {name: settings or {} for name, settings in (raw.get("methods") or {}).items()}
+    config = validate(Config, {**raw, **sections}, where)
+    _check_names(config, where, folder)
+    return config
+
+
+def methods() -> list[str]:
+    """Names of the sequence models: modules of `pipeline/models/` that say what they observe."""
+    return [name for name in plugins.names("models") if observation_kind(name) is not None]
+
+
+def observation_kind(method: str) -> str | None:
+    """`SequencePolicy.observation` of a method, read from source: the driver imports no torch."""
+    return provenance.class_constant(f"pipeline.models.{method}", "observation")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A YAML mapping; an empty file is an empty mapping."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PipelineError(f"{_shown(path)}: no such configuration file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        cause = " ".join(str(error).split())
+        raise PipelineError(f"{_shown(path)}: not valid YAML: {cause}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise PipelineError(
+            f"{_shown(path)}: expected keys and values, found {type(content).__name__}"
+        )
+    return content
+
+
+def _overlay(content: dict[str, Any], where: str) -> dict[str, Any]:
+    """Check settings that only say what differs: the keys of MethodConfig except its name."""
+    allowed = [name for name in MethodConfig.model_fields if name != "method"]
+    if not isinstance(content, dict):
+        raise PipelineError(f"{where}: expected keys and values, found {type(content).__name__}")
+    for key in content:
+        known("key", str(key), allowed, where)
+    validate(MethodConfig, {**content, "method": "any"}, where)
+    return content
+
+
+def _shown(path: Path) -> str:
+    """`config/variants/no_memory.yaml` whatever folder the checkout lies in."""
+    parent = path.absolute().parent
+    root = parent.parent if parent.name in FOLDERS else parent
+    return path.absolute().relative_to(root.parent).as_posix()
+
+
+def _check_names(config: Config, where: str, folder: Path) -> None:
+    """Check that every name points at something; each error names the file that holds it."""
+    for name, environment in config.environments.items():
+        file = _shown(folder / "environments" / f"{name}.yaml")
+        known("environment family", environment.family, plugins.names("environments"), file)
+    for name, dataset in config.datasets.items():
+        file = _shown(folder / "datasets" / f"{name}.yaml")
+        known("environment", dataset.environment, config.environments, file)
+        known("source", dataset.source, plugins.names("trajectories"), file)
+    for name, features in config.features.items():
+        file = _shown(folder / "features" / f"{name}.yaml")
+        known("detector", features.detector.name, plugins.names("detectors"), file)
+        known("encoder", features.encoder.name, plugins.names("encoders"), file)
+    overlays = {f"{where}: defaults": config.defaults}
+    overlays |= {f"{where}: methods.{name}": settings for name, settings in config.methods.items()}
+    for name, settings in config.variants.items():
+        overlays[_shown(folder / "variants" / f"{name}.yaml")] = settings
+    for place, settings in overlays.items():
+        if "features" in settings:
+            known("features", settings["features"], config.features, place)
+    for name, table in config.tables.items():
+        place = f"{where}: tables.{name}"
+        known("table", name, plugins.names("tables"), f"{where}: tables")
+        for dataset_name in table.datasets:
+            known("dataset", dataset_name, config.datasets, place)
+        for method in table.methods:
+            known("method", method, config.methods, place)
+        for variant in table.variants:
+            known("variant", variant, config.variants, place)
+        for method in table.methods:
+            for variant in table.variants:
+                chosen = config.method(method, variant).features
+                known("features", chosen, config.features, place)
