@@ -1,0 +1,100 @@
+"""Atari games in the Arcade Learning Environment, driven directly (method, section 3).
+
+Protocol: the ROM is loaded afresh for every episode, then so many raw NOOP frames; an action of the
+minimal set is held for `frame_skip` emulator frames (fewer at game over), and the frame is the
+element-wise maximum of the last two screens, because the console draws some sprites only in every
+other frame. A full game is one episode.
+"""
+
+import difflib
+import hashlib
+from pathlib import Path
+
+import ale_py
+import numpy as np
+from ale_py import roms
+from numpy.typing import NDArray
+
+from pipeline.config import EnvironmentConfig
+from pipeline.environments import Frame
+from pipeline.errors import PipelineError
+
+
+class AtariEnvironment:
+    """One game of the emulator; see `pipeline.environments.Environment`."""
+
+    def __init__(self, game: str, frame_skip: int, sticky_actions: float) -> None:
+        ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
+        self._rom = find_rom(game)
+        self._frame_skip = frame_skip
+        self._console = ale_py.ALEInterface()
+        self._console.setFloat("repeat_action_probability", sticky_actions)
+        self._console.loadROM(self._rom)
+        self._actions = self._console.getMinimalActionSet()
+        height, width = self._console.getScreenDims()
+        self._screens = np.zeros((2, height, width, 3), np.uint8)  # the last two, by parity
+        self._drawn = 0
+        self.action_meanings: tuple[str, ...] = tuple(action.name for action in self._actions)
+        self.noop = self.action_meanings.index("NOOP")
+        rom_md5 = hashlib.md5(self._rom.read_bytes(), usedforsecurity=False).hexdigest()
+        self.versions = {"ale-py": ale_py.__version__, "rom_md5": rom_md5}
+
+    def reset(self, seed: int, noops: int) -> Frame:
+        """Start a game, let `noops` emulator frames of NOOP pass; (210, 160, 3)."""
+        self._console.setInt("random_seed", seed)
+        self._console.loadROM(self._rom)  # the emulator takes a seed only when it loads
+        self._console.reset_game()
+        self._draw()
+        self._draw()
+        self._advance(self.noop, noops)
+        return self._frame()
+
+    def step(self, action: int) -> tuple[Frame, float, bool]:
+        """Hold one action for `frame_skip` emulator frames; frame, raw reward, game over."""
+        reward = self._advance(action, self._frame_skip)
+        return self._frame(), reward, self._console.game_over(with_truncation=False)
+
+    def state(self) -> NDArray[np.uint8]:
+        """The console's memory, (128,)."""
+        memory: NDArray[np.uint8] = self._console.getRAM()
+        return memory
+
+    def _advance(self, action: int, frames: int) -> float:
+        reward = 0.0
+        for left in range(frames, 0, -1):
+            reward += self._console.act(self._actions[action])
+            over = self._console.game_over(with_truncation=False)
+            if left <= 2 or over:  # only the last two screens are looked at
+                self._draw()
+            if over:
+                break
+        return reward
+
+    def _draw(self) -> None:
+        self._console.getScreenRGB(self._screens[self._drawn % 2])
+        self._drawn += 1
+
+    def _frame(self) -> Frame:
+        frame: Frame = np.maximum(self._screens[0], self._screens[1])
+        return frame
+
+
+def build(config: EnvironmentConfig) -> AtariEnvironment:
+    """Build the game; raises PipelineError with close matches if ale-py has no such ROM."""
+    return AtariEnvironment(config.game, config.frame_skip, config.sticky_actions)
+
+
+def find_rom(game: str) -> Path:
+    """ROM file of a game: `SpaceInvaders` and `space_invaders` are the same."""
+    known = {_plain(rom): rom for rom in roms.get_all_rom_ids()}
+    if _plain(game) not in known:
+        close = difflib.get_close_matches(_plain(game), known, n=3, cutoff=0.5)
+        names = ", ".join(known[name] for name in close or sorted(known))
+        hint = "did you mean" if close else "ale-py has"
+        raise PipelineError(f"unknown Atari game {game!r}; {hint}: {names}")
+    path = roms.get_rom_path(known[_plain(game)])
+    return Path(path)
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()

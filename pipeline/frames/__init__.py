@@ -1,0 +1,114 @@
+"""Trajectories → frames: replay every episode in the emulator, keep each distinct frame once.
+
+The replay must give the recorded score, and the recorded hash of the machine's memory at the end,
+for every episode; otherwise the actions belong to other pictures than the recording's and nothing
+after this would mean anything (method, section 1).
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from pipeline import environments
+from pipeline.config import EnvironmentConfig
+from pipeline.environments import Environment, Frame
+from pipeline.errors import PipelineError
+from pipeline.storage import ArtefactWriter
+from pipeline.trajectories import Trajectories
+
+KIND = "frames"
+
+
+def render(trajectories: Trajectories, config: EnvironmentConfig, path: Path) -> None:
+    """Replay all episodes and write the frames artefact `path`; memory does not grow with them.
+
+    Arrays: `frames` (N, H, W, 3) uint8 in order of first appearance; `step_frame` (T,) int64, the
+    frame of s_t, which is the one before a_t; `step_state` (T, bytes) uint8, the memory at s_t.
+    Raises PipelineError naming game, episode and emulator version when a replay differs.
+    """
+    game = environments.make(config)
+    attributes = {"environment": config.model_dump(mode="json"), "versions": game.versions}
+    first = game.reset(int(trajectories.seed[0]), int(trajectories.noops[0]))
+    seen: dict[bytes, int] = {}
+    with (
+        ArtefactWriter(path, KIND, {**attributes, "source": trajectories.source}) as writer,
+        tqdm(total=len(trajectories.actions), desc=f"{config.game}: replay", unit="step") as bar,
+    ):
+        writer.create("frames", first.shape, np.uint8)
+        writer.create("step_frame", (), np.int64)
+        writer.create("step_state", game.state().shape, np.uint8)
+        for episode in range(len(trajectories.episode_length)):
+            indices = []
+            for frame, state in _replay(trajectories, episode, game, config.game):
+                digest = hashlib.blake2b(frame.data, digest_size=16).digest()
+                if digest not in seen:
+                    seen[digest] = len(seen)
+                    writer.append("frames", frame[None])  # (1, H, W, 3)
+                indices.append(seen[digest])
+                writer.append("step_state", state[None])  # (1, bytes)
+            writer.append("step_frame", np.array(indices, np.int64))
+            bar.update(len(indices))
+
+
+@dataclass
+class _Outcome:
+    """What must agree between a recorded episode and its replay."""
+
+    score: float
+    length: int
+    terminated: bool
+    state_sha256: str
+
+    def difference(self, replayed: "_Outcome") -> str | None:
+        """The first difference in words; an empty hash of the recording is not compared."""
+        for name in ("length", "score", "terminated", "state_sha256"):
+            recorded, found = getattr(self, name), getattr(replayed, name)
+            if recorded != found and recorded != "":
+                return f"{name} is {found}, recorded {recorded}"
+        return None
+
+
+def _replay(
+    trajectories: Trajectories, episode: int, game: Environment, name: str
+) -> Iterator[tuple[Frame, np.ndarray]]:
+    """Yield frame and machine memory before each action; check the outcome after the last."""
+    start, length = int(trajectories.starts[episode]), int(trajectories.episode_length[episode])
+    actions = trajectories.actions[start : start + length].tolist()
+    _check_actions(actions, episode, game, name)
+    frame = game.reset(int(trajectories.seed[episode]), int(trajectories.noops[episode]))
+    score, steps, terminated = 0.0, 0, False
+    for action in actions:
+        if terminated:
+            break
+        yield frame, game.state()
+        frame, reward, terminated = game.step(action)
+        score += reward
+        steps += 1
+    recorded = _Outcome(
+        float(trajectories.score[episode]),
+        length,
+        bool(trajectories.terminated[episode]),
+        trajectories.state_sha256[episode],
+    )
+    digest = hashlib.sha256(game.state().tobytes()).hexdigest()
+    difference = recorded.difference(_Outcome(score, steps, terminated, digest))
+    if difference:
+        versions = ", ".join(f"{key} {value}" for key, value in game.versions.items())
+        raise PipelineError(
+            f"{name}, episode {episode} of {trajectories.source}: the replay differs: "
+            f"{difference} ({versions}); "
+            "install the pinned emulator version or repair the recording"
+        )
+
+
+def _check_actions(actions: list[int], episode: int, game: Environment, name: str) -> None:
+    allowed = len(game.action_meanings)
+    if max(actions) >= allowed:
+        raise PipelineError(
+            f"{name}, episode {episode}: action {max(actions)}; allowed: 0 to {allowed - 1} "
+            f"({', '.join(game.action_meanings)})"
+        )

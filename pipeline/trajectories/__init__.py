@@ -1,0 +1,157 @@
+"""Offline data → Trajectories.
+
+One file per source (`recorded.py`, `played.py`), each with
+`collect(config, environment, resources) -> Trajectories`.
+"""
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import plugins
+from pipeline.config import DatasetConfig, EnvironmentConfig
+from pipeline.errors import PipelineError
+from pipeline.storage import Artefact, ArtefactWriter
+
+KIND = "trajectories"
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """E whole episodes of T steps in all, concatenated; enough to replay them in the emulator.
+
+    Invariants, checked by `__post_init__` (PipelineError): at least one episode, no empty episode,
+    lengths add up to T, finite rewards, actions not negative, every episode's rewards add up to its
+    score.
+    """
+
+    actions: NDArray[np.int64]
+    """(T,) a_t."""
+    rewards: NDArray[np.float32]
+    """(T,) r_t, raw."""
+    episode_length: NDArray[np.int64]
+    """(E,)"""
+    terminated: NDArray[np.bool_]
+    """(E,) False: the episode was cut."""
+    score: NDArray[np.float64]
+    """(E,) undiscounted return."""
+    seed: NDArray[np.int64]
+    """(E,) reset seed."""
+    noops: NDArray[np.int64]
+    """(E,) emulator frames of NOOP after the reset."""
+    epsilon: NDArray[np.float64]
+    """(E,) share of random actions when recorded."""
+    state_sha256: tuple[str, ...]
+    """(E,) SHA-256 of the machine's memory after the last action; "" where unknown (cut here)."""
+    source: str
+    """One line for tables: what recorded this, e.g. `recorded decisive/pong (epsilon ≤ 0.2)`."""
+
+    def __post_init__(self) -> None:
+        for cause in self._faults():
+            raise PipelineError(f"{self.source}: {cause}; repair or replace the recording")
+
+    @cached_property
+    def starts(self) -> NDArray[np.int64]:
+        """(E,) index of each episode's first step."""
+        starts: NDArray[np.int64] = np.cumsum(self.episode_length) - self.episode_length
+        return starts
+
+    @cached_property
+    def episode(self) -> NDArray[np.int64]:
+        """(T,) index of each step's episode."""
+        return np.repeat(np.arange(len(self.episode_length)), self.episode_length)
+
+    @cached_property
+    def timesteps(self) -> NDArray[np.int64]:
+        """(T,) t within the episode."""
+        return np.arange(len(self.actions)) - self.starts[self.episode]
+
+    @cached_property
+    def returns_to_go(self) -> NDArray[np.float32]:
+        """(T,) R̂_t = Σ_{j≥t} r_j within the episode, undiscounted."""
+        out = np.empty(len(self.rewards), np.float32)
+        for start, length in zip(self.starts, self.episode_length, strict=True):
+            steps = slice(start, start + length)
+            # an episode at a time in float64: no rounding is carried from one to the next
+            out[steps] = self.rewards[steps][::-1].cumsum(dtype=np.float64)[::-1]
+        return out
+
+    def previous_actions(self, noop: int) -> NDArray[np.int64]:
+        """(T,) a_{t-1}, and `noop` at t = 0."""
+        previous = np.roll(self.actions, 1)
+        previous[self.starts] = noop
+        return previous
+
+    def _faults(self) -> list[str]:
+        """What is wrong, the most basic first; empty if all invariants hold."""
+        episodes, lengths = len(self.episode_length), self.episode_length
+        if not episodes:
+            return ["zero episodes"]
+        if lengths.min() < 1:
+            return [f"episode {int(lengths.argmin())} is empty"]
+        if not lengths.sum() == len(self.actions) == len(self.rewards):
+            return [
+                f"episode lengths add up to {lengths.sum()}, but there are {len(self.actions)} "
+                f"actions and {len(self.rewards)} rewards"
+            ]
+        for name in ("terminated", "score", "seed", "noops", "epsilon", "state_sha256"):
+            if len(getattr(self, name)) != episodes:
+                return [f"{name} has {len(getattr(self, name))} entries for {episodes} episodes"]
+        return self._step_faults()
+
+    def _step_faults(self) -> list[str]:
+        unsound = ~np.isfinite(self.rewards)
+        if unsound.any():
+            step = int(unsound.argmax())
+            return [f"reward {self.rewards[step]} at step {step}"]
+        if self.actions.min() < 0:
+            return [f"negative action at step {int(self.actions.argmin())}"]
+        sums = np.add.reduceat(self.rewards.astype(np.float64), self.starts)
+        differing = ~np.isclose(sums, self.score, rtol=1e-5, atol=1e-3)
+        if differing.any():
+            episode = int(differing.argmax())
+            return [
+                f"the rewards of episode {episode} add up to {sums[episode]:g}, "
+                f"its score is {self.score[episode]:g}"
+            ]
+        return []
+
+
+def collect(config: DatasetConfig, environment: EnvironmentConfig, resources: Path) -> Trajectories:
+    """Collect the trajectories that `config.source` names; recordings lie below `resources`."""
+    source = plugins.load("trajectories", config.source)
+    trajectories: Trajectories = source.collect(config, environment, resources)
+    return trajectories
+
+
+ARRAYS = tuple(
+    field.name for field in fields(Trajectories) if field.name not in {"state_sha256", "source"}
+)
+
+
+def save(
+    path: Path, trajectories: Trajectories, environment: EnvironmentConfig, dataset: DatasetConfig
+) -> None:
+    """Write the trajectories artefact, with the configuration it was collected under."""
+    attributes = {
+        "state_sha256": trajectories.state_sha256,
+        "source": trajectories.source,
+        "environment": environment.model_dump(mode="json"),
+        "dataset": dataset.model_dump(mode="json"),
+    }
+    with ArtefactWriter(path, KIND, attributes) as writer:
+        for name in ARRAYS:
+            writer.write(name, getattr(trajectories, name))
+
+
+def load(path: Path) -> Trajectories:
+    """Read a trajectories artefact; raises PipelineError as `Artefact` and `Trajectories` do."""
+    artefact = Artefact(path, KIND)
+    arrays = {name: artefact.read(name) for name in ARRAYS}
+    source = str(artefact.attributes["source"])
+    hashes = tuple(artefact.attributes["state_sha256"])
+    artefact.close()
+    return Trajectories(**arrays, state_sha256=hashes, source=source)
