@@ -1,0 +1,41 @@
+"""What a sequence model sees at each step: one file per kind, with a stored side (training) and a
+live side (acting).
+
+`embeddings.py` reads O_t from the feature cache or from the StepEncoder; `pixels.py` stacks grey
+frames. A model names the kind it wants in `SequencePolicy.observation`; both sides return tensors
+of the same names and shapes.
+"""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+Observation = dict[str, Tensor]
+"""Named tensors, each with leading dimensions (batch, steps)."""
+
+
+class ObservationStore(Protocol):
+    """The stored side: observations of recorded steps, read lazily from an artefact."""
+
+    def gather(self, steps: NDArray[np.int64]) -> Observation:
+        """Observations of the data set's steps `steps` (B, S); negative entries give zeros."""
+        ...
+
+
+class Observer(Protocol):
+    """The live side: observations of frames just rendered, for a batch of episodes in lock-step."""
+
+    def observe(
+        self,
+        frames: NDArray[np.uint8],
+        previous_actions: NDArray[np.int64],
+        episodes: NDArray[np.int64],
+    ) -> Observation:
+        """Observe `frames` (B, H, W, 3) after `previous_actions` (B,) in `episodes` (B,).
+
+        Returns tensors with leading dimensions (B, 1). The first call for an episode is its first
+        step.
+        """
+        ...

@@ -1,0 +1,127 @@
+"""Observations of MORE-3S: O_t from the feature cache (training) or from the StepEncoder (acting).
+
+Tensors: `tokens` (B, S, T, d) float16 with T = L + N tokens (or the 2 modality means, where only
+those are cached), `mask` (B, S, T) bool, and on the stored side `pooled` (B, S, 2, d) float32: z,
+the whitened mean per modality. N is as long as the data needed when stored, `regions` when live.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline import detectors, encoders
+from pipeline.config import FeaturesConfig
+from pipeline.detectors import Regions
+from pipeline.observations import Observation
+from pipeline.prompts import Prompts
+from pipeline.step_encoder import StepEncoder
+from pipeline.storage import Artefact
+
+
+class EmbeddingStore:
+    """The stored side: rows of the feature cache by step."""
+
+    def __init__(self, path: Path, memory_mb: int) -> None:
+        self._cache = Artefact(path, "cache", memory_mb=memory_mb)
+        self._tokens = "tokens" if self._cache.attributes["storage"] == "tokens" else "pooled"
+        self._step_pair = self._cache.read("step_pair")
+        self._mean, self._std = self._cache.read("pooled_mean"), self._cache.read("pooled_std")
+        tokens = self._cache.shape(self._tokens)[1:]
+        self.shape: dict[str, tuple[int, ...]] = {
+            "tokens": tokens,
+            "mask": tokens[:1],
+            "pooled": self._cache.shape("pooled")[1:],
+        }
+        self.attributes: dict[str, Any] = {
+            **self._cache.attributes,
+            "text_tokens": self._cache.attributes["text_tokens"] if self._tokens == "tokens" else 1,
+            "action_embeddings": self._action_embeddings(),
+            "token_mean": self._cache.read(f"{self._tokens.removesuffix('s')}_mean"),
+            "token_std": self._cache.read(f"{self._tokens.removesuffix('s')}_std"),
+        }
+
+    def gather(self, steps: NDArray[np.int64]) -> Observation:
+        """Observations of `steps` (B, S); negative steps give zeros."""
+        padding = steps < 0
+        pairs = self._step_pair[np.where(padding, 0, steps)]
+        observation = {
+            "tokens": torch.from_numpy(self._cache.gather(self._tokens, pairs)),
+            "mask": self._mask(pairs),
+            "pooled": self._whitened(pairs),
+        }
+        if padding.any():
+            for tensor in observation.values():
+                tensor[torch.from_numpy(padding)] = 0
+        return observation
+
+    def _mask(self, pairs: NDArray[np.int64]) -> Tensor:
+        if self._tokens == "pooled":
+            return torch.ones(*pairs.shape, 2, dtype=torch.bool)
+        return torch.from_numpy(self._cache.gather("mask", pairs))
+
+    def _whitened(self, pairs: NDArray[np.int64]) -> Tensor:
+        pooled = self._cache.gather("pooled", pairs).astype(np.float32)
+        return torch.from_numpy((pooled - self._mean) / self._std)
+
+    def _action_embeddings(self) -> NDArray[np.float32]:
+        """(actions, d): whitened mean E(A) of each action's prompt in the data."""
+        whitened = (self._cache.read("prompt_mean") - self._mean[0]) / self._std[0]
+        return np.asarray(whitened[self._cache.read("action_prompt")])
+
+
+class EmbeddingObserver:
+    """The live side: frames through the StepEncoder, with the prompts of the actions just taken."""
+
+    def __init__(self, encoder: StepEncoder, prompts: Prompts, storage: str) -> None:
+        self._encoder = encoder
+        self._prompts = prompts
+        self._storage = storage
+        self._regions: Regions | None = None
+
+    def observe(
+        self,
+        frames: NDArray[np.uint8],
+        previous_actions: NDArray[np.int64],
+        episodes: NDArray[np.int64],
+    ) -> Observation:
+        """Observe `frames` (B, H, W, 3) after `previous_actions` (B,); tensors (B, 1, …)."""
+        prompt = self._prompts.action_prompt[previous_actions]
+        self._regions = self._encoder.detect(frames)
+        embeddings = self._encoder.encode_regions(
+            self._regions, torch.arange(len(frames)), torch.from_numpy(prompt)
+        )
+        if self._storage == "pooled":
+            mask = torch.ones(len(frames), 1, 2, dtype=torch.bool)
+            return {"tokens": embeddings.pooled[:, None], "mask": mask}
+        return {"tokens": embeddings.tokens[:, None], "mask": embeddings.mask[:, None]}
+
+    def boxes(self, row: int) -> NDArray[np.float32]:
+        """Boxes (n, 4) in [0, 1] of the real regions of frame `row` of the last call."""
+        assert self._regions is not None
+        return self._regions.boxes[row][self._regions.mask[row]].numpy()
+
+    def sentence(self, action: int) -> str:
+        """The prompt of `action`, for captions."""
+        return self._prompts.sentences[int(self._prompts.action_prompt[action])]
+
+
+def open_store(path: Path, memory_mb: int = 2048) -> EmbeddingStore:
+    """Open the feature cache for training; PipelineError where the file is not a whole cache."""
+    return EmbeddingStore(path, memory_mb)
+
+
+def open_observer(
+    config: FeaturesConfig, encoder: Path, prompts: Path, device: str = "cpu"
+) -> EmbeddingObserver:
+    """Build the live observer from the configuration, the encoder's folder and the prompt file."""
+    sentences = Prompts.read(prompts)
+    step_encoder = StepEncoder(
+        detectors.make(config.detector, device),
+        encoders.load(config.encoder, encoder, device),
+        sentences.sentences,
+    )
+    return EmbeddingObserver(step_encoder, sentences, config.storage)

@@ -1,0 +1,113 @@
+"""Observations of the pixel baselines: four stacked 84 by 84 grey frames, stored and live.
+
+Tensor: `frames` (B, S, 4, 84, 84) uint8, oldest first; before an episode's start its first frame
+repeats (method, section 4: the Atari form of the Decision Transformer). Frames are shrunk by exact
+area interpolation in whole numbers, so that a frame shrunk live equals its stored row bit for bit,
+whatever the batch and the number of threads.
+"""
+
+from functools import lru_cache
+from math import gcd
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from pipeline.observations import Observation
+from pipeline.storage import Artefact, ArtefactWriter
+from pipeline.trajectories import Trajectories
+
+KIND = "pixels"
+SIZE = 84
+STACK = 4
+AGO = np.arange(STACK - 1, -1, -1)  # (4,): 3, 2, 1, 0 steps ago
+LUMINANCE = np.array([299, 587, 114], np.float32)  # ITU-R BT.601, in thousandths
+CHUNK = 10  # frames shrunk at a time: what stays in the processor's cache
+
+
+def shrink(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """RGB frames (B, H, W, 3) to grey (B, 84, 84): each pixel the mean of the area it covers."""
+    batch, height, width, _ = frames.shape
+    grey = frames.reshape(-1, 3).astype(np.float32) @ LUMINANCE  # (B·H·W,)
+    grey = np.floor((grey + 500) / 1000).reshape(batch, height, width)  # (B, H, W)
+    rows, columns = _overlaps(height), _overlaps(width)
+    area = rows[0].sum() * columns[0].sum()
+    # sums of whole numbers below 2^24 are exact in float32, in any order
+    exact = np.float32 if 255 * area < 1 << 24 else np.float64
+    summed = rows.astype(exact) @ grey.astype(exact)  # (B, 84, W)
+    summed = summed @ columns.astype(exact).T  # (B, 84, 84)
+    shrunk: NDArray[np.uint8] = np.floor((2 * summed + area) / (2 * area)).astype(np.uint8)
+    return shrunk
+
+
+@lru_cache
+def _overlaps(length: int) -> NDArray[np.int64]:
+    """(84, length): how much of each old pixel each new one covers, in whole units."""
+    divisor = gcd(length, SIZE)
+    old, new = SIZE // divisor, length // divisor  # lengths of a pixel before and after, in units
+    first = np.arange(SIZE)[:, None] * new  # (84, 1)
+    begin = np.arange(length)[None, :] * old  # (1, length)
+    overlap = np.minimum(first + new, begin + old) - np.maximum(first, begin)  # (84, length)
+    return overlap.clip(min=0)
+
+
+def shrink_artefact(frames: Path, output: Path) -> None:
+    """Write the pixels artefact: every distinct frame of a frames artefact, and `step_frame`."""
+    source = Artefact(frames, "frames")
+    total = source.shape("frames")[0]
+    attributes = {key: value for key, value in source.attributes.items() if key != "versions"}
+    with ArtefactWriter(output, KIND, attributes) as writer:
+        writer.create("frames", (SIZE, SIZE), np.uint8)
+        for start in tqdm(range(0, total, CHUNK), desc="shrink frames", unit="chunk", leave=False):
+            stop = min(start + CHUNK, total)
+            writer.append("frames", shrink(source.read("frames", start, stop)))
+        writer.write("step_frame", source.read("step_frame"))
+    source.close()
+
+
+class PixelStore:
+    """The stored side: stacks of a data set's steps."""
+
+    def __init__(self, path: Path, trajectories: Trajectories, memory_mb: int) -> None:
+        self._artefact = Artefact(path, KIND, memory_mb=memory_mb)
+        self._step_frame: NDArray[np.int64] = self._artefact.read("step_frame")  # (T,)
+        self._first = trajectories.starts[trajectories.episode]  # (T,)
+        self.attributes: dict[str, Any] = self._artefact.attributes
+        self.shape: dict[str, tuple[int, ...]] = {"frames": (STACK, SIZE, SIZE)}
+
+    def gather(self, steps: NDArray[np.int64]) -> Observation:
+        """Stacks of `steps` (B, S): (B, S, 4, 84, 84); negative steps give zeros."""
+        padding = steps < 0
+        real = np.where(padding, 0, steps)
+        stack = np.maximum(real[..., None] - AGO, self._first[real][..., None])  # (B, S, 4)
+        frames = self._artefact.gather("frames", self._step_frame[stack])  # (B, S, 4, 84, 84)
+        frames[padding] = 0
+        return {"frames": torch.from_numpy(frames)}
+
+
+class PixelObserver:
+    """The live side: remembers the last frames of every episode by its id."""
+
+    def __init__(self) -> None:
+        self._history: dict[int, NDArray[np.uint8]] = {}
+
+    def observe(
+        self,
+        frames: NDArray[np.uint8],
+        previous_actions: NDArray[np.int64],
+        episodes: NDArray[np.int64],
+    ) -> Observation:
+        """Stacks that end in `frames` (B, H, W, 3): (B, 1, 4, 84, 84); actions are not read."""
+        for episode, grey in zip(episodes.tolist(), shrink(frames), strict=True):
+            earlier = self._history.get(episode, np.repeat(grey[None], STACK, axis=0))
+            self._history[episode] = np.concatenate([earlier[1:], grey[None]])  # (4, 84, 84)
+        stacks = np.stack([self._history[episode] for episode in episodes.tolist()])
+        return {"frames": torch.from_numpy(stacks[:, None])}  # (B, 1, 4, 84, 84)
+
+
+def open_store(path: Path, trajectories: Trajectories, memory_mb: int = 2048) -> PixelStore:
+    """Open a pixels artefact for training; raises PipelineError where it is not a whole one."""
+    return PixelStore(path, trajectories, memory_mb)
