@@ -1,0 +1,115 @@
+"""A trained policy as one safetensors file: weights, and what is needed to build and to play it, as
+JSON metadata.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from pipeline import models
+from pipeline.atomic import replacing
+from pipeline.config import MethodConfig
+from pipeline.errors import PipelineError
+from pipeline.models import SequencePolicy
+
+DESCRIBING = ("text_tokens", "storage", "features", "weights")
+"""Attributes of an observation store that go into the checkpoint."""
+DEFINING = ("method", "features", "policy", "training")
+"""Sections that make a checkpoint what it is; `evaluation` may differ."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a checkpoint says about itself."""
+
+    method: dict[str, Any]
+    """The MethodConfig it was trained with."""
+    seed: int
+    actions: int
+    return_scale: float
+    shape: dict[str, list[int]]
+    """Of the observations, without batch and steps."""
+    attributes: dict[str, Any]
+    """Of the observation store, as far as DESCRIBING."""
+
+    @property
+    def weights(self) -> str:
+        """Which weights a run used, for tables."""
+        encoder = self.attributes.get("weights")
+        return "; ".join(text for text in (encoder, "policy trained here") if text)
+
+
+def describe(
+    config: MethodConfig,
+    seed: int,
+    actions: int,
+    return_scale: float,
+    shape: dict[str, tuple[int, ...]],
+    attributes: dict[str, Any],
+) -> Description:
+    """Describe a policy trained on observations of `shape` with the store's `attributes`."""
+    kept = {name: attributes[name] for name in DESCRIBING if name in attributes}
+    sizes = {name: list(size) for name, size in shape.items()}
+    return Description(config.model_dump(mode="json"), seed, actions, return_scale, sizes, kept)
+
+
+def save(path: Path, policy: SequencePolicy, description: Description) -> None:
+    """Write the checkpoint, whole or not at all."""
+    assert isinstance(policy, nn.Module)
+    tensors = {name: tensor.detach().contiguous() for name, tensor in policy.state_dict().items()}
+    with replacing(path) as temporary:
+        save_file(
+            tensors, temporary, {"description": json.dumps(asdict(description), sort_keys=True)}
+        )
+
+
+def load(path: Path, config: MethodConfig) -> tuple[SequencePolicy, Description]:
+    """Read a checkpoint for playing.
+
+    Raises PipelineError naming the file if it is missing, damaged, or of another configuration than
+    `config`.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            description = Description(**json.loads((file.metadata() or {})["description"]))
+            tensors: dict[str, torch.Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise PipelineError(f"{path}: no such checkpoint; run train_policy") from None
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise PipelineError(
+            f"{path}: not a checkpoint of this pipeline ({error}); run train_policy again"
+        ) from None
+    given = config.model_dump(mode="json")
+    for section in DEFINING:
+        if description.method.get(section) != given[section]:
+            difference = _difference(section, description.method, given)
+            raise PipelineError(
+                f"{path}: trained with another configuration ({difference}); "
+                "run train_policy again, or evaluate with the configuration it was trained with"
+            )
+    shape = {name: tuple(size) for name, size in description.shape.items()}
+    policy = models.make(config, shape, description.attributes, description.actions)
+    assert isinstance(policy, nn.Module)
+    try:
+        policy.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise PipelineError(
+            f"{path}: its weights do not fit its configuration ({error}); run train_policy again"
+        ) from None
+    policy.eval()
+    return policy, description
+
+
+def _difference(section: str, stored: dict[str, Any], given: dict[str, Any]) -> str:
+    """The first key that differs, with both values."""
+    old, new = stored.get(section), given[section]
+    if isinstance(old, dict) and isinstance(new, dict):
+        key = next(key for key in [*new, *old] if old.get(key) != new.get(key))
+        return f"{section}.{key}: {old.get(key)!r}, not {new.get(key)!r}"
+    return f"{section}: {old!r}, not {new!r}"

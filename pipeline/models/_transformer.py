@@ -1,0 +1,401 @@
+"""A GPT-2-style causal transformer over step tokens (method §2), the trunk of every sequence model.
+
+What enters: embedded tokens (batch, tokens, width), each of which belongs to an environment step,
+and optionally one scaled return-to-go per token. What leaves: their final hidden states and the
+keys and values of every layer, which are both the long-term memory of training and the rolling
+cache of acting.
+
+Sources: GPT-2 (Radford et al. 2019), whose outputs it reproduces on the same weights with
+conditioning and band off; MeMViT (Wu et al. 2022) for the stop-gradient memory of keys and values.
+
+Steps are banded: a token of step t attends to the tokens of steps t - reach … t that do not come
+after it. A training window of M + K steps and step-by-step acting therefore see the same span,
+however long an episode lasts.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+ACTIVATIONS = {
+    "gelu": nn.GELU(),
+    "gelu_tanh": nn.GELU(approximate="tanh"),  # what GPT-2's released weights were trained with
+    "relu": nn.ReLU(),
+}
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """Shape and switches of the transformer."""
+
+    width: int
+    """d, a multiple of `heads`."""
+    layers: int
+    heads: int
+    dropout: float = 0.0
+    """After the attention's and the feed-forward's output projection and on the input; not on
+    attention weights.
+    """
+    activation: str = "gelu"
+    """A key of ACTIVATIONS."""
+    conditioned: bool = False
+    """Add u_k R̂ to the keys and u_v R̂ to the values of every layer (Table 3, `condition`)."""
+
+
+class Positions(NamedTuple):
+    """Where tokens stand: order in the episode, and the step each belongs to; the same for a whole
+    batch.
+    """
+
+    order: Tensor
+    """(tokens,) int64, strictly increasing."""
+    step: Tensor
+    """(tokens,) int64, not decreasing."""
+
+    @classmethod
+    def of_steps(cls, first: int, steps: int, per_step: int) -> Self:
+        """Positions of all `per_step` tokens of `steps` consecutive steps that begin with step
+        `first`.
+        """
+        order = torch.arange(first * per_step, (first + steps) * per_step)
+        return cls(order, order // per_step)
+
+    def slice(self, start: int, stop: int | None) -> "Positions":
+        """The tokens `start` … `stop`."""
+        return Positions(self.order[start:stop], self.step[start:stop])
+
+
+class KeyValue(NamedTuple):
+    """Keys and values of one layer, each (batch, heads, tokens, width / heads)."""
+
+    key: Tensor
+    value: Tensor
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Keys and values of all layers for earlier tokens of the same episodes: training's memory and
+    acting's cache.
+    """
+
+    layers: tuple[KeyValue, ...]
+    positions: Positions
+    real: Tensor
+    """(batch, tokens) bool: False where the token is padding."""
+
+    def select(self, rows: Tensor) -> "Memory":
+        """Keep only the episodes `rows`."""
+        layers = tuple(KeyValue(key[rows], value[rows]) for key, value in self.layers)
+        return Memory(layers, self.positions, self.real[rows])
+
+    def since(self, step: int) -> "Memory":
+        """Forget tokens of steps before `step`."""
+        start = int((self.positions.step < step).sum())
+        if start == 0:
+            return self
+        # Copied, so that the forgotten part's storage is freed.
+        layers = tuple(
+            KeyValue(key[:, :, start:].clone(), value[:, :, start:].clone())
+            for key, value in self.layers
+        )
+        return Memory(layers, self.positions.slice(start, None), self.real[:, start:])
+
+
+def band_mask(queries: Positions, keys: Positions, real: Tensor, reach: int | None) -> Tensor:
+    """What each query may attend to: real tokens of the last `reach` steps and its own, none that
+    comes later.
+
+    `real` (batch, keys) bool; returns (batch, 1, queries, keys) bool. `reach` None: no band. A
+    token always sees itself, so that padding gives finite (unused) numbers instead of an empty
+    softmax.
+    """
+    order = queries.order[:, None] - keys.order[None, :]  # (queries, keys)
+    allowed = order >= 0
+    if reach is not None:
+        allowed &= queries.step[:, None] - keys.step[None, :] <= reach
+    return ((allowed & real[:, None, :]) | (order == 0))[:, None]  # (batch, 1, queries, keys)
+
+
+class _Dropout(torch.autograd.Function):
+    """Dropout from 16 random bits per element: on a CPU several times faster than the library's
+    Bernoulli draws.
+    """
+
+    @staticmethod
+    def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor, probability: float) -> Tensor:
+        words = torch.empty(-(-x.numel() // 4), dtype=torch.int64)
+        bits = words.random_(-(2**63), None).view(torch.int16)[: x.numel()].view(x.shape)
+        keep = (bits >= round(probability * 65536) - 32768).to(x.device)
+        scale = keep.to(x.dtype).mul_(1 / (1 - probability))
+        ctx.save_for_backward(scale)
+        return x * scale
+
+    @staticmethod
+    def backward(
+        ctx: torch.autograd.function.FunctionCtx, *gradients: Tensor
+    ) -> tuple[Tensor, None]:
+        (scale,) = ctx.saved_tensors  # type: ignore[attr-defined]
+        return gradients[0] * scale, None
+
+
+class Dropout(nn.Module):
+    """Dropout that is on only where a gradient is taken: the memory is computed as it will be when
+    acting.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Zero a share of the elements of `x` and scale the others up."""
+        if not (self.training and self.probability > 0 and torch.is_grad_enabled()):
+            return x
+        dropped: Tensor = _Dropout.apply(x, self.probability)  # type: ignore[no-untyped-call]
+        return dropped
+
+
+class Attention(nn.Module):
+    """Multi-head attention of queries to the memory and to each other; R̂ enters keys and values if
+    conditioned.
+    """
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.input = nn.Linear(config.width, 3 * config.width)
+        self.output = nn.Linear(config.width, config.width)
+        self.drop = Dropout(config.dropout)
+        # Zero, so that the attention of pretrained weights is unchanged at the start (method §2).
+        self.conditioning = (
+            nn.Parameter(torch.zeros(2 * config.width)) if config.conditioned else None
+        )
+
+    def forward(
+        self, x: Tensor, mask: Tensor, returns: Tensor | None, past: KeyValue | None
+    ) -> tuple[Tensor, KeyValue]:
+        """Attend; returns the output and the keys and values of `x` alone."""
+        batch, tokens, width = x.shape
+        # Attention itself stays in float32: on short windows bfloat16 is slower there.
+        projected = self.input(x).to(x.dtype)  # (batch, tokens, 3 width)
+        query = self._split(projected[..., :width])  # (batch, heads, tokens, width / heads)
+        key, value = own = self._key_value(projected[..., width:], returns)
+        if past is not None:
+            key = torch.cat((past.key, key), dim=2)  # (batch, heads, past + tokens, width / heads)
+            value = torch.cat((past.value, value), dim=2)
+        with torch.autocast(x.device.type, enabled=False):
+            mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        mixed = mixed.transpose(1, 2).reshape(batch, tokens, width)  # (batch, tokens, width)
+        return self.drop(self.output(mixed)), own
+
+    def remember(self, x: Tensor, returns: Tensor | None) -> KeyValue:
+        """Only the keys and values of `x`, for a layer whose output nobody needs."""
+        width = x.shape[-1]
+        projected = functional.linear(x, self.input.weight[width:], self.input.bias[width:])
+        return self._key_value(
+            projected.to(x.dtype), returns
+        )  # (batch, tokens, 2 width) before the split
+
+    def _key_value(self, projected: Tensor, returns: Tensor | None) -> KeyValue:
+        if self.conditioning is not None and returns is not None:
+            projected = projected + returns[..., None] * self.conditioning
+        key, value = projected.chunk(2, dim=-1)
+        return KeyValue(self._split(key), self._split(value))
+
+    def _split(self, x: Tensor) -> Tensor:
+        batch, tokens, width = x.shape
+        return x.view(batch, tokens, self.heads, width // self.heads).transpose(1, 2)
+
+
+class Block(nn.Module):
+    """Attention and a feed-forward network, each behind a LayerNorm and added to the stream."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(config.width)
+        self.attention = Attention(config)
+        self.feedforward_norm = nn.LayerNorm(config.width)
+        self.feedforward = nn.Sequential(
+            nn.Linear(config.width, 4 * config.width),
+            ACTIVATIONS[config.activation],
+            nn.Linear(4 * config.width, config.width),
+            Dropout(config.dropout),
+        )
+
+    def forward(
+        self, x: Tensor, mask: Tensor, returns: Tensor | None, past: KeyValue | None
+    ) -> tuple[Tensor, KeyValue]:
+        """One layer; returns the stream and this layer's keys and values of `x`."""
+        attended, own = self.attention(self.attention_norm(x), mask, returns, past)
+        x = x + attended
+        return x + self.feedforward(self.feedforward_norm(x)), own
+
+
+class Transformer(nn.Module):
+    """The stack of blocks with the final LayerNorm."""
+
+    def __init__(self, config: TransformerConfig, reach: int | None) -> None:
+        super().__init__()
+        self.config = config
+        self.reach = reach
+        self.drop = Dropout(config.dropout)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(config.width)
+        self.apply(initialise)
+        for name, weight in self.named_parameters():
+            # GPT-2: the variance of the residual stream stays that of its input
+            if name.endswith(("attention.output.weight", "feedforward.2.weight")):
+                nn.init.normal_(weight, std=0.02 / (2 * config.layers) ** 0.5)
+
+    def forward(
+        self,
+        x: Tensor,
+        positions: Positions,
+        real: Tensor | None = None,
+        returns: Tensor | None = None,
+        past: Memory | None = None,
+        memory_only: bool = False,
+    ) -> tuple[Tensor, Memory]:
+        """Hidden states of `x` (batch, tokens, width), and the memory of these tokens (without
+        `past`).
+
+        `real` (batch, tokens) bool, default all; `returns` (batch, tokens) only if conditioned.
+        With `memory_only` the last layer stops at its keys and values, and the hidden states are of
+        no use.
+        """
+        real = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device) if real is None else real
+        keys, key_real = positions, real
+        if past is not None:
+            keys = Positions(
+                *(torch.cat(pair) for pair in zip(past.positions, positions, strict=True))
+            )
+            key_real = torch.cat((past.real, real), dim=1)  # (batch, past + tokens)
+        mask = band_mask(positions, keys, key_real, self.reach)
+        x = self.drop(x)
+        layers = []
+        for index, block in enumerate(self.blocks):
+            assert isinstance(block, Block)
+            if memory_only and index == len(self.blocks) - 1:
+                layers.append(block.attention.remember(block.attention_norm(x), returns))
+                break
+            x, own = block(x, mask, returns, past.layers[index] if past else None)
+            layers.append(own)
+        return self.norm(x), Memory(tuple(layers), positions, real)
+
+    def window(
+        self,
+        x: Tensor,
+        real: Tensor,
+        per_step: int,
+        memory_length: int,
+        returns: Tensor | None = None,
+    ) -> Tensor:
+        """Hidden states (batch, K · per_step, width) of a training window whose first M steps are
+        memory.
+
+        `x` (batch, (M + K) · per_step, width). The memory's keys and values carry no gradient; the
+        caller saves time by computing its part of `x` without gradient too.
+        """
+        start = memory_length * per_step
+        positions = Positions.of_steps(0, -(-x.shape[1] // per_step), per_step).slice(0, x.shape[1])
+
+        def run(part: slice, past: Memory | None, memory_only: bool) -> tuple[Tensor, Memory]:
+            where = positions.slice(part.start, part.stop)
+            part_returns = None if returns is None else returns[:, part]
+            return self.forward(x[:, part], where, real[:, part], part_returns, past, memory_only)
+
+        memory = None
+        if start:
+            with torch.no_grad():
+                _, memory = run(slice(0, start), None, memory_only=True)
+        hidden, _ = run(slice(start, None), memory, memory_only=False)
+        return hidden
+
+    def extend(
+        self, x: Tensor, positions: Positions, memory: Memory | None, returns: Tensor | None = None
+    ) -> tuple[Tensor, Memory]:
+        """Hidden states of new tokens while acting, and the memory that the next step needs."""
+        hidden, own = self(x, positions, None, returns, memory)
+        joined = own if memory is None else join(memory, own)
+        # A token of the newest step may still follow, so the steps that one reaches are kept.
+        newest = int(positions.step[-1])
+        return hidden, joined if self.reach is None else joined.since(newest - self.reach)
+
+
+def join(earlier: Memory, later: Memory) -> Memory:
+    """The memory of `earlier` tokens followed by `later` ones."""
+    layers = tuple(
+        KeyValue(torch.cat((old.key, new.key), dim=2), torch.cat((old.value, new.value), dim=2))
+        for old, new in zip(earlier.layers, later.layers, strict=True)
+    )
+    positions = Positions(
+        torch.cat((earlier.positions.order, later.positions.order)),
+        torch.cat((earlier.positions.step, later.positions.step)),
+    )
+    return Memory(layers, positions, torch.cat((earlier.real, later.real), dim=1))
+
+
+def initialise(module: nn.Module) -> None:
+    """GPT-2's initialisation: weights N(0, 0.02²), biases 0."""
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=0.02)
+    if isinstance(module, nn.Linear) and module.bias is not None:
+        nn.init.zeros_(module.bias)
+
+
+class TimeEmbedding(nn.Module):
+    """The timestep as a vector: `sinusoidal` (Vaswani et al. 2017), `cyclic` (the same with periods
+    of 6 to 63 steps only: it tells the order of the steps in reach and not the absolute time, by
+    which a policy can learn recorded episodes by heart), `learned` table, or `none` (zeros).
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, kind: str, width: int, max_timesteps: int) -> None:
+        super().__init__()
+        self.kind, self.width = kind, width
+        self.table = nn.Embedding(max_timesteps, width) if kind == "learned" else None
+        if self.table is not None:
+            nn.init.normal_(self.table.weight, std=0.02)
+        half = torch.arange(-(-width // 2)) / max(1, width // 2)
+        slowest = 10.0 if kind == "cyclic" else 10_000.0
+        self.register_buffer("frequencies", slowest**-half, persistent=False)
+
+    def forward(self, timesteps: Tensor) -> Tensor:
+        """Embed `timesteps` (…) int64; returns (…, width)."""
+        if self.table is not None:
+            embedded: Tensor = self.table(timesteps.clamp(max=self.table.num_embeddings - 1))
+            return embedded
+        if self.kind == "none":
+            return torch.zeros(*timesteps.shape, self.width, device=timesteps.device)
+        angles = timesteps[..., None] * self.frequencies  # (…, width / 2)
+        return torch.cat((angles.sin(), angles.cos()), dim=-1)[..., : self.width]  # (…, width)
+
+
+@dataclass(frozen=True)
+class Cache:
+    """The acting state of every sequence model: episodes in lock-step that have all seen `step`
+    steps.
+    """
+
+    step: int = 0
+    memory: Memory | None = None
+
+    def select(self, rows: Tensor) -> "Cache":
+        """Keep only the episodes `rows` (int64 indices)."""
+        return Cache(self.step, None if self.memory is None else self.memory.select(rows))
+
+
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of `values` over the entries where `mask` is True; 0 if there is none. Padding has no
+    weight.
+    """
+    return (values * mask).sum() / mask.sum().clamp(min=1)
+
+
+def compute_dtype() -> torch.dtype:
+    """The type matrix products run in here: autocast's, or float32."""
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32

@@ -1,0 +1,27 @@
+"""Behaviour cloning: the Decision Transformer's network without return tokens, so (s_t, a_t) per
+step.
+
+On the same inputs and with the same trunk, what it lacks is only the return-to-go.
+"""
+
+from typing import Any, ClassVar
+
+from pipeline.config import MethodConfig
+from pipeline.models.decision_transformer import DecisionTransformer
+
+
+class BehaviourCloning(DecisionTransformer):
+    """The policy; see the module. Follows `SequencePolicy`."""
+
+    observation: ClassVar[str] = "pixels"
+    uses_returns: ClassVar[bool] = False
+
+
+def build(
+    config: MethodConfig,
+    shape: dict[str, tuple[int, ...]],
+    attributes: dict[str, Any],
+    actions: int,
+) -> BehaviourCloning:
+    """Build for observations of `shape`."""
+    return BehaviourCloning.from_config(config, shape, actions)

@@ -1,0 +1,239 @@
+"""MORE-3S (arXiv 2402.12845; method §2): one token per step from the cached joint embedding O_t,
+and a causal transformer with return-to-go conditioning and long-term memory that predicts the next
+embedding and the action.
+
+What enters: O_t = O(s_t, a_{t-1}) as masked tokens, R̂_t, t. What leaves: action logits, and
+Ô_{t+1} in training. a_t never enters what predicts a_t (decision D1).
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipeline.config import MethodConfig
+from pipeline.models import Batch, _pooling
+from pipeline.models._transformer import (
+    Cache,
+    Positions,
+    TimeEmbedding,
+    Transformer,
+    TransformerConfig,
+    masked_mean,
+)
+from pipeline.observations import Observation
+
+
+@dataclass(frozen=True)
+class More3SConfig:
+    """Switches of the model; `MethodConfig.policy` documents each."""
+
+    transformer: TransformerConfig
+    context_length: int
+    memory_length: int
+    actions: int
+    tokens: int
+    """L + N, the tokens of one step."""
+    text_tokens: int
+    """L, how many of them are text; they come first."""
+    embed: int
+    """d_e, the width of the encoder."""
+    time_embedding: str
+    max_timesteps: int
+    token_pooling: str
+    pooling_queries: int
+    return_conditioning: str
+    action_readout: str
+    embedding_loss_weight: float
+    action_loss_weight: float
+    history_dropout: float
+
+
+class More3S(nn.Module):
+    """The policy; see the module. Follows `SequencePolicy`."""
+
+    observation: ClassVar[str] = "embeddings"
+    uses_returns: ClassVar[bool] = True
+    action_embeddings: Tensor
+
+    def __init__(self, config: More3SConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.context_length, self.memory_length = config.context_length, config.memory_length
+        width = config.transformer.width
+        self.pool = _pooling.build(
+            config.token_pooling,
+            config.tokens,
+            config.text_tokens,
+            config.embed,
+            config.pooling_queries,
+            width,
+        )
+        self.pool_norm = nn.LayerNorm(width)
+        self.time = TimeEmbedding(config.time_embedding, width, config.max_timesteps)
+        self.transformer = Transformer(
+            config.transformer, reach=max(config.memory_length, config.context_length - 1)
+        )
+        with_returns = config.return_conditioning in ("linear", "token")
+        self.return_embedding = nn.Linear(1, width) if with_returns else None
+        self.per_step = 2 if config.return_conditioning == "token" else 1
+        self.embedding_head = nn.Linear(width, 2 * config.embed)
+        self.action_head = nn.Linear(width, config.actions)
+        # nearest_prompt (method D3): the whitened text embedding of each action's prompt, from the
+        # data.
+        self.register_buffer("action_embeddings", torch.zeros(config.actions, config.embed))
+
+    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """λ_o · MSE(Ô_{t+1}, z(O_{t+1})) + λ_a · cross-entropy, over real steps that are not
+        memory.
+        """
+        start = batch.memory_length
+        mask = self._visible(batch.observation["mask"])
+        halves = []
+        for part, trained in ((slice(0, start), False), (slice(start, None), True)):
+            with torch.set_grad_enabled(trained and torch.is_grad_enabled()):
+                tokens = batch.observation["tokens"][:, part]
+                halves.append(
+                    self._tokens(
+                        tokens,
+                        mask[:, part],
+                        batch.returns_to_go[:, part],
+                        batch.timesteps[:, part],
+                    )
+                )
+        returns, real = (
+            x.repeat_interleave(self.per_step, dim=1)
+            for x in (batch.returns_to_go, batch.attention_mask)
+        )  # (batch, steps · per_step)
+        hidden = self.transformer.window(
+            torch.cat(halves, dim=1), real, self.per_step, start, returns
+        )
+        hidden = hidden[
+            :, self.per_step - 1 :: self.per_step
+        ]  # (batch, K, width): the embedding's tokens
+        predicted = self.embedding_head(hidden).float()  # (batch, K, 2 · embed)
+
+        context = batch.attention_mask[:, start:]
+        # The target is a frozen statistic of the data: one that is trained along collapses to a
+        # constant.
+        target = batch.observation["pooled"][:, start + 1 :].flatten(2).detach().float()
+        error = (predicted[:, :-1] - target).square().mean(dim=-1)  # (batch, K - 1)
+        embedding_loss = masked_mean(error, context[:, :-1] & context[:, 1:])
+        logits = self._logits(hidden, predicted)
+        entropy = functional.cross_entropy(
+            logits.transpose(1, 2), batch.actions[:, start:], reduction="none"
+        )  # (batch, K)
+        action_loss = masked_mean(entropy, context)
+        total = self.config.embedding_loss_weight * embedding_loss
+        if self.config.action_readout == "action_head":  # nearest_prompt is λ_a = 0 by definition
+            total = total + self.config.action_loss_weight * action_loss
+        parts = {
+            "action_logits": logits,
+            "action_loss": action_loss,
+            "embedding_loss": embedding_loss,
+        }
+        return total, {name: value.detach() for name, value in parts.items()}
+
+    def start(self, episodes: int) -> Cache:
+        """Nothing is remembered before the first step."""
+        return Cache()
+
+    @torch.no_grad()
+    def act(
+        self,
+        observation: Observation,
+        previous_actions: Tensor,
+        returns_to_go: Tensor,
+        timesteps: Tensor,
+        state: Cache,
+    ) -> tuple[Tensor, Cache]:
+        """Logits of a_t; the previous action is seen through the prompt in O_t."""
+        tokens = self._tokens(
+            observation["tokens"], self._visible(observation["mask"]), returns_to_go, timesteps
+        )
+        positions = Positions.of_steps(state.step, 1, self.per_step)
+        returns = returns_to_go.expand(-1, self.per_step)
+        hidden, memory = self.transformer.extend(tokens, positions, state.memory, returns)
+        last = hidden[:, -1]  # (batch, width)
+        return self._logits(last, self.embedding_head(last)), Cache(state.step + 1, memory)
+
+    def _tokens(self, tokens: Tensor, mask: Tensor, returns: Tensor, timesteps: Tensor) -> Tensor:
+        """Transformer inputs (batch, steps · per_step, width) of consecutive steps."""
+        time = self.time(timesteps)
+        x: Tensor = self.pool_norm(self.pool(tokens, mask)) + time  # (batch, steps, width)
+        if self.return_embedding is None:
+            return x
+        embedded = self.return_embedding(returns[..., None])  # (batch, steps, width)
+        if self.per_step == 1:
+            x = x + embedded
+            return x
+        return torch.stack((embedded + time, x), dim=2).flatten(1, 2)  # (batch, 2 · steps, width)
+
+    def _visible(self, mask: Tensor) -> Tensor:
+        """The mask without the prompt, which tells a_{t-1}, in a random share of windows."""
+        probability = self.config.history_dropout
+        if probability == 0 or (not self.training and probability < 1):
+            return mask
+        hidden = torch.rand(len(mask), 1, 1) < probability
+        text = torch.arange(mask.shape[2]) < self.config.text_tokens
+        return mask & ~(hidden & text)
+
+    def _logits(self, hidden: Tensor, predicted: Tensor) -> Tensor:
+        """Action logits: from the head, or by the distance of Ô's text half to each prompt."""
+        if self.config.action_readout == "action_head":
+            logits: Tensor = self.action_head(hidden)
+            return logits.float()
+        text = predicted[..., None, : self.config.embed]  # (…, 1, embed)
+        # Log-density of a unit normal around each prompt.
+        return -0.5 * (text - self.action_embeddings).square().sum(dim=-1)  # (…, actions)
+
+
+def build(
+    config: MethodConfig,
+    shape: dict[str, tuple[int, ...]],
+    attributes: dict[str, Any],
+    actions: int,
+) -> More3S:
+    """Build for observations of `shape`.
+
+    Of the store's `attributes`, `text_tokens` says how many tokens are text, and
+    `token_mean` and `token_std` (2, d_e) whiten the tokens, `action_embeddings` (actions, d_e) are
+    what `nearest_prompt` compares with; a checkpoint brings its own.
+    """
+    policy = config.policy
+    tokens, embed = shape["tokens"]
+    transformer = TransformerConfig(
+        policy.width,
+        policy.layers,
+        policy.heads,
+        policy.dropout,
+        policy.activation,
+        conditioned=policy.return_conditioning == "condition",
+    )
+    model = More3S(
+        More3SConfig(
+            transformer,
+            policy.context_length,
+            policy.memory_length,
+            actions,
+            tokens,
+            int(attributes["text_tokens"]),
+            embed,
+            policy.time_embedding,
+            policy.max_timesteps,
+            policy.token_pooling,
+            policy.pooling_queries,
+            policy.return_conditioning,
+            policy.action_readout,
+            policy.embedding_loss_weight,
+            policy.action_loss_weight,
+            policy.history_dropout,
+        )
+    )
+    if (mean := attributes.get("token_mean")) is not None:
+        model.pool.whiten.fit(torch.as_tensor(mean), torch.as_tensor(attributes["token_std"]))
+    if (embeddings := attributes.get("action_embeddings")) is not None:
+        model.action_embeddings.copy_(torch.as_tensor(embeddings))
+    return model

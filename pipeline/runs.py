@@ -1,0 +1,163 @@
+"""A run of stage two from artefacts to results: which episodes are played, by whom, and what is
+written about them.
+"""
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipeline import environments, plugins
+from pipeline.atomic import replacing
+from pipeline.checkpoints import Description
+from pipeline.config import EnvironmentConfig, EvaluationConfig, FeaturesConfig
+from pipeline.environments import Environment
+from pipeline.errors import PipelineError
+from pipeline.evaluation import Episode, Player, PolicyPlayer, RandomPlayer, Recorder, play
+from pipeline.models import SequencePolicy
+from pipeline.observations import Observer
+from pipeline.trajectories import Trajectories
+
+SEEDS_PER_RUN = 1000
+"""Reset seeds reserved for each training seed."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """The episodes of one run: the same for every player that is compared."""
+
+    environment: EnvironmentConfig
+    evaluation: EvaluationConfig
+    data: Trajectories
+    """What was trained on; scores are compared with its mean, targets taken from it."""
+    max_steps: int
+    """An episode is cut here."""
+    seed: int
+
+    def games(self) -> list[Environment]:
+        """One environment for each episode."""
+        return [environments.make(self.environment) for _ in range(self.evaluation.episodes)]
+
+    def play(
+        self,
+        player: Player,
+        games: Sequence[Environment],
+        temperature: float,
+        recorder: Recorder | None = None,
+    ) -> list[Episode]:
+        """Play all episodes in lock-step."""
+        seeds = reset_seeds(self.evaluation, self.seed)
+        return play(
+            player, games, seeds, self.environment.max_noops, self.max_steps, temperature, recorder
+        )
+
+    def describe(
+        self, weights: str, sampling: str, target: float | None, versions: dict[str, str]
+    ) -> dict[str, Any]:
+        """The content of run.json: what a table has to say about a run."""
+        environment = self.environment
+        rules = f"sticky {environment.sticky_actions:g}, up to {environment.max_noops} no-ops"
+        return {
+            "weights": weights,
+            "data_source": self.data.source,
+            "sampling": f"{sampling}, {rules}",
+            "versions": {**versions, "torch": torch.__version__, "numpy": np.__version__},
+            "data_mean": float(self.data.score.mean()),
+            "data_max": float(self.data.score.max()),
+            "target_return": target,
+            "max_episode_steps": self.max_steps,
+        }
+
+
+def play_policy(
+    course: Course,
+    policy: SequencePolicy,
+    description: Description,
+    observer: Observer,
+    games: Sequence[Environment],
+    recorder: Recorder | None,
+) -> tuple[list[Episode], dict[str, Any]]:
+    """Play a trained policy over the course; episodes and the run's description."""
+    target = target_return(course.evaluation, course.data)
+    player = PolicyPlayer(policy, observer, len(games), target, description.return_scale)
+    temperature = course.evaluation.temperature
+    played = course.play(player, games, temperature, recorder)
+    sampling = f"temperature {temperature:g}" if temperature else "arg-max"
+    shown = target if policy.uses_returns else None
+    return played, course.describe(description.weights, sampling, shown, games[0].versions)
+
+
+def play_random(course: Course) -> tuple[list[Episode], dict[str, Any]]:
+    """Play uniformly random actions over the course; episodes and the run's description."""
+    games = course.games()
+    played = course.play(RandomPlayer(len(games[0].action_meanings)), games, temperature=1)
+    return played, course.describe("none", "uniform", None, games[0].versions)
+
+
+def open_observer(
+    kind: str,
+    features: FeaturesConfig,
+    description: Description,
+    encoder: Path | None,
+    prompts: Path | None,
+) -> Observer:
+    """The live observer of a trained policy; `embeddings` need the encoder and the prompts of stage
+    one.
+
+    Raises PipelineError if those are not given, or if the policy was trained on other features.
+    """
+    module = plugins.load("observations", kind)
+    if kind != "embeddings":
+        pixels: Observer = module.PixelObserver()
+        return pixels
+    if encoder is None or prompts is None:
+        raise PipelineError(
+            "evaluate_policy: this method observes embeddings; give --encoder and --prompts"
+        )
+    trained_on = description.attributes.get("features", features.model_dump())
+    if FeaturesConfig.model_validate(trained_on) != features:
+        raise PipelineError(
+            "evaluate_policy: --features differ from what the policy was trained on; train it again"
+        )
+    observer: Observer = module.open_observer(features, encoder, prompts)
+    return observer
+
+
+def reset_seeds(config: EvaluationConfig, seed: int) -> list[int]:
+    """Reset seeds of the episodes of training seed `seed`: disjoint between seeds and from the
+    data's.
+    """
+    if config.episodes > SEEDS_PER_RUN:
+        raise PipelineError(
+            f"evaluation.episodes: {config.episodes}; allowed: at most {SEEDS_PER_RUN}"
+        )
+    first = config.first_seed + SEEDS_PER_RUN * seed
+    return list(range(first, first + config.episodes))
+
+
+def target_return(config: EvaluationConfig, trajectories: Trajectories) -> float:
+    """R̂ at the start of an episode, as a number."""
+    if config.target_return == "data_max":
+        return float(trajectories.score.max())
+    if config.target_return == "data_mean":
+        return float(trajectories.score.mean())
+    return float(config.target_return)
+
+
+def write_results(
+    episodes: Sequence[Episode], run: dict[str, Any], episodes_csv: Path, run_json: Path
+) -> None:
+    """Write episodes.csv and run.json, each whole or not at all."""
+    with replacing(episodes_csv) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["episode", "reset_seed", "noops", "return", "length", "terminated"])
+        for index, played in enumerate(episodes):
+            row = (played.reset_seed, played.noops, f"{played.score:g}", played.length)
+            writer.writerow([index, *row, played.terminated])
+    with replacing(run_json) as temporary:
+        temporary.write_text(json.dumps(run, indent=2, sort_keys=True, ensure_ascii=False) + "\n")

@@ -1,0 +1,267 @@
+"""One training loop for every method; it knows batches and losses only (method §2, training
+hyper-parameters).
+
+AdamW with linear warm-up and cosine decay, gradient clipping, and a curve whose held-out columns
+come from whole episodes that are never trained on, beside two baselines that a policy has to beat.
+"""
+
+import csv
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from pipeline import checkpoints, models, plugins
+from pipeline.atomic import replacing
+from pipeline.batches import Windows, default_return_scale
+from pipeline.checkpoints import Description
+from pipeline.config import MethodConfig, TrainingConfig
+from pipeline.config_files import observation_kind
+from pipeline.environments import Environment
+from pipeline.errors import PipelineError
+from pipeline.models import Batch, SequencePolicy
+from pipeline.trajectories import Trajectories
+from pipeline.windows import sample_ends, split_episodes
+
+HELD_OUT_STEPS = 2048
+"""Bound on the held-out steps that a row of the curve is measured on; always the same ones for a
+seed.
+"""
+
+
+@dataclass(frozen=True)
+class CurveRow:
+    """One row of the training curve; held-out columns are NaN where no episode is held out."""
+
+    step: int
+    """Updates done."""
+    train_loss: float
+    """Mean since the last row."""
+    learning_rate: float
+    held_out_loss: float
+    held_out_accuracy: float
+    """Share of steps whose most probable action is the recorded one."""
+    held_out_accuracy_on_change: float
+    """The same over steps where a_t ≠ a_{t-1}: a policy that copies its last action has 0 here."""
+    majority_accuracy: float
+    """Of always taking the training episodes' most frequent action."""
+    repeat_accuracy: float
+    """Of always taking a_{t-1}."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A fixed set of held-out windows."""
+
+    batches: Sequence[Batch]
+    majority: int
+
+    def measure(self, policy: SequencePolicy, settings: TrainingConfig) -> dict[str, float]:
+        """The held-out columns of a curve row."""
+        totals = np.zeros(6)
+        with _evaluating(policy), torch.no_grad():
+            for batch in self.batches:
+                with _precision(settings):
+                    loss, parts = policy.loss(batch)
+                real, action, previous = (
+                    x[:, batch.memory_length :]
+                    for x in (batch.attention_mask, batch.actions, batch.previous_actions)
+                )  # (B, K)
+                right = (parts["action_logits"].argmax(dim=-1) == action) & real
+                change = (action != previous) & real
+                counts = (real, right, change, right & change, (action == self.majority) & real)
+                totals += [float(count.sum()) for count in counts] + [
+                    float(loss) * float(real.sum())
+                ]
+        steps, right_, changes, right_on_change, majority, loss_sum = totals
+        return {
+            "held_out_loss": _ratio(loss_sum, steps),
+            "held_out_accuracy": _ratio(right_, steps),
+            "held_out_accuracy_on_change": _ratio(right_on_change, changes),
+            "majority_accuracy": _ratio(majority, steps),
+            "repeat_accuracy": _ratio(steps - changes, steps),
+        }
+
+
+def prepare(
+    config: MethodConfig, game: Environment, data: Trajectories, observations: Path, seed: int
+) -> tuple[SequencePolicy, Windows, Description]:
+    """A new policy, initialised from `seed`, the windows it is trained on, and its checkpoint's
+    description.
+    """
+    actions = len(game.action_meanings)
+    if data.actions.max() >= actions:
+        raise PipelineError(
+            f"{data.source}: action {data.actions.max()}, but the environment has {actions}; "
+            "check that the data set names the right environment"
+        )
+    store = _open_store(config, data, observations)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        policy = models.make(config, store.shape, store.attributes, actions)
+    scale = config.training.return_scale or default_return_scale(data)
+    windows = Windows(data, store, game.noop, scale, policy.memory_length, policy.context_length)
+    description = checkpoints.describe(config, seed, actions, scale, store.shape, store.attributes)
+    return policy, windows, description
+
+
+def train(
+    policy: SequencePolicy, windows: Windows, settings: TrainingConfig, seed: int
+) -> list[CurveRow]:
+    """Train `policy` in place and return its curve; the same seed gives the same curve.
+
+    Raises PipelineError naming the step if the loss or its gradient is not finite.
+    """
+    train_steps, held_out_steps = _split(windows, settings, seed)
+    held_out = _held_out(windows, train_steps, held_out_steps, settings.batch_size, seed)
+    generator = np.random.default_rng(seed)
+    optimizer = make_optimizer(_module(policy), settings)
+    rows: list[CurveRow] = []
+    losses: list[float] = []
+    _module(policy).train()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # dropout
+        progress = tqdm(range(settings.steps), desc="train", unit="step", mininterval=1)
+        for step in progress:
+            rate = learning_rate(step, settings)
+            batch = windows.batch(sample_ends(generator, train_steps, settings.batch_size))
+            losses.append(_update(policy, batch, optimizer, rate, settings, step))
+            if (step + 1) % settings.evaluate_every == 0 or step + 1 == settings.steps:
+                measured = held_out.measure(policy, settings)
+                rows.append(CurveRow(step + 1, float(np.mean(losses)), rate, **measured))
+                progress.set_postfix(
+                    loss=f"{rows[-1].train_loss:.3f}", held_out=f"{rows[-1].held_out_accuracy:.3f}"
+                )
+                losses.clear()
+    return rows
+
+
+def make_optimizer(module: nn.Module, settings: TrainingConfig) -> torch.optim.AdamW:
+    """AdamW with weight decay on matrices only: not on biases, norms and other vectors."""
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": settings.weight_decay},
+        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas, fused=True)
+
+
+def learning_rate(step: int, settings: TrainingConfig) -> float:
+    """The rate of update `step` (from 0): linear warm-up, then a cosine to the final fraction."""
+    if step < settings.warmup_steps:
+        return settings.learning_rate * (step + 1) / settings.warmup_steps
+    progress = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
+    cosine = 0.5 * (1 + math.cos(math.pi * progress))
+    final = settings.final_learning_rate
+    return settings.learning_rate * (final + (1 - final) * cosine)
+
+
+def write_curve(path: Path, rows: Sequence[CurveRow]) -> None:
+    """Write the curve as CSV, whole or not at all."""
+    with replacing(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(
+            file, [field.name for field in fields(CurveRow)], lineterminator="\n"
+        )
+        writer.writeheader()
+        writer.writerows(
+            {
+                name: f"{value:.6g}" if isinstance(value, float) else value
+                for name, value in asdict(row).items()
+            }
+            for row in rows
+        )
+
+
+def _update(
+    policy: SequencePolicy,
+    batch: Batch,
+    optimizer: torch.optim.Optimizer,
+    rate: float,
+    settings: TrainingConfig,
+    step: int,
+) -> float:
+    """One optimiser step; returns the loss."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    with _precision(settings):
+        loss, _ = policy.loss(batch)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    norm: Tensor = nn.utils.clip_grad_norm_(_module(policy).parameters(), settings.gradient_clip)
+    value = float(loss.detach())
+    if not (math.isfinite(value) and math.isfinite(float(norm))):
+        raise PipelineError(
+            f"training: loss {value} with gradient norm {float(norm)} at step {step}; "
+            "lower training.learning_rate, or look for NaN in the data and the cache"
+        )
+    optimizer.step()
+    return value
+
+
+def _split(
+    windows: Windows, settings: TrainingConfig, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Steps to train on and steps held out."""
+    data = windows.trajectories
+    episodes = split_episodes(len(data.episode_length), settings.held_out_fraction, seed)
+    held_out = episodes[data.episode]  # (T,)
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def _held_out(
+    windows: Windows,
+    train_steps: NDArray[np.int64],
+    held_out_steps: NDArray[np.int64],
+    batch_size: int,
+    seed: int,
+) -> HeldOut:
+    """Draw the fixed held-out windows; none if no episode is held out."""
+    majority = int(np.bincount(windows.trajectories.actions[train_steps]).argmax())
+    count = min(HELD_OUT_STEPS // windows.context_length, len(held_out_steps))
+    shuffled = np.random.default_rng(seed).permutation(held_out_steps)
+    ends = np.sort(shuffled[:count])  # sorted, so that neighbours share decoded blocks
+    starts = range(0, count, batch_size)
+    return HeldOut([windows.batch(ends[start : start + batch_size]) for start in starts], majority)
+
+
+def _precision(settings: TrainingConfig) -> torch.autocast:
+    return torch.autocast("cpu", torch.bfloat16, enabled=settings.precision == "bfloat16")
+
+
+@contextmanager
+def _evaluating(policy: SequencePolicy) -> Iterator[None]:
+    """Evaluation mode inside the block."""
+    module = _module(policy)
+    training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(training)
+
+
+def _module(policy: SequencePolicy) -> nn.Module:
+    """The policy as the module that it also is; a protocol cannot say so."""
+    assert isinstance(policy, nn.Module)
+    return policy
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole else math.nan
+
+
+def _open_store(config: MethodConfig, data: Trajectories, path: Path) -> Any:
+    """The stored side of the observation that the method names."""
+    kind = observation_kind(config.method) or ""
+    module, memory_mb = plugins.load("observations", kind), config.training.cache_memory_mb
+    if kind == "embeddings":
+        return module.open_store(path, memory_mb)
+    return module.open_store(path, data, memory_mb)
