@@ -1,0 +1,85 @@
+"""Figure: held-out action accuracy over training, per game, with the methods' scores beside it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib
+
+matplotlib.use("Agg")  # before pyplot: no display is needed to write a file
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from pipeline.errors import PipelineError
+from pipeline.scores import Run
+from pipeline.tables import printed, select
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+CURVE_COLUMNS = ("step", "held_out_accuracy", "majority_accuracy", "repeat_accuracy")
+
+
+def read_curve(path: Path) -> pd.DataFrame:
+    """A training curve; raises PipelineError naming the file and the column it lacks."""
+    curve = pd.read_csv(path)
+    for column in CURVE_COLUMNS:
+        if column not in curve.columns:
+            raise PipelineError(f"{path}: column {column!r} is missing; train the policy again")
+    return curve
+
+
+def plot(
+    runs: Sequence[Run], curves: Sequence[pd.DataFrame], scores: pd.DataFrame, output: Path
+) -> None:
+    """Draw a row per data set, accuracy to the left and scores to the right, as PNG."""
+    datasets = list(dict.fromkeys(run.dataset for run in runs))
+    figure, axes = plt.subplots(
+        len(datasets), 2, figsize=(9, 2.8 * len(datasets)), squeeze=False, layout="constrained"
+    )
+    for (left, right), dataset in zip(axes, datasets, strict=True):
+        chosen = [(r, c) for r, c in zip(runs, curves, strict=True) if r.dataset == dataset]
+        keys = list(dict.fromkeys((run.method, run.variant) for run, _ in chosen))
+        for color, key in enumerate(keys):
+            of_key = [curve for run, curve in chosen if (run.method, run.variant) == key]
+            _accuracy(left, of_key, printed(*key), f"C{color}")
+        _baselines(left, [curve for _, curve in chosen])
+        _scores(right, scores, dataset, [("random", "default"), *keys])
+        left.set(title=dataset, ylabel="held-out accuracy")
+        left.legend(fontsize=7)
+    axes[-1][0].set_xlabel("training step")
+    figure.savefig(output, dpi=120, format="png", metadata={"Software": None})
+    plt.close(figure)
+
+
+def _accuracy(axes: "Axes", curves: Sequence[pd.DataFrame], label: str, color: str) -> None:
+    """Mean over seeds, with a band from the lowest to the highest."""
+    by_step = pd.concat(curves).groupby("step")["held_out_accuracy"]
+    axes.plot(by_step.mean().index, by_step.mean(), color=color, label=label)
+    axes.fill_between(by_step.min().index, by_step.min(), by_step.max(), color=color, alpha=0.2)
+
+
+def _baselines(axes: "Axes", curves: Sequence[pd.DataFrame]) -> None:
+    """What a constant action and a repeated action reach: a policy has to beat both."""
+    together = pd.concat(curves)
+    styles = {"majority_accuracy": ":", "repeat_accuracy": "--"}
+    for column, style in styles.items():
+        label = column.removesuffix("_accuracy") + " action"
+        axes.axhline(together[column].mean(), color="grey", linestyle=style, label=label)
+
+
+def _scores(
+    axes: "Axes", scores: pd.DataFrame, dataset: str, keys: Sequence[tuple[str, str]]
+) -> None:
+    """Each seed's mean score as a dot, their mean as a bar, the data's mean as a line."""
+    for position, (method, variant) in enumerate(keys):
+        episodes = select(scores, dataset, method, variant)
+        means = episodes.groupby("seed")["return"].mean()
+        axes.bar(position, means.mean(), color="lightgrey" if method == "random" else "lightblue")
+        axes.plot([position] * len(means), means, "k.", markersize=4)
+    data_mean = scores.loc[scores["dataset"] == dataset, "data_mean"].iloc[0]
+    axes.axhline(data_mean, color="grey", linestyle="--", label="data mean")
+    axes.set_xticks(range(len(keys)), [printed(*key) for key in keys], fontsize=7)
+    axes.set(title=dataset, ylabel="score")
+    axes.legend(fontsize=7)

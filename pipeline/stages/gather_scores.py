@@ -1,0 +1,24 @@
+"""Runs' episodes and descriptions → `scores.csv`, one row per episode."""
+
+import json
+from pathlib import Path
+
+from pipeline.scores import Run, gather
+from pipeline.stages import command, execute
+
+
+def main() -> None:
+    """Parse → read → gather → write."""
+    parser = command(__doc__)
+    parser.add_argument("--runs", required=True, help="JSON list: dataset, method, variant, seed")
+    parser.add_argument("--episodes-csv", type=Path, nargs="+", required=True, help="as --runs")
+    parser.add_argument("--run-json", type=Path, nargs="+", required=True, help="as --runs")
+    parser.add_argument("--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    runs = [Run(**run) for run in json.loads(arguments.runs)]
+    scores = gather(runs, arguments.episodes_csv, arguments.run_json)
+    scores.to_csv(arguments.output, index=False)
+
+
+if __name__ == "__main__":
+    execute(main)

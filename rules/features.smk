@@ -1,0 +1,222 @@
+"""Stage one: trajectories → frames → prompts, regions → pretrained encoder → cached embeddings."""
+
+
+rule collect_trajectories:
+    input:
+        recording,
+    output:
+        trajectories="results/trajectories/{dataset}.h5",
+    log:
+        "results/logs/collect_trajectories/{dataset}.log",
+    benchmark:
+        "results/benchmarks/collect_trajectories/{dataset}.tsv"
+    conda:
+        "../envs/features.yaml"
+    threads: slots(1)
+    resources:
+        mem_mb=1000,
+        runtime=20,
+    params:
+        code=lambda w: code("collect_trajectories", source_of(w), family_of(w)),
+        settings=lambda w: options(dataset=dataset_of(w), environment=environment_of(w)),
+        given=given,
+        resources=RESOURCES,
+    shell:
+        "python -m pipeline.stages.collect_trajectories {params.given:q} {params.settings:q}"
+        " --resources {params.resources:q} --output {output.trajectories:q} > {log:q} 2>&1"
+
+
+rule render_frames:
+    input:
+        trajectories=rules.collect_trajectories.output.trajectories,
+    output:
+        frames="results/frames/{dataset}.h5",
+    log:
+        "results/logs/render_frames/{dataset}.log",
+    benchmark:
+        "results/benchmarks/render_frames/{dataset}.tsv"
+    conda:
+        "../envs/features.yaml"
+    threads: slots(1)
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        code=lambda w: code("render_frames", family_of(w)),
+        settings=lambda w: options(environment=environment_of(w)),
+        given=given,
+    shell:
+        "python -m pipeline.stages.render_frames {params.given:q} {params.settings:q}"
+        " --output {output.frames:q} > {log:q} 2>&1"
+
+
+rule write_prompts:
+    input:
+        wording,
+    output:
+        prompts="results/prompts/{dataset}/{prompt_set}.json",
+    log:
+        "results/logs/write_prompts/{dataset}/{prompt_set}.log",
+    conda:
+        "../envs/features.yaml"
+    threads: slots(1)
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        code=lambda w: code("write_prompts", family_of(w)),
+        settings=lambda w: options(environment=environment_of(w)),
+        given=given,
+        resources=RESOURCES,
+    shell:
+        "python -m pipeline.stages.write_prompts {params.given:q} {params.settings:q}"
+        " --prompt-set {wildcards.prompt_set:q} --resources {params.resources:q}"
+        " --output {output.prompts:q} > {log:q} 2>&1"
+
+
+rule shrink_frames:
+    input:
+        frames=rules.render_frames.output.frames,
+    output:
+        pixels="results/pixels/{dataset}.h5",
+    log:
+        "results/logs/shrink_frames/{dataset}.log",
+    benchmark:
+        "results/benchmarks/shrink_frames/{dataset}.tsv"
+    conda:
+        "../envs/features.yaml"
+    threads: slots(1)
+    resources:
+        mem_mb=1000,
+        runtime=20,
+    params:
+        code=code("shrink_frames"),
+        given=given,
+    shell:
+        "python -m pipeline.stages.shrink_frames {params.given:q}"
+        " --output {output.pixels:q} > {log:q} 2>&1"
+
+
+rule detect_regions:
+    input:
+        frames=rules.render_frames.output.frames,
+    output:
+        regions="results/regions/{dataset}/{features}.h5",
+    log:
+        "results/logs/detect_regions/{dataset}/{features}.log",
+    benchmark:
+        "results/benchmarks/detect_regions/{dataset}/{features}.tsv"
+    conda:
+        "../envs/features.yaml"
+    threads: slots(1)
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        code=lambda w: code("detect_regions", detector_of(w)),
+        settings=lambda w: options(detector=features_of(w).detector),
+        given=given,
+    shell:
+        "python -m pipeline.stages.detect_regions"
+        " {params.given:q} {params.settings:q}"
+        " --output {output.regions:q} > {log:q} 2>&1"
+
+
+rule draw_regions:
+    input:
+        frames=rules.render_frames.output.frames,
+        regions=rules.detect_regions.output.regions,
+    output:
+        picture="results/regions/{dataset}/{features}.png",
+    log:
+        "results/logs/draw_regions/{dataset}/{features}.log",
+    conda:
+        "../envs/features.yaml"
+    threads: slots(1)
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        code=code("draw_regions"),
+        given=given,
+    shell:
+        "python -m pipeline.stages.draw_regions {params.given:q}"
+        " --output {output.picture:q} > {log:q} 2>&1"
+
+
+rule pretrain_encoder:
+    input:
+        unpack(encoder_inputs),
+        trajectories=rules.collect_trajectories.output.trajectories,
+    output:
+        encoder=directory("results/encoders/{dataset}/{features}"),
+        curve="results/encoders/{dataset}/{features}.csv",
+    log:
+        "results/logs/pretrain_encoder/{dataset}/{features}.log",
+    benchmark:
+        "results/benchmarks/pretrain_encoder/{dataset}/{features}.tsv"
+    conda:
+        "../envs/features.yaml"
+    threads: slots(1)
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        code=lambda w: code("pretrain_encoder", encoder_of(w), family_of(w)),
+        settings=encoder_settings,
+        given=given,
+    shell:
+        "python -m pipeline.stages.pretrain_encoder"
+        " {params.given:q} {params.settings:q}"
+        " --output {output.encoder:q} --curve {output.curve:q} > {log:q} 2>&1"
+
+
+rule build_cache:
+    input:
+        unpack(encoder_inputs),
+        trajectories=rules.collect_trajectories.output.trajectories,
+        encoder=rules.pretrain_encoder.output.encoder,
+    output:
+        cache="results/cache/{dataset}/{features}.h5",
+    log:
+        "results/logs/build_cache/{dataset}/{features}.log",
+    benchmark:
+        "results/benchmarks/build_cache/{dataset}/{features}.tsv"
+    conda:
+        "../envs/features.yaml"
+    threads: slots(1)
+    resources:
+        mem_mb=3000,
+        runtime=120,
+    params:
+        code=lambda w: code("build_cache", encoder_of(w), family_of(w)),
+        settings=encoder_settings,
+        given=given,
+    shell:
+        "python -m pipeline.stages.build_cache"
+        " {params.given:q} {params.settings:q}"
+        " --output {output.cache:q} > {log:q} 2>&1"
+
+
+rule probe_embeddings:
+    input:
+        unpack(encoder_inputs),
+        encoder=rules.pretrain_encoder.output.encoder,
+    output:
+        probe="results/probe/{dataset}/{features}.csv",
+    log:
+        "results/logs/probe_embeddings/{dataset}/{features}.log",
+    conda:
+        "../envs/features.yaml"
+    threads: slots(1)
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    params:
+        code=lambda w: code("probe_embeddings", encoder_of(w)),
+        settings=encoder_settings,
+        given=given,
+    shell:
+        "python -m pipeline.stages.probe_embeddings"
+        " {params.given:q} {params.settings:q}"
+        " --output {output.probe:q} > {log:q} 2>&1"

@@ -1,0 +1,78 @@
+"""Stage two: train a sequence model on the cache (or on pixels), play it, play at random."""
+
+
+rule train_policy:
+    input:
+        trajectories=rules.collect_trajectories.output.trajectories,
+        observations=observations,
+    output:
+        policy="results/runs/{dataset}/{method}/{variant}/seed-{seed}/policy.safetensors",
+        curve="results/runs/{dataset}/{method}/{variant}/seed-{seed}/curve.csv",
+    log:
+        "results/logs/train_policy/{dataset}/{method}/{variant}/seed-{seed}.log",
+    benchmark:
+        "results/benchmarks/train_policy/{dataset}/{method}/{variant}/seed-{seed}.tsv"
+    conda:
+        "../envs/policy.yaml"
+    threads: slots(1)
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        code=lambda w: code("train_policy", *model_of(w), family_of(w)),
+        settings=training_settings,
+        given=given,
+    shell:
+        "python -m pipeline.stages.train_policy"
+        " --seed {wildcards.seed} {params.given:q} {params.settings:q}"
+        " --output {output.policy:q} --curve {output.curve:q} > {log:q} 2>&1"
+
+
+rule evaluate_policy:
+    input:
+        unpack(acting_inputs),
+    output:
+        episodes="results/runs/{dataset}/{method}/{variant}/seed-{seed}/episodes.csv",
+        run="results/runs/{dataset}/{method}/{variant}/seed-{seed}/run.json",
+        video="results/runs/{dataset}/{method}/{variant}/seed-{seed}/rollout.mp4",
+    log:
+        "results/logs/evaluate_policy/{dataset}/{method}/{variant}/seed-{seed}.log",
+    benchmark:
+        "results/benchmarks/evaluate_policy/{dataset}/{method}/{variant}/seed-{seed}.tsv"
+    conda:
+        "../envs/policy.yaml"
+    threads: slots(1)
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    params:
+        code=lambda w: code("evaluate_policy", *model_of(w), *eyes_of(w), family_of(w)),
+        settings=acting_settings,
+        given=given,
+    shell:
+        "python -m pipeline.stages.evaluate_policy --seed"
+        " {wildcards.seed} {params.given:q} {params.settings:q} --video {output.video:q}"
+        " --episodes-csv {output.episodes:q} --run-json {output.run:q} > {log:q} 2>&1"
+
+
+rule evaluate_random:
+    input:
+        trajectories=rules.collect_trajectories.output.trajectories,
+    output:
+        episodes="results/runs/{dataset}/random/default/seed-{seed}/episodes.csv",
+        run="results/runs/{dataset}/random/default/seed-{seed}/run.json",
+    log:
+        "results/logs/evaluate_random/{dataset}/seed-{seed}.log",
+    conda:
+        "../envs/policy.yaml"
+    threads: slots(1)
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        code=lambda w: code("evaluate_random", family_of(w)),
+        settings=random_settings,
+        given=given,
+    shell:
+        "python -m pipeline.stages.evaluate_random --seed {wildcards.seed} {params.given:q} {params.settings:q}"
+        " --episodes-csv {output.episodes:q} --run-json {output.run:q} > {log:q} 2>&1"
