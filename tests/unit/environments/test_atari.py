@@ -1,0 +1,72 @@
+"""The emulator: a recorded episode replays to score and memory, frames are maxima, bad games."""
+
+import hashlib
+from pathlib import Path
+
+import ale_py
+import numpy as np
+import pytest
+
+from pipeline import environments
+from pipeline.config import EnvironmentConfig
+from pipeline.environments.atari import AtariEnvironment
+from pipeline.errors import PipelineError
+
+RECORDING = Path(__file__).parents[3] / "resources/demonstrations/decisive/breakout.npz"
+
+
+@pytest.fixture(scope="module")
+def breakout() -> AtariEnvironment:
+    return AtariEnvironment("Breakout", frame_skip=4, sticky_actions=0.0)
+
+
+def test_shortest_recorded_episode_replays(breakout: AtariEnvironment) -> None:
+    with np.load(RECORDING, allow_pickle=False) as recording:
+        lengths = recording["episode_length"]
+        episode = int(lengths.argmin())
+        start = int(lengths[:episode].sum())
+        actions = recording["actions"][start : start + lengths[episode]].tolist()
+        breakout.reset(int(recording["seed"][episode]), int(recording["noops"][episode]))
+        steps = [breakout.step(action) for action in actions]
+        assert [over for _, _, over in steps] == [False] * (len(actions) - 1) + [True]
+        assert sum(reward for _, reward, _ in steps) == recording["score"][episode]
+        digest = hashlib.sha256(breakout.state().tobytes()).hexdigest()
+        assert digest == recording["ram_sha256"][episode]
+
+
+def test_frame_is_the_maximum_of_the_last_two_screens(breakout: AtariEnvironment) -> None:
+    console = ale_py.ALEInterface()
+    console.setFloat("repeat_action_probability", 0.0)
+    console.loadROM(breakout._rom)
+    console.reset_game()
+    np.testing.assert_array_equal(breakout.reset(seed=0, noops=0), console.getScreenRGB())
+    for action in [1, 0, 2, 3, 2]:
+        screens = []
+        for _ in range(4):
+            console.act(console.getMinimalActionSet()[action])
+            screens.append(console.getScreenRGB())
+        frame, _, _ = breakout.step(action)
+        np.testing.assert_array_equal(frame, np.maximum(screens[2], screens[3]))
+
+
+def test_frames_are_not_overwritten(breakout: AtariEnvironment) -> None:
+    first = breakout.reset(seed=0, noops=3)
+    copy = first.copy()
+    for _ in range(3):
+        breakout.step(1)
+    np.testing.assert_array_equal(first, copy)
+
+
+def test_actions_and_versions(breakout: AtariEnvironment) -> None:
+    assert breakout.action_meanings == ("NOOP", "FIRE", "RIGHT", "LEFT")
+    assert breakout.noop == 0
+    assert breakout.versions["ale-py"] == ale_py.__version__
+    assert len(breakout.versions["rom_md5"]) == 32
+    assert breakout.state().shape == (128,)
+
+
+@pytest.mark.parametrize(("game", "named"), [("Breakot", "breakout"), ("Zzz", "adventure")])
+def test_unknown_game_lists_roms(game: str, named: str) -> None:
+    config = EnvironmentConfig(family="atari", game=game, random_score=0, reference_score=1)
+    with pytest.raises(PipelineError, match=f"unknown Atari game '{game}'.*{named}"):
+        environments.make(config)

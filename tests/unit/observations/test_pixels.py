@@ -1,0 +1,96 @@
+"""Pixels: exact area means, stacks against a loop, and live stacks equal to stored ones."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import environments, frames
+from pipeline.config import DatasetConfig, EnvironmentConfig
+from pipeline.observations import pixels
+from pipeline.storage import Artefact
+from pipeline.trajectories import Trajectories, played
+
+CATCH = EnvironmentConfig(
+    family="catch", game="Catch", max_noops=8, random_score=-2, reference_score=6
+)
+
+
+@pytest.fixture(scope="module")
+def data() -> Trajectories:
+    config = DatasetConfig(environment="catch", source="played", episodes=6, max_episode_steps=20)
+    return played.collect(config, CATCH, Path())
+
+
+@pytest.fixture(scope="module")
+def path(data: Trajectories, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pixels")
+    frames.render(data, CATCH, folder / "frames.h5")
+    pixels.shrink_artefact(folder / "frames.h5", folder / "pixels.h5")
+    return folder / "pixels.h5"
+
+
+def area_mean(image: np.ndarray, row: int, column: int) -> float:
+    """Mean of one new pixel's area by brute force: every old pixel split into 84 by 84 parts."""
+    height, width = image.shape
+    rows = np.arange(row * height, (row + 1) * height) // pixels.SIZE
+    columns = np.arange(column * width, (column + 1) * width) // pixels.SIZE
+    return float(image[np.ix_(rows, columns)].astype(np.float64).mean())
+
+
+@pytest.mark.parametrize("shape", [(210, 160), (40, 32), (84, 84), (251, 83)])
+def test_shrink_is_the_area_mean_of_the_grey_frame(shape: tuple[int, int]) -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (2, *shape, 3), dtype=np.uint8)
+    grey = (rgb.astype(np.int64) @ np.array([299, 587, 114]) + 500) // 1000
+    small = pixels.shrink(rgb)
+    assert small.shape == (2, 84, 84)
+    assert small.dtype == np.uint8
+    for row, column in [(0, 0), (3, 7), (41, 42), (83, 83), (83, 0)]:
+        expected = area_mean(grey[1], row, column)
+        assert small[1, row, column] == np.floor(expected + 0.5 + 1e-9)
+
+
+def test_shrink_does_not_depend_on_the_batch() -> None:
+    rgb = np.random.default_rng(1).integers(0, 256, (5, 210, 160, 3), dtype=np.uint8)
+    together = pixels.shrink(rgb)
+    for frame, small in zip(rgb, together, strict=True):
+        np.testing.assert_array_equal(pixels.shrink(frame[None])[0], small)
+
+
+def test_gather_equals_a_loop(path: Path, data: Trajectories) -> None:
+    store = pixels.open_store(path, data, memory_mb=64)
+    artefact = Artefact(path, "pixels")
+    small, step_frame = artefact.read("frames"), artefact.read("step_frame")
+    steps = np.array([[-1, -1, 0, 1, 2], [18, 19, 20, 21, 25]])
+    stacks = store.gather(steps)["frames"].numpy()
+    assert stacks.shape == (2, 5, *store.shape["frames"])
+    for row, column in np.ndindex(*steps.shape):
+        step = steps[row, column]
+        for place in range(4):
+            expected = np.zeros((84, 84), np.uint8)
+            if step >= 0:
+                start = data.starts[data.episode[step]]
+                expected = small[step_frame[max(step - (3 - place), start)]]
+            np.testing.assert_array_equal(stacks[row, column, place], expected)
+
+
+def test_live_equals_stored(path: Path, data: Trajectories) -> None:
+    """Two episodes in lock-step, then one alone, as in evaluation."""
+    store, observer = pixels.open_store(path, data), pixels.PixelObserver()
+    games = [environments.make(CATCH) for _ in range(2)]
+    current = [game.reset(int(data.seed[i]), int(data.noops[i])) for i, game in enumerate(games)]
+    for t in range(20):
+        episodes = np.array([0, 1] if t < 9 else [1])
+        steps = data.starts[episodes] + t
+        live = observer.observe(
+            np.stack([current[i] for i in episodes]), np.zeros(len(episodes), np.int64), episodes
+        )
+        stored = store.gather(steps[:, None])
+        assert live["frames"].dtype == stored["frames"].dtype
+        np.testing.assert_array_equal(live["frames"].numpy(), stored["frames"].numpy())
+        for i, step in zip(episodes, steps, strict=True):
+            current[i] = games[i].step(int(data.actions[step]))[0]
+
+
+def test_attributes_keep_the_source(path: Path, data: Trajectories) -> None:
+    assert Artefact(path, "pixels").attributes["source"] == data.source

@@ -1,0 +1,88 @@
+"""The data stages as commands: what they print, their exit status, no traceback."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from pipeline.config import DatasetConfig, EnvironmentConfig
+from pipeline.stages import collect_trajectories, render_frames, shrink_frames, write_prompts
+from pipeline.storage import Artefact, ArtefactWriter
+
+ROOT = Path(__file__).parents[3]
+CATCH = EnvironmentConfig(family="catch", game="Catch", random_score=-2, reference_score=6)
+PLAYED = DatasetConfig(environment="catch", source="played", episodes=2, max_episode_steps=9)
+
+
+def verify(path: Path) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "pipeline.stages.verify_cache", path]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    with ArtefactWriter(tmp_path / "cache.h5", "cache", {}) as writer:
+        writer.write("tokens", np.random.default_rng(0).integers(0, 99, (900, 56, 32)))
+    return tmp_path / "cache.h5"
+
+
+def test_whole_file(path: Path) -> None:
+    result = verify(path)
+    assert result.returncode == 0
+    assert "whole; cache: tokens (900, 56, 32)" in result.stdout
+
+
+def test_damaged_block(path: Path) -> None:
+    with h5py.File(path) as file:
+        place = file["arrays/tokens"].id.get_chunk_info(2)
+        length = file["arrays/tokens"].chunks[0]
+    content = bytearray(path.read_bytes())
+    content[place.byte_offset + place.size // 2] ^= 1
+    path.write_bytes(bytes(content))
+    result = verify(path)
+    assert result.returncode == 1
+    assert f"damaged block: tokens rows {2 * length}-{3 * length - 1}" in result.stdout
+    assert "1 damaged blocks" in result.stdout
+
+
+def test_missing_file_is_one_line(tmp_path: Path) -> None:
+    result = verify(tmp_path / "none.h5")
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_stages_from_play_to_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(stage: object, **options: object) -> None:
+        named = [
+            part
+            for key, value in options.items()
+            for part in (f"--{key.replace('_', '-')}", str(value))
+        ]
+        monkeypatch.setattr(sys, "argv", ["stage", *named])
+        stage.main()  # type: ignore[attr-defined]
+
+    game, data = CATCH.as_json(), PLAYED.as_json()
+    resources, made = ROOT / "resources", tmp_path
+    run(
+        collect_trajectories,
+        dataset=data,
+        environment=game,
+        resources=resources,
+        output=made / "t.h5",
+    )
+    run(render_frames, environment=game, trajectories=made / "t.h5", output=made / "f.h5")
+    run(shrink_frames, frames=made / "f.h5", output=made / "p.h5")
+    run(
+        write_prompts,
+        environment=game,
+        prompt_set="original",
+        resources=resources,
+        output=made / "p.json",
+    )
+    assert Artefact(made / "p.h5", "pixels").shape("step_frame") == (18,)
+    assert json.loads((made / "p.json").read_text())["action_prompt"] == [0, 1, 2]

@@ -1,0 +1,219 @@
+"""The stages from frames to cache as commands: their files, one line for an error, nothing half
+written.
+"""
+
+import csv
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from pipeline import prompts, trajectories
+from pipeline.config import (
+    DatasetConfig,
+    DetectorConfig,
+    EncoderConfig,
+    EnvironmentConfig,
+    FeaturesConfig,
+)
+from pipeline.encoders import _pretraining
+from pipeline.frames import render
+from pipeline.stages import (
+    build_cache,
+    detect_regions,
+    draw_regions,
+    execute,
+    pretrain_encoder,
+    probe_embeddings,
+)
+from pipeline.storage import Artefact
+
+RESOURCES = Path(__file__).parents[3] / "resources"
+CATCH = EnvironmentConfig(
+    family="catch",
+    game="Catch",
+    random_score=-2,
+    reference_score=6,
+    state_variables={"ball_x": 0, "paddle_x": 2},
+)
+PLAYED = DatasetConfig(environment="catch", source="played", episodes=2, max_episode_steps=9)
+FEATURES = FeaturesConfig(
+    detector=DetectorConfig(regions=4, feature_size=8),
+    encoder=EncoderConfig(
+        width=16,
+        heads=2,
+        language_layers=1,
+        relationship_layers=1,
+        cross_layers=1,
+        pretraining_steps=2,
+        pretraining_batch=8,
+    ),
+)
+UNTRAINED = FEATURES.model_copy(
+    update={"encoder": FEATURES.encoder.model_copy(update={"pretraining_steps": 0})}
+)
+Run = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Trajectories, frames and prompts of two short games."""
+    folder = tmp_path_factory.mktemp("stage one")
+    played = trajectories.collect(PLAYED, CATCH, RESOURCES)
+    trajectories.save(folder / "trajectories.h5", played, CATCH, PLAYED)
+    render(played, CATCH, folder / "frames.h5")
+    text = prompts.as_json(RESOURCES, "Catch", "original", ("NOOP", "RIGHT", "LEFT"))
+    (folder / "prompts.json").write_text(text)
+    return folder
+
+
+@pytest.fixture
+def run(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a stage with the files made so far; `changed` replaces options by name."""
+
+    def run(stage: ModuleType, options: tuple[str, ...], **changed: object) -> None:
+        values: dict[str, object] = {
+            "features": FEATURES.as_json(),
+            "environment": CATCH.as_json(),
+            "detector": FEATURES.detector.as_json(),
+            "trajectories": made / "trajectories.h5",
+            "frames": made / "frames.h5",
+            "prompts": made / "prompts.json",
+            "regions": tmp_path / "regions.h5",
+            "encoder": tmp_path / "encoder",
+            "curve": tmp_path / "curve.csv",
+            **changed,
+        }
+        given = [part for name in options for part in (f"--{name}", str(values[name]))]
+        monkeypatch.setattr(sys, "argv", ["stage", *given])
+        execute(stage.main)
+
+    return run
+
+
+DETECT = ("detector", "frames", "output")
+DRAW = ("frames", "regions", "output")
+INPUTS = ("features", "environment", "trajectories", "frames", "prompts", "regions")
+PRETRAIN = (*INPUTS, "output", "curve")
+BUILD = (*INPUTS, "encoder", "output")
+PROBE = tuple(name for name in BUILD if name != "trajectories")
+
+
+@pytest.mark.parametrize("features", [FEATURES, UNTRAINED], ids=["pretrained", "random"])
+def test_from_frames_to_cache(run: Run, tmp_path: Path, features: FeaturesConfig) -> None:
+    settings = features.as_json()
+    run(detect_regions, DETECT, output=tmp_path / "regions.h5")
+    run(draw_regions, DRAW, output=tmp_path / "regions.png")
+    run(pretrain_encoder, PRETRAIN, features=settings, output=tmp_path / "encoder")
+    run(build_cache, BUILD, features=settings, output=tmp_path / "cache.h5")
+    run(probe_embeddings, PROBE, features=settings, output=tmp_path / "probe.csv")
+
+    assert (tmp_path / "regions.png").stat().st_size > 1000
+    steps = features.encoder.pretraining_steps
+    curve = list(csv.reader((tmp_path / "curve.csv").open()))
+    assert curve[0] == ["step", "words", "match", "features", "boxes"]
+    assert [row[0] for row in curve[1:]] == ([str(steps)] if steps else [])
+    stored = Artefact(tmp_path / "cache.h5", "cache")
+    assert stored.shape("step_pair") == (18,)
+    assert stored.attributes["weights"] == features.encoder.weights
+    assert stored.attributes["features"] == json.loads(settings)
+    probed = list(csv.DictReader((tmp_path / "probe.csv").open()))
+    assert [row["variable"] for row in probed] == ["ball_x", "paddle_x"]
+    if not steps:
+        assert all(row["initial_r2"] == row["pretrained_r2"] for row in probed)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("regions.h5", "regions.png", "encoder", "curve.csv", "cache.h5", "probe.csv")
+    }
+
+
+def test_nothing_to_probe_is_a_header(run: Run, tmp_path: Path) -> None:
+    bare = CATCH.model_copy(update={"state_variables": {}}).as_json()
+    run(detect_regions, DETECT, output=tmp_path / "regions.h5")
+    run(pretrain_encoder, PRETRAIN, features=UNTRAINED.as_json(), output=tmp_path / "encoder")
+    run(probe_embeddings, PROBE, environment=bare, output=tmp_path / "probe.csv")
+    assert (tmp_path / "probe.csv").read_text() == "variable,initial_r2,pretrained_r2\n"
+
+
+def error_of(
+    capsys: pytest.CaptureFixture[str], run: Run, *arguments: object, **changed: object
+) -> str:
+    """The error that a stage ends with: the only line but for progress bars."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as caught:
+        run(*arguments, **changed)
+    assert caught.value.code == 1
+    (line,) = [part for part in capsys.readouterr().err.splitlines() if "error" in part]
+    return line[line.index("error: ") :]
+
+
+def test_errors_are_one_line(
+    run: Run, tmp_path: Path, made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(detect_regions, DETECT, output=tmp_path / "regions.h5")
+    output = {"output": tmp_path / "out"}
+    wrong_kind = {"frames": made / "trajectories.h5"}
+    for stage, options in ((detect_regions, DETECT), (draw_regions, DRAW), (build_cache, BUILD)):
+        line = error_of(capsys, run, stage, options, **wrong_kind, **output)
+        assert "trajectories.h5: holds trajectories, expected frames" in line
+    line = error_of(capsys, run, build_cache, BUILD, **output)
+    assert "encoder/config.json: missing; run pretrain_encoder again" in line
+    line = error_of(capsys, run, pretrain_encoder, PRETRAIN, prompts=made / "frames.h5", **output)
+    assert "frames.h5: not a prompt file" in line
+
+    other = FEATURES.model_copy(
+        update={"encoder": FEATURES.encoder.model_copy(update={"width": 32})}
+    ).as_json()
+    wide = DetectorConfig(regions=4, feature_size=16).as_json()
+    run(pretrain_encoder, PRETRAIN, output=tmp_path / "encoder")
+    line = error_of(capsys, run, build_cache, BUILD, features=other, **output)
+    assert "hidden_size is 16, the configuration asks for 32" in line
+    run(detect_regions, DETECT, detector=wide, output=tmp_path / "wide.h5")
+    line = error_of(capsys, run, build_cache, BUILD, regions=tmp_path / "wide.h5", **output)
+    assert "regions have 16 features each, the encoder takes 8" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_failed_pretraining_leaves_what_was_there(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(detect_regions, DETECT, output=tmp_path / "regions.h5")
+    run(pretrain_encoder, PRETRAIN, output=tmp_path / "encoder")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "encoder").iterdir()}
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(_pretraining, "pretrain", fail)
+    for name in ("encoder", "second"):
+        with pytest.raises(RuntimeError, match="memory"):
+            run(pretrain_encoder, PRETRAIN, output=tmp_path / name, curve=tmp_path / f"{name}.csv")
+    after = {path.name: path.read_bytes() for path in (tmp_path / "encoder").iterdir()}
+    assert after == before
+    assert {path.name for path in tmp_path.iterdir()} == {"regions.h5", "encoder", "curve.csv"}
+
+
+def test_only_our_own_progress_is_shown(
+    run: Run, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run(detect_regions, DETECT, output=tmp_path / "regions.h5")
+    capfd.readouterr()
+    run(pretrain_encoder, PRETRAIN, output=tmp_path / "encoder")
+    out, shown = capfd.readouterr()
+    assert not out
+    assert all(part.startswith("pretrain LXMERT") for part in shown.split("\r") if part.strip())
+
+
+def test_same_seed_same_bytes(run: Run, tmp_path: Path) -> None:
+    run(detect_regions, DETECT, output=tmp_path / "regions.h5")
+    content = []
+    for name in ("one", "two"):
+        run(pretrain_encoder, PRETRAIN, output=tmp_path / name)
+        run(build_cache, BUILD, encoder=tmp_path / name, output=tmp_path / f"{name}.h5")
+        folder = sorted((tmp_path / name).iterdir())
+        content.append([path.read_bytes() for path in (*folder, tmp_path / f"{name}.h5")])
+    assert content[0] == content[1]
+    assert np.array(Artefact(tmp_path / "one.h5", "cache").read("mask")).any()

@@ -1,0 +1,232 @@
+"""The configuration: merging, and one line for whatever is wrong in it, before any job."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline import config_files
+from pipeline.config import Config, EvaluationConfig, MethodConfig, TrainingConfig, merge
+from pipeline.config_files import load
+from pipeline.errors import PipelineError
+
+CONFIG = Path(__file__).parents[2] / "config"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(CONFIG, tmp_path / "config"))
+
+
+def edit(path: Path, **changes: object) -> Path:
+    content = yaml.safe_load(path.read_text()) if path.exists() else {}
+    path.write_text(yaml.safe_dump(merge(content, changes)))
+    return path
+
+
+def message(path: Path) -> str:
+    with pytest.raises(PipelineError) as caught:
+        load(path)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_shipped_configurations_load() -> None:
+    config = load(CONFIG / "config.yaml")
+    assert config.scale == "laptop"
+    assert set(config.tables["table1"].datasets) == {"breakout", "pong", "qbert", "seaquest"}
+    assert load(CONFIG / "toy.yaml").scale == "toy"
+
+
+def test_toy_replaces_the_default_configuration() -> None:
+    toy = load(CONFIG / "toy.yaml")
+    assert toy.tables["table1"].datasets == ["catch"]
+    assert toy.method("more3s").training.steps < 100
+
+
+def test_variant_overrides_method_overrides_defaults(folder: Path) -> None:
+    edit(
+        folder / "config.yaml",
+        defaults={"training": {"steps": 10, "batch_size": 4}, "policy": {"width": 16}},
+        methods={"more3s": {"training": {"steps": 20}, "policy": {"layers": 2}}},
+    )
+    edit(folder / "variants" / "wide.yaml", policy={"width": 64}, features="toy")
+    config = load(folder / "config.yaml")
+    wide, plain = config.method("more3s", "wide"), config.method("more3s")
+    assert (wide.training.steps, wide.training.batch_size) == (20, 4)
+    assert (wide.policy.width, wide.policy.layers, wide.features) == (64, 2, "toy")
+    assert (plain.policy.width, plain.features) == (16, "compact")
+    assert config.method("behaviour_cloning").training.steps == 10
+
+
+def test_no_memory_differs_in_one_key() -> None:
+    config = load(CONFIG / "config.yaml")
+    default, ablation = config.method("more3s"), config.method("more3s", "no_memory")
+    assert ablation.policy.memory_length == 0
+    restored = ablation.policy.model_copy(update={"memory_length": default.policy.memory_length})
+    assert ablation.model_copy(update={"policy": restored}) == default
+
+
+def test_random_policy_is_measured_under_the_shared_protocol(folder: Path) -> None:
+    edit(folder / "config.yaml", defaults={"evaluation": {"episodes": 7}})
+    assert load(folder / "config.yaml").evaluation() == EvaluationConfig(
+        **{**load(CONFIG / "config.yaml").evaluation().model_dump(), "episodes": 7}
+    )
+
+
+def test_command_line_overrides_merge() -> None:
+    config = load(CONFIG / "config.yaml", {"defaults": {"training": {"steps": 5}}})
+    usual = load(CONFIG / "config.yaml").method("more3s").training
+    assert config.method("more3s").training == usual.model_copy(update={"steps": 5})
+
+
+def test_json_is_canonical_and_round_trips() -> None:
+    section = load(CONFIG / "toy.yaml").method("more3s")
+    assert MethodConfig.from_json(section.as_json()) == section
+    reordered = MethodConfig.model_validate(dict(reversed(section.model_dump().items())))
+    assert reordered.as_json() == section.as_json()
+
+
+def test_json_of_a_stage_names_the_key() -> None:
+    with pytest.raises(PipelineError, match=r"TrainingConfig: step: unknown key 'step'.*'steps'"):
+        TrainingConfig.from_json('{"step": 3}')
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "expected"),
+    [
+        (
+            "variants/no_memory.yaml",
+            {"policy": {"memroy_length": 0}},
+            r"config/variants/no_memory.yaml: policy.memroy_length: unknown key 'memroy_length' "
+            r"\(did you mean 'memory_length'\?\); allowed: .*width",
+        ),
+        (
+            "variants/no_memory.yaml",
+            {"polcy": {}},
+            r"config/variants/no_memory.yaml: unknown key 'polcy' .*'policy'",
+        ),
+        (
+            "variants/no_memory.yaml",
+            {"method": "more3s"},
+            r"config/variants/no_memory.yaml: unknown key 'method'",
+        ),
+        (
+            "variants/no_memory.yaml",
+            {"features": "compct"},
+            r"config/variants/no_memory.yaml: unknown features 'compct' .*'compact'",
+        ),
+        (
+            "variants/no_memory.yaml",
+            {"policy": {"memory_length": -1}},
+            r"config/variants/no_memory.yaml: policy.memory_length: .*greater than or equal to 0",
+        ),
+        (
+            "features/compact.yaml",
+            {"detector": {"name": "fast_rcn"}},
+            r"config/features/compact.yaml: unknown detector 'fast_rcn' .*'fast_rcnn'",
+        ),
+        (
+            "features/compact.yaml",
+            {"encoder": {"name": "bert"}},
+            r"config/features/compact.yaml: unknown encoder 'bert' .*; allowed: lxmert",
+        ),
+        (
+            "features/compact.yaml",
+            {"encoder": {"widht": 8}},
+            r"config/features/compact.yaml: encoder.widht: .*'width'",
+        ),
+        (
+            "features/compact.yaml",
+            {"prompt_set": "poetic"},
+            r"config/features/compact.yaml: prompt_set: .*'original', 'synonym' or 'contextual'",
+        ),
+        (
+            "datasets/breakout.yaml",
+            {"environment": "brekout"},
+            r"config/datasets/breakout.yaml: unknown environment 'brekout' .*'breakout'",
+        ),
+        (
+            "datasets/breakout.yaml",
+            {"source": "recordd"},
+            r"config/datasets/breakout.yaml: unknown source 'recordd' .*; allowed: .*played",
+        ),
+        (
+            "environments/breakout.yaml",
+            {"family": "atri"},
+            r"config/environments/breakout.yaml: unknown environment family 'atri' .*'atari'",
+        ),
+        (
+            "config.yaml",
+            {"tables": {"table1": {"datasets": ["brekout"]}}},
+            r"config/config.yaml: tables.table1: unknown dataset 'brekout' .*pong",
+        ),
+        (
+            "config.yaml",
+            {"tables": {"table1": {"variants": ["no_memry"]}}},
+            r"config/config.yaml: tables.table1: unknown variant 'no_memry' .*'no_memory'",
+        ),
+        (
+            "config.yaml",
+            {"tables": {"table1": {"methods": ["more4s"]}}},
+            r"config/config.yaml: tables.table1: unknown method 'more4s' .*'more3s'",
+        ),
+        (
+            "config.yaml",
+            {"tables": {"table1": {"seeds": []}}},
+            r"config/config.yaml: tables.table1.seeds: List should have at least 1 item",
+        ),
+        (
+            "config.yaml",
+            {"tables": {"tabel1": {"datasets": ["pong"], "methods": ["more3s"], "seeds": [0]}}},
+            r"config/config.yaml: tables: unknown table 'tabel1' .*'table1'",
+        ),
+        (
+            "config.yaml",
+            {"methods": {"transformer": {}}},
+            r"config/config.yaml: methods: unknown method 'transformer'.*more3s",
+        ),
+        (
+            "config.yaml",
+            {"methods": {"more3s": {"training": {"step": 3}}}},
+            r"config/config.yaml: methods.more3s: training.step: .*'steps'",
+        ),
+        (
+            "config.yaml",
+            {"defaults": {"features": "compct"}},
+            r"config/config.yaml: defaults: unknown features 'compct'",
+        ),
+        ("config.yaml", {"tabels": {}}, r"config/config.yaml: unknown key 'tabels' .*'tables'"),
+    ],
+)
+def test_mistakes(folder: Path, file: str, changes: dict[str, object], expected: str) -> None:
+    edit(folder / file, **changes)
+    with pytest.raises(PipelineError, match=expected):
+        load(folder / "config.yaml")
+    assert message(folder / "config.yaml")
+
+
+def test_files_that_cannot_be_read(folder: Path) -> None:
+    assert "config/nowhere.yaml: no such configuration file" in message(folder / "nowhere.yaml")
+    (folder / "variants" / "broken.yaml").write_text("policy: {memory_length: 0\n")
+    assert "config/variants/broken.yaml: not valid YAML" in message(folder / "config.yaml")
+    (folder / "variants" / "broken.yaml").write_text("- policy\n")
+    assert "expected keys and values, found list" in message(folder / "config.yaml")
+
+
+def test_missing_key_is_named(folder: Path) -> None:
+    (folder / "datasets" / "breakout.yaml").write_text("source: recorded\n")
+    expected = "config/datasets/breakout.yaml: environment: this key is required"
+    assert message(folder / "config.yaml") == expected
+
+
+def test_methods_are_the_models_that_observe() -> None:
+    assert {"more3s", "decision_transformer", "behaviour_cloning"} <= set(config_files.methods())
+    assert config_files.observation_kind("more3s") == "embeddings"
+    assert config_files.observation_kind("decision_transformer") == "pixels"
+    assert config_files.observation_kind("behaviour_cloning") == "pixels"
+
+
+def test_every_field_is_reachable_from_its_schema() -> None:
+    assert {"scale", "methods", "tables"} <= set(Config.model_fields)

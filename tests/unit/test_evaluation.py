@@ -1,0 +1,166 @@
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from policies import SHAPE, method_config, policy_of, trajectories_of
+from torch import nn
+
+from pipeline import checkpoints, environments, models, runs
+from pipeline.config import EnvironmentConfig, EvaluationConfig
+from pipeline.evaluation import Episode, PolicyPlayer, RandomPlayer, Situation, choose, play
+from pipeline.observations.pixels import PixelObserver
+from pipeline.rollout_video import VideoRecorder
+
+CATCH = EnvironmentConfig.model_validate(
+    {"family": "catch", "game": "catch", "frame_skip": 4, "max_noops": 20}
+    | {"random_score": -5, "reference_score": 6}
+)
+SEEDS = [11, 12, 13]
+
+
+def play_catch(seeds: list[int], temperature: float, policy: Any) -> list[Episode]:
+    player = PolicyPlayer(policy, PixelObserver(), len(seeds), target_return=6, return_scale=6)
+    games = [environments.make(CATCH) for _ in seeds]
+    return play(player, games, seeds, CATCH.max_noops, 60, temperature)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_episodes_do_not_depend_on_their_batch(temperature: float) -> None:
+    policy = policy_of("decision_transformer", layers=1)
+    together = play_catch(SEEDS, temperature, policy)
+    apart = [played for seed in SEEDS for played in play_catch([seed], temperature, policy)]
+    assert together == apart
+    assert len({played.length for played in together}) > 1  # they end at different steps
+    assert len({played.noops for played in together}) > 1
+
+
+def test_episodes_are_cut_at_the_longest_length() -> None:
+    games = [environments.make(CATCH)]
+    (played,) = play(RandomPlayer(3), games, [0], 0, 5, 1.0)
+    assert (played.length, played.terminated) == (5, False)
+
+
+class Spy:
+    """Always the first action; remembers what it was shown."""
+
+    def __init__(self) -> None:
+        self.seen: list[Situation] = []
+
+    def logits(self, situation: Situation) -> NDArray[np.float64]:
+        self.seen.append(situation)
+        return np.tile([1.0, 0.0, 0.0], (len(situation.episodes), 1))
+
+    def keep(self, rows: NDArray[np.int64]) -> None:
+        pass
+
+
+class FakeGame:
+    """Rewards 1 a step for `length` steps."""
+
+    action_meanings = ("A", "B", "C")
+    noop = 2
+    versions = {"fake": "1"}  # noqa: RUF012
+
+    def __init__(self, length: int) -> None:
+        self.length, self.t = length, 0
+
+    def reset(self, seed: int, noops: int) -> NDArray[np.uint8]:
+        return np.zeros((2, 2, 3), np.uint8)
+
+    def step(self, action: int) -> tuple[NDArray[np.uint8], float, bool]:
+        self.t += 1
+        return np.full((2, 2, 3), self.t, np.uint8), 1.0, self.t >= self.length
+
+    def state(self) -> NDArray[np.uint8]:
+        return np.zeros(1, np.uint8)
+
+
+def test_what_a_player_is_shown() -> None:
+    spy = Spy()
+    played = play(spy, [FakeGame(2), FakeGame(4)], [0, 1], 0, 10, 0.0)
+    assert [episode.score for episode in played] == [2, 4]
+    assert [s.episodes.tolist() for s in spy.seen] == [[0, 1], [0, 1], [1], [1]]
+    assert [s.timestep for s in spy.seen] == [0, 1, 2, 3]
+    assert spy.seen[0].previous_actions.tolist() == [2, 2]  # a_{-1} is the no-op
+    assert spy.seen[1].previous_actions.tolist() == [0, 0]
+    assert spy.seen[3].returns.tolist() == [3]
+    assert spy.seen[2].frames[0, 0, 0, 0] == 2
+
+
+def test_the_target_return_falls_by_each_reward_and_is_scaled() -> None:
+    class Policy:
+        seen: list[float] = []  # noqa: RUF012
+
+        def start(self, episodes: int) -> Any:
+            return None
+
+        def act(
+            self, observation: Any, previous: Any, returns: torch.Tensor, t: Any, state: Any
+        ) -> Any:
+            self.seen.append(float(returns))
+            return torch.zeros(1, 3), None
+
+    class Blind:
+        def observe(self, *_: Any) -> Any:
+            return {}
+
+    player = PolicyPlayer(Policy(), Blind(), 1, target_return=10, return_scale=5)  # type: ignore[arg-type]
+    play(player, [FakeGame(3)], [0], 0, 10, 0.0)
+    assert Policy.seen == pytest.approx([2.0, 1.8, 1.6])
+
+
+def test_actions_are_sampled_from_the_softmax_at_a_temperature() -> None:
+    logits = np.log([0.6, 0.3, 0.1])
+    generator = np.random.default_rng(0)
+    for temperature, expected in (
+        (1.0, [0.6, 0.3, 0.1]),
+        (0.5, [0.36 / 0.46, 0.09 / 0.46, 0.01 / 0.46]),
+    ):
+        drawn = [choose(logits, temperature, generator) for _ in range(4000)]
+        assert np.bincount(drawn) / 4000 == pytest.approx(expected, abs=0.03)
+    assert choose(logits, 0, generator) == 0
+
+
+def test_a_run_writes_scores_description_and_video(tmp_path: Path) -> None:
+    evaluation = EvaluationConfig(episodes=3, video_steps=4)
+    course = runs.Course(CATCH, evaluation, trajectories_of([5, 5]), 30, seed=2)
+    config = method_config("behaviour_cloning")
+    policy = models.make(config, SHAPE["behaviour_cloning"], {}, 3)
+    assert isinstance(policy, nn.Module)
+    policy.eval()
+    games = course.games()
+    observer = PixelObserver()
+    video = VideoRecorder(evaluation.video_steps, observer, games[0].action_meanings)
+    described = checkpoints.describe(config, 2, 3, 6.0, SHAPE["behaviour_cloning"], {})
+    episodes, run = runs.play_policy(course, policy, described, observer, games, video)
+    runs.write_results(episodes, run, tmp_path / "episodes.csv", tmp_path / "run.json")
+    video.write(tmp_path / "rollout.mp4")
+    with (tmp_path / "episodes.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["reset_seed"] for row in rows] == ["12000", "12001", "12002"]
+    assert list(rows[0]) == ["episode", "reset_seed", "noops", "return", "length", "terminated"]
+    content = json.loads((tmp_path / "run.json").read_text())
+    assert set(content) == {
+        *("weights", "data_source", "sampling", "versions"),
+        *("data_mean", "data_max", "target_return", "max_episode_steps"),
+    }
+    assert content["weights"] == "policy trained here"
+    assert content["target_return"] is None  # behaviour cloning has none
+    with av.open(tmp_path / "rollout.mp4") as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
+        assert sum(1 for _ in container.decode(stream)) == 4
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_random_play_is_reproducible() -> None:
+    course = runs.Course(CATCH, EvaluationConfig(episodes=3), trajectories_of([5, 5]), 40, seed=0)
+    (first, run), (again, _) = runs.play_random(course), runs.play_random(course)
+    assert first == again
+    assert run["sampling"].startswith("uniform")

@@ -1,0 +1,308 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from policies import (
+    ACTIONS,
+    CONDITIONINGS,
+    EMBED,
+    METHODS,
+    TEXT,
+    acted,
+    batch_of,
+    padded,
+    policy_of,
+    without_memory,
+)
+from torch import Tensor
+
+from pipeline.models import Batch
+
+SWITCHES = [("more3s", kind) for kind in CONDITIONINGS] + [(m, "none") for m in METHODS[1:]]
+EXACT = {"atol": 1e-5, "rtol": 1e-5}
+
+
+def logits_of(policy: Any, batch: Batch) -> Tensor:
+    with torch.no_grad():
+        logits: Tensor = policy.loss(batch)[1]["action_logits"]
+    return logits
+
+
+def changed_from(batch: Batch, step: int) -> Batch:
+    """Everything from `step` on replaced, and a_t of the step before, which is not yet known."""
+    other = batch_of(
+        "more3s" if "tokens" in batch.observation else "pixels", *batch.actions.shape, seed=9
+    )
+
+    def mixed(old: Tensor, new: Tensor, first: int = step) -> Tensor:
+        return torch.cat((old[:, :first], new[:, first:]), dim=1)
+
+    return replace(
+        batch,
+        observation={n: mixed(x, other.observation[n]) for n, x in batch.observation.items()},
+        actions=torch.cat(
+            (batch.actions[:, : step - 1], (batch.actions[:, step - 1 :] + 1) % ACTIONS), 1
+        ),
+        previous_actions=mixed(batch.previous_actions, (batch.previous_actions + 1) % ACTIONS),
+        returns_to_go=mixed(batch.returns_to_go, other.returns_to_go),
+    )
+
+
+@pytest.mark.parametrize(("method", "conditioning"), SWITCHES)
+def test_the_future_and_the_action_itself_change_nothing(method: str, conditioning: str) -> None:
+    policy = policy_of(method, return_conditioning=conditioning)
+    memory = policy.memory_length
+    batch = batch_of(method, 2, memory + 3, memory)
+    changed = changed_from(batch, memory + 2)
+    before, after = logits_of(policy, batch), logits_of(policy, changed)
+    torch.testing.assert_close(before[:, :2], after[:, :2], **EXACT)
+    assert (before[:, 2] - after[:, 2]).abs().max() > 1e-3  # what is seen at a step does matter
+
+
+def test_returns_and_memory_reach_the_output() -> None:
+    policy = policy_of("more3s")
+    batch = batch_of("more3s", 2, 6, 3)
+    before = logits_of(policy, batch)
+    earlier = batch.returns_to_go.clone()
+    earlier[:, 1] += 1
+    assert (logits_of(policy, replace(batch, returns_to_go=earlier)) - before).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("memory_length", [0, 3, 6])
+@pytest.mark.parametrize(("method", "conditioning"), SWITCHES)
+def test_acting_with_the_cache_equals_a_pass_over_the_whole_episode(
+    method: str, conditioning: str, memory_length: int
+) -> None:
+    policy = policy_of(method, return_conditioning=conditioning, memory_length=memory_length)
+    episode = batch_of(method, 2, 15)
+    expected = logits_of(policy, episode)
+    for t, logits in enumerate(acted(policy, episode)):
+        torch.testing.assert_close(logits, expected[:, t], **EXACT)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_acting_sees_exactly_what_a_window_sees(method: str) -> None:
+    """One layer: keys do not depend on earlier context, so the last step of a window is acting."""
+    policy = policy_of(method, layers=1)
+    length = policy.memory_length + policy.context_length
+    episode = batch_of(method, 2, length + 4)
+    window = replace(
+        episode,
+        **{
+            name: getattr(episode, name)[:, -length:]
+            for name in (
+                "actions",
+                "previous_actions",
+                "returns_to_go",
+                "timesteps",
+                "attention_mask",
+            )
+        },
+        observation={name: x[:, -length:] for name, x in episode.observation.items()},
+        memory_length=policy.memory_length,
+    )
+    *_, logits = acted(policy, episode)
+    torch.testing.assert_close(logits, logits_of(policy, window)[:, -1], **EXACT)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_selected_state_goes_on_as_if_alone(method: str) -> None:
+    policy = policy_of(method)
+    batch = batch_of(method, 3, 6)
+    expected = list(acted(policy, batch))
+    state = policy.start(3)
+    rows = torch.arange(3)
+    for t in range(6):
+        if t == 3:
+            rows = torch.tensor([2])
+            state = state.select(rows)
+        now = {name: x[rows, t : t + 1] for name, x in batch.observation.items()}
+        step = (
+            x[rows, t : t + 1]
+            for x in (batch.previous_actions, batch.returns_to_go, batch.timesteps)
+        )
+        logits, state = policy.act(now, *step, state)
+        torch.testing.assert_close(logits, expected[t][rows], **EXACT)
+
+
+@pytest.mark.parametrize(("method", "conditioning"), SWITCHES)
+def test_padding_changes_nothing(method: str, conditioning: str) -> None:
+    policy = policy_of(method, return_conditioning=conditioning)
+    batch = batch_of(method, 2, 3)
+    zeros, sevens = padded(batch, 2), padded(batch, 2, value=1)
+    for other in (zeros, sevens):
+        torch.testing.assert_close(
+            logits_of(policy, batch), logits_of(policy, other)[:, 2:], **EXACT
+        )
+        torch.testing.assert_close(policy.loss(batch)[0], policy.loss(other)[0], **EXACT)
+    # padding that fills the memory and reaches into the context
+    with_memory = replace(padded(batch, 3, value=1), memory_length=4 if method == "more3s" else 0)
+    if method == "more3s":
+        inside = replace(batch, memory_length=1)
+        torch.testing.assert_close(policy.loss(inside)[0], policy.loss(with_memory)[0], **EXACT)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_losses_average_over_real_steps_only(method: str) -> None:
+    policy = policy_of(method)
+    long, short = batch_of(method, 1, 5, seed=1), batch_of(method, 1, 2, seed=2)
+    padded_short = padded(short, 3)
+    both = replace(
+        long,
+        observation={
+            name: torch.cat((x, padded_short.observation[name]))
+            for name, x in long.observation.items()
+        },
+        **{
+            name: torch.cat((getattr(long, name), getattr(padded_short, name)))
+            for name in (
+                "actions",
+                "previous_actions",
+                "returns_to_go",
+                "timesteps",
+                "attention_mask",
+            )
+        },
+    )
+    parts = {
+        name: policy.loss(batch)[1] for name, batch in (("5", long), ("2", short), ("7", both))
+    }
+    mean = (5 * parts["5"]["action_loss"] + 2 * parts["2"]["action_loss"]) / 7
+    torch.testing.assert_close(parts["7"]["action_loss"], mean, **EXACT)
+    if method == "more3s":  # one step fewer has a successor in the window
+        mean = (4 * parts["5"]["embedding_loss"] + 1 * parts["2"]["embedding_loss"]) / 5
+        torch.testing.assert_close(parts["7"]["embedding_loss"], mean, **EXACT)
+
+
+def test_memory_carries_no_gradient() -> None:
+    policy = policy_of("more3s")
+    batch = batch_of("more3s", 2, 6, 3)
+    batch.observation["tokens"] = batch.observation["tokens"].float().requires_grad_()
+    batch.returns_to_go.requires_grad_()
+    policy.loss(batch)[0].backward()
+    gradients = batch.observation["tokens"].grad, batch.returns_to_go.grad
+    for gradient in gradients:
+        assert gradient is not None
+        assert not gradient[:, :3].any()
+        assert gradient[:, 3:].any()
+
+
+def test_the_target_is_not_trained() -> None:
+    """Nothing in the model can lower the target's variance: the target takes no gradient at all."""
+    policy = policy_of("more3s", action_loss_weight=0.0)
+    batch = batch_of("more3s", 2, 4)
+    target = batch.observation["pooled"].requires_grad_()
+    variance = float(target.detach().var())
+    optimizer = torch.optim.SGD(policy.parameters(), 0.01)
+    for _ in range(3):
+        loss, _ = policy.loss(batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert target.grad is None
+    assert float(target.detach().var()) == variance
+    # a constant prediction is no solution: its error is the target's variance
+    with torch.no_grad():
+        policy.embedding_head.weight.zero_()
+        policy.embedding_head.bias.zero_()
+        error = policy.loss(batch)[1]["embedding_loss"]
+    torch.testing.assert_close(error, target.detach()[:, 1:].square().mean())
+
+
+@pytest.mark.parametrize(
+    ("method", "policy"),
+    [
+        ("more3s", {}),
+        ("more3s", {"token_pooling": "mlp", "return_conditioning": "token"}),
+        ("decision_transformer", {}),
+        ("behaviour_cloning", {"time_embedding": "learned"}),
+    ],
+)
+def test_one_batch_can_be_overfitted(method: str, policy: dict[str, Any]) -> None:
+    model = policy_of(method, randomised=False, dropout=0.0, **policy).train()
+    batch = batch_of(method, 4, 3 + model.memory_length, model.memory_length)
+    optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
+    for _ in range(80):
+        loss, parts = model.loss(batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    right = parts["action_logits"].argmax(-1) == batch.actions[:, model.memory_length :]
+    assert right.all()
+
+
+@pytest.mark.parametrize("pooling", ["attention", "mean", "mlp"])
+def test_masked_tokens_are_not_pooled(pooling: str) -> None:
+    policy = policy_of("more3s", token_pooling=pooling)
+    batch = batch_of("more3s", 2, 3)
+    tokens = batch.observation["tokens"]
+    other = torch.where(batch.observation["mask"][..., None], tokens, tokens + 3)
+    changed = replace(batch, observation={**batch.observation, "tokens": other})
+    torch.testing.assert_close(logits_of(policy, batch), logits_of(policy, changed), **EXACT)
+
+
+@pytest.mark.parametrize("pooling", ["attention", "mean", "mlp"])
+def test_a_live_step_may_have_other_region_columns_than_the_cache(pooling: str) -> None:
+    """The cache is as wide as its richest frame, a live observation as wide as the detector."""
+    policy = policy_of("more3s", token_pooling=pooling)
+    batch = batch_of("more3s", 2, 3)
+    tokens, mask = batch.observation["tokens"], batch.observation["mask"].clone()
+    mask[..., -1] = False
+    pad = torch.nn.functional.pad
+    observations = [
+        {"tokens": tokens, "mask": mask},
+        {"tokens": pad(tokens, (0, 0, 0, 2), value=5.0), "mask": pad(mask, (0, 2))},
+        {"tokens": tokens[:, :, :-1], "mask": mask[..., :-1]},
+    ]
+    expected, wider, narrower = (
+        list(acted(policy, replace(batch, observation=observation))) for observation in observations
+    )
+    torch.testing.assert_close(wider, expected, **EXACT)
+    torch.testing.assert_close(narrower, expected, **EXACT)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_hidden_history_hides_the_previous_action(method: str) -> None:
+    policy = policy_of(method, history_dropout=1.0)
+    batch = batch_of(method, 2, 4)
+    if method == "more3s":
+        tokens = batch.observation["tokens"].clone()
+        tokens[:, :, :TEXT] += 1
+        changed = replace(batch, observation={**batch.observation, "tokens": tokens})
+    else:
+        changed = replace(batch, actions=(batch.actions + 1) % ACTIONS)
+    logits = logits_of(policy, batch)
+    assert torch.isfinite(logits).all()
+    torch.testing.assert_close(logits, logits_of(policy, changed), **EXACT)
+
+
+def test_nearest_prompt_reads_the_action_from_the_predicted_embedding() -> None:
+    policy = policy_of("more3s", action_readout="nearest_prompt")
+    batch = without_memory(batch_of("more3s", 1, 4))
+    prompts = torch.randn(ACTIONS, EMBED)
+    with torch.no_grad():
+        policy.action_embeddings.copy_(prompts)
+        policy.embedding_head.weight.zero_()
+        policy.embedding_head.bias[:EMBED] = prompts[2] + 0.1
+    loss, parts = policy.loss(batch)
+    assert (parts["action_logits"].argmax(-1) == 2).all()
+    torch.testing.assert_close(loss, 0.1 * parts["embedding_loss"])  # λ_a = 0
+
+
+def test_actions_are_learned_through_the_embedding_alone() -> None:
+    """nearest_prompt: predicting O_{t+1}, whose text half tells a_t, is enough to choose a_t."""
+    policy = policy_of("more3s", randomised=False, dropout=0.0, action_readout="nearest_prompt")
+    policy.train()
+    batch = batch_of("more3s", 8, 6, 3)
+    prompts = torch.randn(ACTIONS, EMBED) * 2
+    policy.action_embeddings.copy_(prompts)
+    batch.observation["pooled"][:, 1:, 0] = prompts[batch.actions[:, :-1]]
+    optimizer = torch.optim.AdamW(policy.parameters(), 3e-3)
+    for _ in range(150):
+        loss, parts = policy.loss(batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    right = parts["action_logits"].argmax(-1)[:, :-1] == batch.actions[:, 3:-1]
+    assert right.float().mean() > 0.9

@@ -1,0 +1,51 @@
+"""What the repository's own files promise each other."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CONDA_NAMES = {"matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
+NOT_OURS = {"python", "pip"}
+
+
+def pinned() -> dict[str, str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return dict(line.split("==") for line in project["dependencies"])
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_conda_environments_agree_with_pyproject(path: Path) -> None:
+    content = yaml.safe_load(path.read_text())
+    assert content["channels"][0] == "conda-forge"
+    lines: list[str] = []
+    for item in content["dependencies"]:
+        lines += item["pip"] if isinstance(item, dict) else [item]
+    for line in lines:
+        name, version = re.split("==?", line)
+        if name not in NOT_OURS:
+            assert version == pinned()[CONDA_NAMES.get(name, name)], line
+
+
+def test_rules_and_stages_have_the_same_names() -> None:
+    rules = {
+        name
+        for path in (ROOT / "rules").glob("*.smk")
+        for name in re.findall(r"^rule (\w+):", path.read_text(), flags=re.MULTILINE)
+    }
+    stages = {path.stem for path in (ROOT / "pipeline" / "stages").glob("[!_]*.py")}
+    assert rules == stages - {"verify_cache"}
+
+
+def test_files_and_rules_stay_small() -> None:
+    for path in [*(ROOT / "pipeline").rglob("*.py"), *(ROOT / "rules").glob("*.smk")]:
+        assert len(path.read_text().splitlines()) <= 400, path
+    for path in (ROOT / "rules").glob("*.smk"):
+        for block in re.findall(r"^rule \w+:\n(?:(?: .*)?\n)*", path.read_text(), re.MULTILINE):
+            assert len([line for line in block.splitlines() if line.strip()]) <= 25, block
+    for path in (ROOT / "pipeline" / "stages").glob("[!_]*.py"):
+        lines = len(path.read_text().splitlines())
+        assert lines <= 50, f"{path} has {lines} lines: logic belongs in a room"

@@ -1,0 +1,119 @@
+"""The source digest sees code, and only code, through every first-party import."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline import provenance
+from pipeline.errors import PipelineError
+from pipeline.provenance import class_constant, describe, source_digest, versions
+
+SOURCES = {
+    "__init__.py": '"""The package."""\n',
+    "leaf.py": '"""A leaf."""\n\nVALUE = 1\n"""Its meaning."""\n',
+    "room/__init__.py": '"""A room."""\n\nSHARED = 0\n',
+    "room/plain.py": "class Plain:\n    pass\n",
+    "room/seen.py": 'class Seen:\n    kind: "ClassVar[str]" = "pixels"\n',
+    "room/heir.py": "from pipeline.room.seen import Seen\n\nclass Heir(Seen):\n    pass\n",
+    "stage.py": (
+        '"""A stage."""\n\nimport json\n\nfrom pipeline.room import plain\n\n\n'
+        "def main():\n"
+        '    """Run."""\n'
+        "    from .leaf import VALUE  # late\n"
+        "    return json, VALUE, plain\n"
+    ),
+}
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    root = tmp_path / "pipeline"
+    for name, text in SOURCES.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    forget()
+    yield root
+    forget()
+
+
+def forget() -> None:
+    for cached in (provenance._tree, provenance._own_digest, provenance._path):
+        cached.cache_clear()
+    provenance.first_party_imports.cache_clear()
+
+
+def after(path: Path, old: str, new: str, *plugins: str) -> bool:
+    """Whether the digest of the stage changes with an edit."""
+    before = source_digest("pipeline.stage", *plugins)
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    forget()
+    return source_digest("pipeline.stage", *plugins) != before
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("stage.py", "# late", "# not before it is needed"),
+        ("stage.py", '"""A stage."""', '"""Another docstring."""'),
+        ("stage.py", '    """Run."""\n', ""),
+        ("stage.py", "import json\n", "import json\n\n\n"),
+        ("leaf.py", "Its meaning.", "What it means."),
+        ("leaf.py", "VALUE = 1", "VALUE = (1)"),
+        ("room/seen.py", "pixels", "embeddings"),
+    ],
+)
+def test_blind_to(package: Path, file: str, old: str, new: str) -> None:
+    assert not after(package / file, old, new)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("stage.py", "return json", "return None, json"),
+        ("leaf.py", "VALUE = 1", "VALUE = 2"),
+        ("room/plain.py", "pass", "x = 1"),
+        ("room/__init__.py", "SHARED = 0", "SHARED = 1"),
+        ("__init__.py", '"""The package."""', "X = 1"),
+    ],
+)
+def test_sees(package: Path, file: str, old: str, new: str) -> None:
+    assert after(package / file, old, new)
+
+
+def test_a_plug_in_counts_only_where_it_is_named(package: Path) -> None:
+    assert not after(package / "room" / "heir.py", "pass", "x = 1")
+    assert after(package / "room" / "heir.py", "x = 1", "x = 2", "pipeline.room.heir")
+    assert after(package / "room" / "seen.py", "pixels", "grey", "pipeline.room.heir")
+
+
+def test_driver_modules_do_not_count(package: Path) -> None:
+    (package / "config.py").write_text("A = 1\n")
+    (package / "leaf.py").write_text("import pipeline.config\n\nVALUE = 1\n")
+    forget()
+    assert not after(package / "config.py", "A = 1", "A = 2")
+
+
+def test_errors_name_the_module(package: Path) -> None:
+    with pytest.raises(PipelineError, match=r"no module pipeline\.stages\.nope: .*nope\.py"):
+        source_digest("pipeline.stages.nope")
+    (package / "leaf.py").write_text("def broken(:\n")
+    forget()
+    with pytest.raises(PipelineError, match=r"leaf\.py, line 1"):
+        source_digest("pipeline.stage")
+
+
+def test_class_constant_is_read_without_importing(package: Path) -> None:
+    assert class_constant("pipeline.room.seen", "kind") == "pixels"
+    assert class_constant("pipeline.room.heir", "kind") == "pixels"
+    assert class_constant("pipeline.room.plain", "kind") is None
+
+
+def test_versions_and_description() -> None:
+    assert versions("numpy", "no-such-package-here")["no-such-package-here"] == "not installed"
+    described = describe("pipeline.provenance", "numpy", width=3)
+    assert described["settings"] == {"width": 3}
+    assert described["code"] == source_digest("pipeline.provenance")
+    assert set(described["versions"]) == {"numpy"}

@@ -1,0 +1,137 @@
+import csv
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from policies import ACTIONS, TEXT, RandomStore, method_config, trajectories_of
+from torch import nn
+
+from pipeline import checkpoints, models
+from pipeline.batches import Windows
+from pipeline.config import TrainingConfig
+from pipeline.errors import PipelineError
+from pipeline.training import CurveRow, learning_rate, make_optimizer, train, write_curve
+
+TRAINING = {"steps": 20, "batch_size": 8, "warmup_steps": 3, "evaluate_every": 5}
+
+
+def trained(seed: int, **training: Any) -> tuple[Any, list[CurveRow]]:
+    config = method_config("more3s", {**TRAINING, **training})
+    data = trajectories_of([20, 30, 10])
+    store = RandomStore("more3s", 60)
+    torch.manual_seed(seed)
+    policy = models.make(config, store.shape, store.attributes, ACTIONS)
+    windows = Windows(data, store, 0, 10.0, policy.memory_length, policy.context_length)
+    return policy, train(policy, windows, config.training, seed)
+
+
+def test_the_same_seed_gives_the_same_curve_and_weights() -> None:
+    (first, curve), (second, again), (_, other) = trained(1), trained(1), trained(2)
+    assert [row.step for row in curve] == [5, 10, 15, 20]
+    assert curve == again
+    assert curve != other
+    for name, tensor in first.state_dict().items():
+        assert torch.equal(tensor, second.state_dict()[name])
+
+
+def test_training_leaves_the_global_generator_alone() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    config = method_config("more3s", TRAINING)
+    store = RandomStore("more3s", 60)
+    policy = models.make(config, store.shape, store.attributes, ACTIONS)
+    windows = Windows(trajectories_of([60]), store, 0, 1.0, 3, 3)
+    torch.manual_seed(5)
+    train(policy, windows, config.training, 0)
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_bfloat16_trains_too() -> None:
+    _, curve = trained(1, precision="bfloat16")
+    assert all(math.isfinite(row.train_loss) for row in curve)
+
+
+def test_baselines_and_held_out_columns() -> None:
+    _, curve = trained(1)
+    last = curve[-1]
+    for value in (last.held_out_accuracy, last.majority_accuracy, last.repeat_accuracy):
+        assert 0 <= value <= 1
+    _, curve = trained(1, held_out_fraction=0.0)
+    assert math.isnan(curve[-1].held_out_accuracy)
+
+
+def test_a_loss_that_is_not_finite_names_the_step() -> None:
+    with pytest.raises(PipelineError, match=r"at step [0-9]+"):
+        trained(1, learning_rate=1e30, warmup_steps=0, gradient_clip=1e30)
+
+
+def test_the_rate_warms_up_and_decays_to_its_final_fraction() -> None:
+    settings = TrainingConfig(
+        steps=100, warmup_steps=10, learning_rate=1.0, final_learning_rate=0.1
+    )
+    rates = [learning_rate(step, settings) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[9] == rates[10] == 1.0
+    assert rates[100] == pytest.approx(0.1)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+def test_only_matrices_decay() -> None:
+    module = nn.Sequential(nn.Linear(3, 3), nn.LayerNorm(3))
+    decayed, plain = make_optimizer(module, TrainingConfig()).param_groups
+    assert [tuple(p.shape) for p in decayed["params"]] == [(3, 3)]
+    assert plain["weight_decay"] == 0
+    assert len(plain["params"]) == 3
+
+
+def test_the_curve_is_written_as_csv(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "curve.csv"
+    write_curve(path, [CurveRow(5, 1.5, 0.1, math.nan, 0.5, 0.25, 0.5, 0.5)])
+    with path.open() as file:
+        (row,) = csv.DictReader(file)
+    assert list(row) == [
+        *("step", "train_loss", "learning_rate", "held_out_loss", "held_out_accuracy"),
+        *("held_out_accuracy_on_change", "majority_accuracy", "repeat_accuracy"),
+    ]
+    assert row["train_loss"] == "1.5"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
+    config = method_config("more3s")
+    attributes = {
+        "text_tokens": TEXT,
+        "action_embeddings": np.ones((ACTIONS, 16)),
+        "weights": "lxmert random",
+    }
+    store = RandomStore("more3s", 1)
+    policy = models.make(config, store.shape, attributes, ACTIONS)
+    path = tmp_path / "policy.safetensors"
+    description = checkpoints.describe(config, 3, ACTIONS, 12.5, store.shape, attributes)
+    checkpoints.save(path, policy, description)
+    loaded, described = checkpoints.load(path, config)
+    assert described == description
+    assert described.weights == "lxmert random; policy trained here"
+    assert isinstance(loaded, nn.Module)
+    assert isinstance(policy, nn.Module)
+    for name, tensor in policy.state_dict().items():
+        assert torch.equal(tensor, loaded.state_dict()[name])
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> None:
+    config = method_config("more3s")
+    store = RandomStore("more3s", 1)
+    path = tmp_path / "policy.safetensors"
+    policy = models.make(config, store.shape, store.attributes, ACTIONS)
+    description = checkpoints.describe(config, 3, ACTIONS, 1.0, store.shape, store.attributes)
+    checkpoints.save(path, policy, description)
+    with pytest.raises(PipelineError, match=r"policy.safetensors.*policy\.layers: 2, not 1"):
+        checkpoints.load(path, method_config("more3s", layers=1))
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(PipelineError, match=r"policy\.safetensors.*not a checkpoint"):
+        checkpoints.load(path, config)
+    with pytest.raises(PipelineError, match="no such checkpoint"):
+        checkpoints.load(tmp_path / "missing", config)

@@ -1,0 +1,225 @@
+"""The toy workflow end to end, and what a change re-runs. One copy of the project, run once."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from pipeline.config_files import observation_kind
+
+pytestmark = pytest.mark.workflow
+
+ROOT = Path(__file__).parents[2]
+COPIED = ("Snakefile", "rules", "config", "pipeline", "envs", "profiles", "resources")
+METHODS = ("more3s", "decision_transformer", "behaviour_cloning")
+SEEDS = 2
+
+
+def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Snakemake in `folder` on two cores."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    return subprocess.run(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def planned(folder: Path, *targets: str, configfile: str = "config/toy.yaml") -> dict[str, int]:
+    """Jobs that a run would start, by rule, except the aggregating target."""
+    done = snakemake(folder, "--dry-run", *targets, "--configfile", configfile)
+    assert done.returncode == 0, done.stdout
+    table = done.stdout.partition("Job stats:")[2].partition("\n\n")[0]
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE))
+    return {rule: int(count) for rule, count in counts.items() if rule not in {"total", "all"}}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project in which everything has been run."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in COPIED:
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, folder / name)
+    done = snakemake(folder, "--configfile", "config/toy.yaml")
+    if done.returncode != 0:
+        pytest.fail(done.stdout, pytrace=False)
+    return folder
+
+
+@contextmanager
+def edited(path: Path, old: str, new: str) -> Iterator[None]:
+    """Edit a file, and put it back as it was, modification time included."""
+    before, times = path.read_text(), path.stat()
+    assert old in before
+    path.write_text(before.replace(old, new, 1))
+    yield
+    path.write_text(before)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_every_output_is_there(project: Path) -> None:
+    results = project / "results"
+    for name in (
+        "trajectories/catch.h5",
+        "frames/catch.h5",
+        "prompts/catch/original.json",
+        "pixels/catch.h5",
+        "regions/catch/toy.h5",
+        "regions/catch/toy.png",
+        "encoders/catch/toy.csv",
+        "cache/catch/toy.h5",
+        "probe/catch/toy.csv",
+        "learning_curves.png",
+        "table1.md",
+    ):
+        assert (results / name).stat().st_size > 0, name
+    for method in METHODS:
+        for seed in range(SEEDS):
+            run = results / "runs" / "catch" / method / "default" / f"seed-{seed}"
+            names = {path.name for path in run.iterdir()}
+            assert names >= {"policy.safetensors", "curve.csv", "episodes.csv", "run.json"}
+            assert "rollout.mp4" in names
+
+
+def test_the_table_has_a_row_per_method(project: Path) -> None:
+    table = pd.read_csv(project / "results" / "table1.csv", keep_default_na=False)
+    assert table["method"].tolist() == ["random", *METHODS]
+    assert set(table["scale"]) == {"toy"}
+    assert set(table["seeds"]) == {SEEDS}
+    assert (table["data_source"] != "").all()
+    scores = pd.read_csv(project / "results" / "scores.csv")
+    random = scores.loc[scores["method"] == "random", "return"].mean()
+    assert table["random_score"].tolist() == pytest.approx([random] * len(table), abs=1e-4)
+
+
+def test_nothing_is_done_twice(project: Path) -> None:
+    assert planned(project) == {}
+
+
+def test_a_comment_or_a_docstring_runs_nothing(project: Path) -> None:
+    stage = project / "pipeline" / "stages" / "detect_regions.py"
+    with edited(stage, '"""Detect', "# A comment.\n\n" + '"""Really detect'):
+        assert planned(project) == {}
+
+
+def test_the_order_of_the_configuration_runs_nothing(project: Path) -> None:
+    path = project / "config" / "toy.yaml"
+    text = path.read_text()
+    content = yaml.safe_load(text)
+    reversed_text = yaml.safe_dump(dict(reversed(content.items())), sort_keys=False)
+    with edited(path, text, reversed_text):
+        assert planned(project) == {}
+
+
+def test_training_code_keeps_the_cache(project: Path) -> None:
+    with edited(project / "pipeline" / "training.py", "\n\n\n", "\n\nEDITED = 1\n\n\n"):
+        jobs = planned(project)
+    assert jobs["train_policy"] == len(METHODS) * SEEDS
+    assert jobs["evaluate_policy"] == len(METHODS) * SEEDS
+    assert jobs.keys() <= {
+        *("train_policy", "evaluate_policy", "evaluate_random"),
+        *("gather_scores", "tabulate", "plot_training_curves"),
+    }
+
+
+def test_a_model_touches_its_own_runs(project: Path) -> None:
+    model = project / "pipeline" / "models" / "more3s.py"
+    with edited(model, "\n\n\n", "\n\nEDITED = 1\n\n\n"):
+        jobs = planned(project)
+    assert jobs["train_policy"] == jobs["evaluate_policy"] == SEEDS
+    assert "build_cache" not in jobs
+
+
+def test_the_detector_redoes_everything_after_it(project: Path) -> None:
+    detector = project / "pipeline" / "detectors" / "fast_rcnn.py"
+    with edited(detector, "\n\n\n", "\n\nEDITED = 1\n\n\n"):
+        jobs = planned(project)
+    seeing = [method for method in METHODS if observation_kind(method) == "embeddings"]
+    for rule in ("detect_regions", "draw_regions", "pretrain_encoder", "build_cache"):
+        assert jobs[rule] == 1, rule
+    assert jobs["train_policy"] == jobs["evaluate_policy"] == len(seeing) * SEEDS
+    assert not jobs.keys() & {"collect_trajectories", "render_frames", "write_prompts"}
+    assert "shrink_frames" not in jobs
+
+
+def test_a_setting_of_the_evaluation_does_not_train(project: Path) -> None:
+    with edited(project / "config" / "toy.yaml", "episodes: 3", "episodes: 4"):
+        jobs = planned(project)
+    assert "train_policy" not in jobs
+    assert jobs["evaluate_policy"] == len(METHODS) * SEEDS
+    assert jobs["evaluate_random"] == SEEDS
+
+
+def test_a_setting_of_the_encoder_keeps_the_regions(project: Path) -> None:
+    path = project / "config" / "features" / "toy.yaml"
+    with edited(path, "pretraining_steps: 10", "pretraining_steps: 11"):
+        jobs = planned(project)
+    assert jobs["pretrain_encoder"] == jobs["build_cache"] == 1
+    assert not jobs.keys() & {"detect_regions", "render_frames", "shrink_frames"}
+
+
+def test_an_ablation_shares_the_cache(project: Path) -> None:
+    with edited(project / "config" / "toy.yaml", "[default]", "[default, no_memory]"):
+        jobs = planned(project)
+    assert jobs["train_policy"] == len(METHODS) * SEEDS
+    assert "build_cache" not in jobs
+
+
+def test_the_table_is_enough_of_a_target(project: Path) -> None:
+    jobs = planned(project, "results/table1.csv", configfile="config/config.yaml")
+    config = yaml.safe_load((project / "config" / "config.yaml").read_text())
+    table = config["tables"]["table1"]
+    runs = len(table["datasets"]) * len(table["methods"]) * len(table["seeds"])
+    assert jobs["train_policy"] == jobs["evaluate_policy"] == runs
+    assert jobs["tabulate"] == 1
+
+
+def test_the_demo_is_one_run(project: Path) -> None:
+    jobs = planned(project, "demo", configfile="config/config.yaml")
+    assert jobs.pop("demo") == 1
+    assert set(jobs.values()) == {1}
+    assert {"train_policy", "evaluate_policy", "draw_regions"} <= jobs.keys()
+    assert "shrink_frames" not in jobs
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("tables={table1: {datasets: [ctch]}}", "unknown dataset 'ctch' (did you mean 'catch'?)"),
+        ("methods={more4s: {}}", "unknown method 'more4s' (did you mean 'more3s'?)"),
+        ("defaults={training: {step: 3}}", "unknown key 'step' (did you mean 'steps'?)"),
+    ],
+)
+def test_a_wrong_name_is_one_line_before_any_job(override: str, expected: str) -> None:
+    done = snakemake(ROOT, "--dry-run", "--configfile", "config/toy.yaml", "--config", override)
+    assert done.returncode != 0
+    lines = [line for line in done.stdout.splitlines() if not line.startswith("Using workflow")]
+    assert len(lines) == 1
+    assert lines[0].startswith("error: config/toy.yaml: ")
+    assert expected in lines[0]
+    assert "allowed: " in lines[0]
+
+
+def test_a_failed_stage_shows_its_error(project: Path) -> None:
+    with edited(project / "config" / "toy.yaml", "episodes: 3", "episodes: 5"):
+        trajectories = project / "results" / "trajectories" / "catch.h5"
+        kept, times = trajectories.read_bytes(), trajectories.stat()
+        trajectories.write_bytes(b"damaged")
+        os.utime(trajectories, ns=(times.st_atime_ns, times.st_mtime_ns))
+        target = "results/runs/catch/random/default/seed-0/episodes.csv"
+        done = snakemake(project, target, "--configfile", "config/toy.yaml")
+        trajectories.write_bytes(kept)
+        os.utime(trajectories, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert done.returncode != 0
+    errors = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "catch.h5" in errors[0]
+    assert "Traceback" not in done.stdout
