@@ -346,35 +346,6 @@ def initialise(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
-class TimeEmbedding(nn.Module):
-    """The timestep as a vector: `sinusoidal` (Vaswani et al. 2017), `cyclic` (the same with periods
-    of 6 to 63 steps only: it tells the order of the steps in reach and not the absolute time, by
-    which a policy can learn recorded episodes by heart), `learned` table, or `none` (zeros).
-    """
-
-    frequencies: Tensor
-
-    def __init__(self, kind: str, width: int, max_timesteps: int) -> None:
-        super().__init__()
-        self.kind, self.width = kind, width
-        self.table = nn.Embedding(max_timesteps, width) if kind == "learned" else None
-        if self.table is not None:
-            nn.init.normal_(self.table.weight, std=0.02)
-        half = torch.arange(-(-width // 2)) / max(1, width // 2)
-        slowest = 10.0 if kind == "cyclic" else 10_000.0
-        self.register_buffer("frequencies", slowest**-half, persistent=False)
-
-    def forward(self, timesteps: Tensor) -> Tensor:
-        """Embed `timesteps` (…) int64; returns (…, width)."""
-        if self.table is not None:
-            embedded: Tensor = self.table(timesteps.clamp(max=self.table.num_embeddings - 1))
-            return embedded
-        if self.kind == "none":
-            return torch.zeros(*timesteps.shape, self.width, device=timesteps.device)
-        angles = timesteps[..., None] * self.frequencies  # (…, width / 2)
-        return torch.cat((angles.sin(), angles.cos()), dim=-1)[..., : self.width]  # (…, width)
-
-
 @dataclass(frozen=True)
 class Cache:
     """The acting state of every sequence model: episodes in lock-step that have all seen `step`

@@ -16,10 +16,10 @@ from torch.nn import functional
 
 from pipeline.config import MethodConfig
 from pipeline.models import Batch
+from pipeline.models._time_embedding import TimeEmbedding
 from pipeline.models._transformer import (
     Cache,
     Positions,
-    TimeEmbedding,
     Transformer,
     TransformerConfig,
     compute_dtype,

@@ -15,10 +15,10 @@ from torch.nn import functional
 
 from pipeline.config import MethodConfig
 from pipeline.models import Batch, _pooling
+from pipeline.models._time_embedding import TimeEmbedding
 from pipeline.models._transformer import (
     Cache,
     Positions,
-    TimeEmbedding,
     Transformer,
     TransformerConfig,
     masked_mean,
