@@ -145,7 +145,10 @@ class PolicyConfig(Section):
     heads: int = Field(4, ge=1)
     dropout: float = Field(0.1, ge=0, lt=1)
     activation: Literal["gelu", "relu"] = "gelu"
-    time_embedding: Literal["cyclic", "sinusoidal", "learned", "none"] = "cyclic"
+    time_embedding: Literal["relative", "sinusoidal", "learned", "none"] = Field(
+        "relative",
+        description="relative: attention is biased by the distance in steps, no absolute time",
+    )
     max_timesteps: int = Field(30_000, ge=1, description="size of the learned time embedding")
     token_pooling: Literal["attention", "mean", "mlp"] = "attention"
     pooling_queries: int = Field(

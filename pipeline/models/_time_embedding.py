@@ -5,9 +5,10 @@ from torch import Tensor, nn
 
 
 class TimeEmbedding(nn.Module):
-    """The timestep as a vector: `sinusoidal` (Vaswani et al. 2017), `cyclic` (the same with periods
-    of 6 to 63 steps only: it tells the order of the steps in reach and not the absolute time, by
-    which a policy can learn recorded episodes by heart), `learned` table, or `none` (zeros).
+    """The timestep as a vector: `sinusoidal` (Vaswani et al. 2017), a `learned` table, or zeros.
+
+    `none` gives zeros, and so does `relative`, where attention has biases by distance instead
+    (`TransformerConfig.relative`).
     """
 
     frequencies: Tensor
@@ -19,15 +20,14 @@ class TimeEmbedding(nn.Module):
         if self.table is not None:
             nn.init.normal_(self.table.weight, std=0.02)
         half = torch.arange(-(-width // 2)) / max(1, width // 2)
-        slowest = 10.0 if kind == "cyclic" else 10_000.0
-        self.register_buffer("frequencies", slowest**-half, persistent=False)
+        self.register_buffer("frequencies", 10_000.0**-half, persistent=False)
 
     def forward(self, timesteps: Tensor) -> Tensor:
         """Embed `timesteps` (…) int64; returns (…, width)."""
         if self.table is not None:
             embedded: Tensor = self.table(timesteps.clamp(max=self.table.num_embeddings - 1))
             return embedded
-        if self.kind == "none":
+        if self.kind != "sinusoidal":
             return torch.zeros(*timesteps.shape, self.width, device=timesteps.device)
         angles = timesteps[..., None] * self.frequencies  # (…, width / 2)
         return torch.cat((angles.sin(), angles.cos()), dim=-1)[..., : self.width]  # (…, width)

@@ -6,7 +6,9 @@ keys and values of every layer, which are both the long-term memory of training 
 cache of acting.
 
 Sources: GPT-2 (Radford et al. 2019), whose outputs it reproduces on the same weights with
-conditioning and band off; MeMViT (Wu et al. 2022) for the stop-gradient memory of keys and values.
+conditioning and band off; MeMViT (Wu et al. 2022) for the stop-gradient memory of keys and values;
+T5 (Raffel et al. 2020) for learned biases of attention by distance, and ALiBi (Press et al. 2022)
+for their initial values.
 
 Steps are banded: a token of step t attends to the tokens of steps t - reach … t that do not come
 after it. A training window of M + K steps and step-by-step acting therefore see the same span,
@@ -19,6 +21,8 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from pipeline.models._dropout import Dropout
 
 ACTIVATIONS = {
     "gelu": nn.GELU(),
@@ -43,6 +47,8 @@ class TransformerConfig:
     """A key of ACTIVATIONS."""
     conditioned: bool = False
     """Add u_k R̂ to the keys and u_v R̂ to the values of every layer (Table 3, `condition`)."""
+    relative: bool = False
+    """Add a learned bias per head and distance in steps to the attention scores of every layer."""
 
 
 class Positions(NamedTuple):
@@ -104,6 +110,11 @@ class Memory:
         return Memory(layers, self.positions.slice(start, None), self.real[:, start:])
 
 
+def distances(queries: Positions, keys: Positions, reach: int | None) -> Tensor:
+    """How many steps each key lies before each query, 0 … `reach`: (queries, keys) int64."""
+    return (queries.step[:, None] - keys.step[None, :]).clamp(0, reach)
+
+
 def band_mask(queries: Positions, keys: Positions, real: Tensor, reach: int | None) -> Tensor:
     """What each query may attend to: real tokens of the last `reach` steps and its own, none that
     comes later.
@@ -119,53 +130,19 @@ def band_mask(queries: Positions, keys: Positions, real: Tensor, reach: int | No
     return ((allowed & real[:, None, :]) | (order == 0))[:, None]  # (batch, 1, queries, keys)
 
 
-class _Dropout(torch.autograd.Function):
-    """Dropout from 16 random bits per element: on a CPU several times faster than the library's
-    Bernoulli draws.
-    """
-
-    @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor, probability: float) -> Tensor:
-        words = torch.empty(-(-x.numel() // 4), dtype=torch.int64)
-        bits = words.random_(-(2**63), None).view(torch.int16)[: x.numel()].view(x.shape)
-        keep = (bits >= round(probability * 65536) - 32768).to(x.device)
-        scale = keep.to(x.dtype).mul_(1 / (1 - probability))
-        ctx.save_for_backward(scale)
-        return x * scale
-
-    @staticmethod
-    def backward(
-        ctx: torch.autograd.function.FunctionCtx, *gradients: Tensor
-    ) -> tuple[Tensor, None]:
-        (scale,) = ctx.saved_tensors  # type: ignore[attr-defined]
-        return gradients[0] * scale, None
-
-
-class Dropout(nn.Module):
-    """Dropout that is on only where a gradient is taken: the memory is computed as it will be when
-    acting.
-    """
-
-    def __init__(self, probability: float) -> None:
-        super().__init__()
-        self.probability = probability
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Zero a share of the elements of `x` and scale the others up."""
-        if not (self.training and self.probability > 0 and torch.is_grad_enabled()):
-            return x
-        dropped: Tensor = _Dropout.apply(x, self.probability)  # type: ignore[no-untyped-call]
-        return dropped
-
-
 class Attention(nn.Module):
     """Multi-head attention of queries to the memory and to each other; R̂ enters keys and values if
     conditioned.
     """
 
-    def __init__(self, config: TransformerConfig) -> None:
+    def __init__(self, config: TransformerConfig, reach: int | None) -> None:
         super().__init__()
         self.heads = config.heads
+        self.distance_bias = None
+        if config.relative:
+            assert reach is not None  # a table of biases needs a longest distance
+            slopes = 2.0 ** (-8 * (torch.arange(config.heads) + 1) / config.heads)  # (heads,)
+            self.distance_bias = nn.Parameter(-slopes[:, None] * torch.arange(reach + 1))
         self.input = nn.Linear(config.width, 3 * config.width)
         self.output = nn.Linear(config.width, config.width)
         self.drop = Dropout(config.dropout)
@@ -175,7 +152,12 @@ class Attention(nn.Module):
         )
 
     def forward(
-        self, x: Tensor, mask: Tensor, returns: Tensor | None, past: KeyValue | None
+        self,
+        x: Tensor,
+        mask: Tensor,
+        distance: Tensor,
+        returns: Tensor | None,
+        past: KeyValue | None,
     ) -> tuple[Tensor, KeyValue]:
         """Attend; returns the output and the keys and values of `x` alone."""
         batch, tokens, width = x.shape
@@ -186,6 +168,9 @@ class Attention(nn.Module):
         if past is not None:
             key = torch.cat((past.key, key), dim=2)  # (batch, heads, past + tokens, width / heads)
             value = torch.cat((past.value, value), dim=2)
+        if self.distance_bias is not None:
+            bias = self.distance_bias[:, distance]  # (heads, tokens, past + tokens)
+            mask = bias.masked_fill(~mask, -torch.inf)  # (batch, heads, tokens, past + tokens)
         with torch.autocast(x.device.type, enabled=False):
             mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         mixed = mixed.transpose(1, 2).reshape(batch, tokens, width)  # (batch, tokens, width)
@@ -213,10 +198,10 @@ class Attention(nn.Module):
 class Block(nn.Module):
     """Attention and a feed-forward network, each behind a LayerNorm and added to the stream."""
 
-    def __init__(self, config: TransformerConfig) -> None:
+    def __init__(self, config: TransformerConfig, reach: int | None) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(config.width)
-        self.attention = Attention(config)
+        self.attention = Attention(config, reach)
         self.feedforward_norm = nn.LayerNorm(config.width)
         self.feedforward = nn.Sequential(
             nn.Linear(config.width, 4 * config.width),
@@ -226,10 +211,15 @@ class Block(nn.Module):
         )
 
     def forward(
-        self, x: Tensor, mask: Tensor, returns: Tensor | None, past: KeyValue | None
+        self,
+        x: Tensor,
+        mask: Tensor,
+        distance: Tensor,
+        returns: Tensor | None,
+        past: KeyValue | None,
     ) -> tuple[Tensor, KeyValue]:
         """One layer; returns the stream and this layer's keys and values of `x`."""
-        attended, own = self.attention(self.attention_norm(x), mask, returns, past)
+        attended, own = self.attention(self.attention_norm(x), mask, distance, returns, past)
         x = x + attended
         return x + self.feedforward(self.feedforward_norm(x)), own
 
@@ -242,7 +232,7 @@ class Transformer(nn.Module):
         self.config = config
         self.reach = reach
         self.drop = Dropout(config.dropout)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.blocks = nn.ModuleList(Block(config, reach) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
         self.apply(initialise)
         for name, weight in self.named_parameters():
@@ -274,6 +264,7 @@ class Transformer(nn.Module):
             )
             key_real = torch.cat((past.real, real), dim=1)  # (batch, past + tokens)
         mask = band_mask(positions, keys, key_real, self.reach)
+        distance = distances(positions, keys, self.reach)
         x = self.drop(x)
         layers = []
         for index, block in enumerate(self.blocks):
@@ -281,7 +272,8 @@ class Transformer(nn.Module):
             if memory_only and index == len(self.blocks) - 1:
                 layers.append(block.attention.remember(block.attention_norm(x), returns))
                 break
-            x, own = block(x, mask, returns, past.layers[index] if past else None)
+            layer_past = past.layers[index] if past else None
+            x, own = block(x, mask, distance, returns, layer_past)
             layers.append(own)
         return self.norm(x), Memory(tuple(layers), positions, real)
 

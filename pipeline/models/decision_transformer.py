@@ -102,7 +102,12 @@ class DecisionTransformer(nn.Module):
         """Build for frames of `shape`."""
         policy = config.policy
         transformer = TransformerConfig(
-            policy.width, policy.layers, policy.heads, policy.dropout, policy.activation
+            policy.width,
+            policy.layers,
+            policy.heads,
+            policy.dropout,
+            policy.activation,
+            relative=policy.time_embedding == "relative",
         )
         stack, height, width = shape["frames"]
         return cls(

@@ -211,6 +211,7 @@ def build(
         policy.dropout,
         policy.activation,
         conditioned=policy.return_conditioning == "condition",
+        relative=policy.time_embedding == "relative",
     )
     model = More3S(
         More3SConfig(

@@ -107,6 +107,23 @@ def test_acting_sees_exactly_what_a_window_sees(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_relative_time_tells_the_order_and_not_the_hour(method: str) -> None:
+    policy = policy_of(method, time_embedding="relative", layers=1)
+    batch = batch_of(method, 2, 3 + policy.memory_length, policy.memory_length)
+    later = replace(batch, timesteps=batch.timesteps + 1000)
+    torch.testing.assert_close(logits_of(policy, later), logits_of(policy, batch), **EXACT)
+    last = batch.actions.shape[1] - 1
+    order = torch.tensor([*range(last - 2), last - 1, last - 2, last])
+    swapped = replace(
+        batch,
+        observation={name: x[:, order] for name, x in batch.observation.items()},
+        actions=batch.actions[:, order],
+        returns_to_go=batch.returns_to_go[:, order],
+    )
+    assert (logits_of(policy, swapped) - logits_of(policy, batch))[:, -1].abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_a_selected_state_goes_on_as_if_alone(method: str) -> None:
     policy = policy_of(method)
     batch = batch_of(method, 3, 6)
@@ -223,7 +240,7 @@ def test_one_batch_can_be_overfitted(method: str, policy: dict[str, Any]) -> Non
     model = policy_of(method, randomised=False, dropout=0.0, **policy).train()
     batch = batch_of(method, 4, 3 + model.memory_length, model.memory_length)
     optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
-    for _ in range(80):
+    for _ in range(200):
         loss, parts = model.loss(batch)
         optimizer.zero_grad()
         loss.backward()

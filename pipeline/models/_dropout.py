@@ -1,0 +1,45 @@
+"""Dropout for a processor without a graphics card's random numbers, silent where no gradient is
+taken.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+class _Dropout(torch.autograd.Function):
+    """Dropout from 16 random bits per element: on a CPU several times faster than the library's
+    Bernoulli draws.
+    """
+
+    @staticmethod
+    def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor, probability: float) -> Tensor:
+        words = torch.empty(-(-x.numel() // 4), dtype=torch.int64)
+        bits = words.random_(-(2**63), None).view(torch.int16)[: x.numel()].view(x.shape)
+        keep = (bits >= round(probability * 65536) - 32768).to(x.device)
+        scale = keep.to(x.dtype).mul_(1 / (1 - probability))
+        ctx.save_for_backward(scale)
+        return x * scale
+
+    @staticmethod
+    def backward(
+        ctx: torch.autograd.function.FunctionCtx, *gradients: Tensor
+    ) -> tuple[Tensor, None]:
+        (scale,) = ctx.saved_tensors  # type: ignore[attr-defined]
+        return gradients[0] * scale, None
+
+
+class Dropout(nn.Module):
+    """Dropout that is on only where a gradient is taken: the memory is computed as it will be when
+    acting.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Zero a share of the elements of `x` and scale the others up."""
+        if not (self.training and self.probability > 0 and torch.is_grad_enabled()):
+            return x
+        dropped: Tensor = _Dropout.apply(x, self.probability)  # type: ignore[no-untyped-call]
+        return dropped
