@@ -166,6 +166,8 @@ def settings(config: EncoderConfig, feature_size: int, vocabulary: int) -> Lxmer
 
 BOX_SCALE = 4.0
 """Standard deviation of the box projection's initial weights, against biases of 1."""
+RESIDUAL_SCALE = 0.3
+"""Of the initial weights of what attention and feed-forward networks add to a token."""
 
 
 def initialise(model: nn.Module, seed: int) -> None:
@@ -175,13 +177,15 @@ def initialise(model: nn.Module, seed: int) -> None:
     default (std 0.02, zero biases) boxes on one ray from the corner are alike, and everywhere the
     direction turns slowly. Here the boxes' projection is wide and centred on the middle of the
     frame, so that the direction turns with the position; region features have standard deviation
-    1, biases too; every other matrix 1/√(inputs).
+    1, biases too; every other matrix 1/√(inputs), and RESIDUAL_SCALE of that where its output is
+    added to a token: else the other regions and the prompt blur what a region's token says of it.
     """
     generator = torch.Generator().manual_seed(seed)
     for name, module in model.named_modules():
         if isinstance(module, nn.Linear):
             boxes, features = name.endswith("visn_fc.box_fc"), name.endswith("visn_fc.visn_fc")
-            std = BOX_SCALE if boxes else 1.0 if features else module.in_features**-0.5
+            residual = RESIDUAL_SCALE if name.endswith("output.dense") else 1.0
+            std = BOX_SCALE if boxes else 1.0 if features else residual * module.in_features**-0.5
             nn.init.normal_(module.weight, std=std, generator=generator)
             if module.bias is not None:
                 bias_std = 1.0 if boxes or features else 0.0
