@@ -91,6 +91,11 @@ class DetectorConfig(Section):
     feature_size: int = Field(64, ge=1, description="F: length of a RoI feature")
     seed: int = Field(0, ge=0, description="seed of the backbone's random weights")
 
+    @property
+    def weights(self) -> str:
+        """What the weights are, as tables print it."""
+        return f"{self.name} random"
+
 
 class EncoderConfig(Section):
     """The LXMERT of one features file; paper scale is 768/12/9/5/5."""
@@ -131,6 +136,11 @@ class FeaturesConfig(Section):
         "tokens", description="decision D2: all tokens, or a mean per modality"
     )
     encoding_batch: int = Field(128, ge=1)
+
+    @property
+    def weights(self) -> str:
+        """What the weights of stage one are, as tables print it."""
+        return f"{self.detector.weights}, {self.encoder.weights}"
 
 
 class PolicyConfig(Section):

@@ -33,7 +33,7 @@ def main() -> None:
     pairs = cache.distinct_pairs(config, data, frames.read("step_frame"), prompts, noop)
     encoder = encoders.load(config.encoder, arguments.encoder)
     step_encoder = StepEncoder(None, encoder, prompts.sentences)
-    attributes = {"features": config.model_dump(), "weights": config.encoder.weights}
+    attributes = {"features": config.model_dump(), "weights": config.weights}
     with ArtefactWriter(arguments.output, "cache", attributes) as writer:
         cache.build(config, step_encoder, regions, pairs, prompts, writer)
 

@@ -119,7 +119,7 @@ def test_from_frames_to_cache(run: Run, tmp_path: Path, features: FeaturesConfig
     assert [row[0] for row in curve[1:]] == ([str(steps)] if steps else [])
     stored = Artefact(tmp_path / "cache.h5", "cache")
     assert stored.shape("step_pair") == (18,)
-    assert stored.attributes["weights"] == features.encoder.weights
+    assert stored.attributes["weights"] == features.weights
     assert stored.attributes["features"] == json.loads(settings)
     probed = list(csv.DictReader((tmp_path / "probe.csv").open()))
     assert [row["variable"] for row in probed] == ["ball_x", "paddle_x"]
