@@ -48,16 +48,16 @@ def test_toy_replaces_the_default_configuration() -> None:
 def test_variant_overrides_method_overrides_defaults(folder: Path) -> None:
     edit(
         folder / "config.yaml",
-        defaults={"training": {"steps": 10, "batch_size": 4}, "policy": {"width": 16}},
+        defaults={"training": {"steps": 10, "warmup_steps": 3}, "policy": {"width": 16}},
         methods={"more3s": {"training": {"steps": 20}, "policy": {"layers": 2}}},
     )
     edit(folder / "variants" / "wide.yaml", policy={"width": 64}, features="toy")
     config = load(folder / "config.yaml")
     wide, plain = config.method("more3s", "wide"), config.method("more3s")
-    assert (wide.training.steps, wide.training.batch_size) == (20, 4)
+    assert (wide.training.steps, wide.training.warmup_steps) == (20, 3)
     assert (wide.policy.width, wide.policy.layers, wide.features) == (64, 2, "toy")
     assert (plain.policy.width, plain.features) == (16, "compact")
-    assert config.method("behaviour_cloning").training.steps == 10
+    assert config.method("behaviour_cloning").training.warmup_steps == 3
 
 
 def test_no_memory_differs_in_one_key() -> None:
