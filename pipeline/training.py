@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from pipeline import checkpoints, models, plugins
+from pipeline import checkpoints, models
 from pipeline.atomic import replacing
 from pipeline.batches import Windows, default_return_scale
 from pipeline.checkpoints import Description
@@ -28,6 +27,7 @@ from pipeline.config_files import observation_kind
 from pipeline.environments import Environment
 from pipeline.errors import PipelineError
 from pipeline.models import Batch, SequencePolicy
+from pipeline.observations import open_store
 from pipeline.trajectories import Trajectories
 from pipeline.windows import sample_ends, split_episodes
 
@@ -103,7 +103,8 @@ def prepare(
             f"{data.source}: action {data.actions.max()}, but the environment has {actions}; "
             "check that the data set names the right environment"
         )
-    store = _open_store(config, data, observations)
+    kind, memory_mb = observation_kind(config.method) or "", config.training.cache_memory_mb
+    store = open_store(kind, observations, data, memory_mb)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         policy = models.make(config, store.shape, store.attributes, actions)
@@ -256,12 +257,3 @@ def _module(policy: SequencePolicy) -> nn.Module:
 
 def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else math.nan
-
-
-def _open_store(config: MethodConfig, data: Trajectories, path: Path) -> Any:
-    """The stored side of the observation that the method names."""
-    kind = observation_kind(config.method) or ""
-    module, memory_mb = plugins.load("observations", kind), config.training.cache_memory_mb
-    if kind == "embeddings":
-        return module.open_store(path, memory_mb)
-    return module.open_store(path, data, memory_mb)

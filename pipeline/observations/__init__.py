@@ -6,11 +6,16 @@ frames. A model names the kind it wants in `SequencePolicy.observation`; both si
 of the same names and shapes.
 """
 
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+
+from pipeline import plugins
+from pipeline.errors import PipelineError
+from pipeline.trajectories import Trajectories
 
 Observation = dict[str, Tensor]
 """Named tensors, each with leading dimensions (batch, steps)."""
@@ -18,6 +23,13 @@ Observation = dict[str, Tensor]
 
 class ObservationStore(Protocol):
     """The stored side: observations of recorded steps, read lazily from an artefact."""
+
+    steps: int
+    """T, of the data set."""
+    shape: dict[str, tuple[int, ...]]
+    """Of each tensor, without batch and steps."""
+    attributes: dict[str, Any]
+    """Of the artefact; a model builds itself from them."""
 
     def gather(self, steps: NDArray[np.int64]) -> Observation:
         """Observations of the data set's steps `steps` (B, S); negative entries give zeros."""
@@ -39,3 +51,21 @@ class Observer(Protocol):
         step.
         """
         ...
+
+
+def open_store(
+    kind: str, path: Path, trajectories: Trajectories, memory_mb: int
+) -> ObservationStore:
+    """Open the artefact at `path` for training on `trajectories`, with the plug-in `kind`.
+
+    Raises PipelineError where it is not a whole artefact of that kind, or one of another data set.
+    """
+    store: ObservationStore = plugins.load("observations", kind).open_store(
+        path, trajectories, memory_mb
+    )
+    if store.steps != len(trajectories.actions):
+        raise PipelineError(
+            f"{path}: {store.steps} steps, but {trajectories.source} has "
+            f"{len(trajectories.actions)}; make it again from these trajectories"
+        )
+    return store

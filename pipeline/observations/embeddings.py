@@ -20,6 +20,7 @@ from pipeline.observations import Observation
 from pipeline.prompts import Prompts
 from pipeline.step_encoder import StepEncoder
 from pipeline.storage import Artefact
+from pipeline.trajectories import Trajectories
 
 
 class EmbeddingStore:
@@ -28,7 +29,8 @@ class EmbeddingStore:
     def __init__(self, path: Path, memory_mb: int) -> None:
         self._cache = Artefact(path, "cache", memory_mb=memory_mb)
         self._tokens = "tokens" if self._cache.attributes["storage"] == "tokens" else "pooled"
-        self._step_pair = self._cache.read("step_pair")
+        self._step_pair = self._cache.read("step_pair")  # (T,)
+        self.steps = len(self._step_pair)
         self._mean, self._std = self._cache.read("pooled_mean"), self._cache.read("pooled_std")
         tokens = self._cache.shape(self._tokens)[1:]
         self.shape: dict[str, tuple[int, ...]] = {
@@ -109,8 +111,10 @@ class EmbeddingObserver:
         return self._prompts.sentences[int(self._prompts.action_prompt[action])]
 
 
-def open_store(path: Path, memory_mb: int = 2048) -> EmbeddingStore:
-    """Open the feature cache for training; PipelineError where the file is not a whole cache."""
+def open_store(
+    path: Path, trajectories: Trajectories | None = None, memory_mb: int = 2048
+) -> EmbeddingStore:
+    """Open the feature cache, which knows each step's pair without the trajectories."""
     return EmbeddingStore(path, memory_mb)
 
 
