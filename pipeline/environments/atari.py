@@ -1,4 +1,4 @@
-"""Atari games in the Arcade Learning Environment, driven directly (method, section 3).
+"""Atari games in the Arcade Learning Environment, driven directly (docs/method.md §3).
 
 Protocol: the ROM is loaded afresh for every episode, then so many raw NOOP frames; an action of the
 minimal set is held for `frame_skip` emulator frames (fewer at game over), and the frame is the

@@ -2,7 +2,7 @@
 
 The replay must give the recorded score, and the recorded hash of the machine's memory at the end,
 for every episode; otherwise the actions belong to other pictures than the recording's and nothing
-after this would mean anything (method, section 1).
+after this would mean anything (docs/method.md §1.1).
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""When a step happens: timesteps become vectors added to a model's tokens (method, section 2)."""
+"""When a step happens: timesteps become vectors added to a model's tokens (docs/method.md §2)."""
 
 import torch
 from torch import Tensor, nn

@@ -23,5 +23,5 @@ def build(
     attributes: dict[str, Any],
     actions: int,
 ) -> BehaviourCloning:
-    """Build for observations of `shape`."""
-    return BehaviourCloning.from_config(config, shape, actions)
+    """Build for observations of `shape`; see `DecisionTransformer.from_config`."""
+    return BehaviourCloning.from_config(config, shape, attributes, actions)

@@ -45,7 +45,13 @@ class DecisionTransformerConfig:
 class FrameEncoder(nn.Module):
     """DQN's convolutions and one linear layer: (batch, steps, 4, 84, 84) uint8 → (batch, steps,
     width) in [-1, 1].
+
+    Pixels are standardised by the data's mean frame and deviation, as MORE-3S's tokens are: what
+    moves covers a few pixels, and beside the still picture it is hardly seen.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, shape: tuple[int, int, int], width: int) -> None:
         super().__init__()
@@ -61,17 +67,26 @@ class FrameEncoder(nn.Module):
         with torch.no_grad():
             size = self.convolutions(self.first(torch.zeros(1, *shape))).shape[1]
         self.output = nn.Linear(size, width)
+        for layer in (self.first, *self.convolutions):
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        nn.init.normal_(self.output.weight, std=size**-0.5)
+        self.register_buffer("mean", torch.zeros(shape[1:]))
+        self.register_buffer("std", torch.full((), 255.0))
 
     def forward(self, frames: Tensor) -> Tensor:
         """Encode; see the class."""
         batch, steps = frames.shape[:2]
         # 0 … 255 is exact in bfloat16 and the division is done on the weights: no pass over the
         # frames in float32.
-        levels = frames.flatten(0, 1).to(compute_dtype())  # (batch · steps, 4, height, width)
+        dtype = compute_dtype()
+        levels = frames.flatten(0, 1).to(dtype)  # (batch · steps, 4, height, width)
+        levels -= self.mean.to(dtype)
         levels = levels.contiguous(
             memory_format=torch.channels_last
         )  # faster convolutions on a CPU
-        x = functional.conv2d(levels, self.first.weight / 255, self.first.bias, stride=4)
+        x = functional.conv2d(levels, self.first.weight / self.std, self.first.bias, stride=4)
         encoded: Tensor = self.output(self.convolutions(x)).float().tanh()
         return encoded.view(batch, steps, -1)
 
@@ -97,9 +112,17 @@ class DecisionTransformer(nn.Module):
 
     @classmethod
     def from_config(
-        cls, config: MethodConfig, shape: dict[str, tuple[int, ...]], actions: int
+        cls,
+        config: MethodConfig,
+        shape: dict[str, tuple[int, ...]],
+        attributes: dict[str, Any],
+        actions: int,
     ) -> Self:
-        """Build for frames of `shape`."""
+        """Build for frames of `shape`.
+
+        Of the store's `attributes`, `pixel_mean` (height, width) and `pixel_std` standardise the
+        pixels; a checkpoint brings its own.
+        """
         policy = config.policy
         transformer = TransformerConfig(
             policy.width,
@@ -110,7 +133,7 @@ class DecisionTransformer(nn.Module):
             relative=policy.time_embedding == "relative",
         )
         stack, height, width = shape["frames"]
-        return cls(
+        model = cls(
             DecisionTransformerConfig(
                 transformer,
                 policy.context_length,
@@ -121,6 +144,10 @@ class DecisionTransformer(nn.Module):
                 policy.history_dropout,
             )
         )
+        if (mean := attributes.get("pixel_mean")) is not None:
+            model.frames.mean.copy_(torch.as_tensor(mean))
+            model.frames.std.fill_(attributes["pixel_std"])
+        return model
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Cross-entropy of a_t over real steps that are not memory."""
@@ -190,5 +217,5 @@ def build(
     attributes: dict[str, Any],
     actions: int,
 ) -> DecisionTransformer:
-    """Build for observations of `shape`."""
-    return DecisionTransformer.from_config(config, shape, actions)
+    """Build for observations of `shape`; see `DecisionTransformer.from_config`."""
+    return DecisionTransformer.from_config(config, shape, attributes, actions)

@@ -1,6 +1,6 @@
-"""MORE-3S (arXiv 2402.12845; method §2): one token per step from the cached joint embedding O_t,
-and a causal transformer with return-to-go conditioning and long-term memory that predicts the next
-embedding and the action.
+"""MORE-3S (arXiv 2402.12845; docs/method.md §2): one token per step from the cached joint embedding
+O_t, and a causal transformer with return-to-go conditioning and long-term memory that predicts the
+next embedding and the action.
 
 What enters: O_t = O(s_t, a_{t-1}) as masked tokens, R̂_t, t. What leaves: action logits, and
 Ô_{t+1} in training. a_t never enters what predicts a_t (decision D1).

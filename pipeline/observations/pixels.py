@@ -1,7 +1,7 @@
 """Observations of the pixel baselines: four stacked 84 by 84 grey frames, stored and live.
 
 Tensor: `frames` (B, S, 4, 84, 84) uint8, oldest first; before an episode's start its first frame
-repeats (method, section 4: the Atari form of the Decision Transformer). Frames are shrunk by exact
+repeats (docs/method.md §4). Frames are shrunk by exact
 area interpolation in whole numbers, so that a frame shrunk live equals its stored row bit for bit,
 whatever the batch and the number of threads.
 """
@@ -55,16 +55,27 @@ def _overlaps(length: int) -> NDArray[np.int64]:
 
 
 def shrink_artefact(frames: Path, output: Path) -> None:
-    """Write the pixels artefact: every distinct frame of a frames artefact, and `step_frame`."""
+    """Write the pixels artefact: every distinct frame of a frames artefact, `step_frame`, and what
+    standardises them: the mean frame, and one deviation for all pixels.
+    """
     source = Artefact(frames, "frames")
     total = source.shape("frames")[0]
     attributes = {key: value for key, value in source.attributes.items() if key != "versions"}
     with ArtefactWriter(output, KIND, attributes) as writer:
         writer.create("frames", (SIZE, SIZE), np.uint8)
+        summed, squared = (np.zeros((SIZE, SIZE), np.int64) for _ in range(2))
         for start in tqdm(range(0, total, CHUNK), desc="shrink frames", unit="chunk", leave=False):
             stop = min(start + CHUNK, total)
-            writer.append("frames", shrink(source.read("frames", start, stop)))
+            shrunk = shrink(source.read("frames", start, stop))
+            writer.append("frames", shrunk)
+            levels = shrunk.astype(np.int64)
+            summed += levels.sum(axis=0)
+            squared += (levels**2).sum(axis=0)
         writer.write("step_frame", source.read("step_frame"))
+        mean = summed / total  # (84, 84)
+        std = np.sqrt((squared / total - mean**2).mean())
+        writer.write("pixel_mean", mean.astype(np.float32))
+        writer.write("pixel_std", np.array([max(std, 1.0)], np.float32))
     source.close()
 
 
@@ -74,8 +85,13 @@ class PixelStore:
     def __init__(self, path: Path, trajectories: Trajectories, memory_mb: int) -> None:
         self._artefact = Artefact(path, KIND, memory_mb=memory_mb)
         self._step_frame: NDArray[np.int64] = self._artefact.read("step_frame")  # (T,)
+        self.steps = len(self._step_frame)
         self._first = trajectories.starts[trajectories.episode]  # (T,)
-        self.attributes: dict[str, Any] = self._artefact.attributes
+        self.attributes: dict[str, Any] = {
+            **self._artefact.attributes,
+            "pixel_mean": self._artefact.read("pixel_mean"),
+            "pixel_std": float(self._artefact.read("pixel_std")[0]),
+        }
         self.shape: dict[str, tuple[int, ...]] = {"frames": (STACK, SIZE, SIZE)}
 
     def gather(self, steps: NDArray[np.int64]) -> Observation:

@@ -1,7 +1,7 @@
 """Actions → sentences: the prompt of each action of a game, in one of three prompt sets.
 
-`resources/prompts/<game>.yaml` holds, per prompt set, one sentence per action name (method, section
-1.3); what leaves is a JSON file with the distinct sentences and the sentence of each action.
+`resources/prompts/<game>.yaml` holds, per prompt set, one sentence per action name (docs/method.md
+§1.3); what leaves is a JSON file with the distinct sentences and the sentence of each action.
 """
 
 import json

@@ -32,11 +32,13 @@ def method_config(
     return MethodConfig.model_validate({"method": method, **sections})
 
 
-def policy_of(method: str, randomised: bool = True, **policy: Any) -> Any:
+def policy_of(
+    method: str, randomised: bool = True, attributes: dict[str, Any] | None = None, **policy: Any
+) -> Any:
     """A policy in evaluation mode; randomised, so that nothing is zero by initialisation."""
     torch.manual_seed(0)
-    attributes = {"text_tokens": TEXT, "action_embeddings": np.eye(ACTIONS, EMBED)}
-    built = make(method_config(method, **policy), SHAPE[method], attributes, ACTIONS)
+    known = {"text_tokens": TEXT, "action_embeddings": np.eye(ACTIONS, EMBED), **(attributes or {})}
+    built = make(method_config(method, **policy), SHAPE[method], known, ACTIONS)
     assert isinstance(built, nn.Module)
     if randomised:
         for parameter in built.parameters():

@@ -1,6 +1,7 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from policies import (
@@ -247,6 +248,20 @@ def test_one_batch_can_be_overfitted(method: str, policy: dict[str, Any]) -> Non
         optimizer.step()
     right = parts["action_logits"].argmax(-1) == batch.actions[:, model.memory_length :]
     assert right.all()
+
+
+def test_pixels_are_standardised_by_the_data() -> None:
+    """An offset of all pixels and a scale that the statistics know of change nothing."""
+    plain, shifted = (
+        policy_of("behaviour_cloning", randomised=False, attributes=known).frames
+        for known in (
+            {"pixel_mean": np.full((84, 84), 20.0), "pixel_std": 10.0},
+            {"pixel_mean": np.full((84, 84), 47.0), "pixel_std": 20.0},
+        )
+    )
+    frames = torch.randint(0, 100, (2, 3, 4, 84, 84), dtype=torch.uint8)
+    torch.testing.assert_close(shifted(2 * frames + 7), plain(frames), **EXACT)
+    assert plain(frames).std() > 0.1
 
 
 @pytest.mark.parametrize("pooling", ["attention", "mean", "mlp"])

@@ -7,7 +7,8 @@ import pytest
 
 from pipeline import environments, frames
 from pipeline.config import DatasetConfig, EnvironmentConfig
-from pipeline.observations import pixels
+from pipeline.errors import PipelineError
+from pipeline.observations import open_store, pixels
 from pipeline.storage import Artefact
 from pipeline.trajectories import Trajectories, played
 
@@ -94,3 +95,20 @@ def test_live_equals_stored(path: Path, data: Trajectories) -> None:
 
 def test_attributes_keep_the_source(path: Path, data: Trajectories) -> None:
     assert Artefact(path, "pixels").attributes["source"] == data.source
+
+
+def test_statistics_are_those_of_the_distinct_frames(path: Path, data: Trajectories) -> None:
+    small = Artefact(path, "pixels").read("frames").astype(np.float64)
+    attributes = pixels.open_store(path, data).attributes
+    np.testing.assert_allclose(attributes["pixel_mean"], small.mean(axis=0), atol=1e-3)
+    deviation = np.sqrt(((small - small.mean(axis=0)) ** 2).mean())
+    assert attributes["pixel_std"] == pytest.approx(max(deviation, 1.0), rel=1e-4)
+
+
+def test_pixels_of_another_data_set_are_refused(path: Path, data: Trajectories) -> None:
+    config = DatasetConfig(environment="catch", source="played", episodes=2, max_episode_steps=20)
+    other = played.collect(config, CATCH, Path())
+    with pytest.raises(
+        PipelineError, match=r"pixels\.h5: \d+ steps, but .* has \d+; make it again"
+    ):
+        open_store("pixels", path, other, memory_mb=64)
