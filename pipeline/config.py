@@ -219,7 +219,7 @@ class EvaluationConfig(Section):
         description="R̂ at the start of an episode; a number, or taken from the training data",
     )
     video_steps: int = Field(
-        400, ge=0, description="steps of the first episode in the rollout video; 0: none"
+        400, ge=1, description="steps of the first episode that the rollout video shows"
     )
 
 

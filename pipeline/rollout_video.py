@@ -27,7 +27,7 @@ class VideoRecorder:
     """
 
     def __init__(self, steps: int, observer: Any, action_meanings: tuple[str, ...]) -> None:
-        self._steps = max(1, steps)  # the file is asked for, so it shows at least the first frame
+        self._steps = steps
         self._observer = observer
         self._action_meanings = action_meanings
         self._pictures: list[NDArray[np.uint8]] = []
