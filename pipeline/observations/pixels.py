@@ -1,9 +1,8 @@
 """Observations of the pixel baselines: four stacked 84 by 84 grey frames, stored and live.
 
 Tensor: `frames` (B, S, 4, 84, 84) uint8, oldest first; before an episode's start its first frame
-repeats (docs/method.md §4). Frames are shrunk by exact
-area interpolation in whole numbers, so that a frame shrunk live equals its stored row bit for bit,
-whatever the batch and the number of threads.
+repeats (docs/method.md §4). Frames are shrunk by exact area interpolation in whole numbers, so that
+a frame shrunk live equals its stored row bit for bit, whatever the batch and the number of threads.
 """
 
 from functools import lru_cache
