@@ -77,7 +77,8 @@ try:
     OVERBOOKED = max(1, workflow.cores // available_cpu_count())
 except WorkflowError:  # no --cores, as with --lint
     OVERBOOKED = 1
-os.environ.update(OMP_NUM_THREADS="1")
+# Snakemake would tell the numerical libraries the number of slots.
+shell.prefix("set -euo pipefail; export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1; ")
 
 
 def slots(threads):
