@@ -62,7 +62,7 @@ def compare(features: FeaturesConfig, frames: int, repeats: int) -> tuple[list[_
         output = encoder.model(
             input_ids=ids[prompt[rows]],
             visual_feats=regions.features[rows].float(),
-            visual_pos=regions.boxes[rows],
+            visual_pos=encoder.encode_boxes(regions.boxes[rows]),
             attention_mask=text_mask[prompt[rows]],
             visual_attention_mask=regions.mask[rows],
         )

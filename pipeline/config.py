@@ -109,6 +109,13 @@ class EncoderConfig(Section):
     text_tokens: int = Field(
         20, ge=4, description="L: prompt length in word pieces, padded and masked"
     )
+    box_frequencies: int = Field(
+        6,
+        ge=0,
+        le=16,
+        description="sines and cosines that stand for each box coordinate; 0: the coordinate "
+        "itself, which published weights take",
+    )
     seed: int = Field(0, ge=0, description="seed of the initial weights and of pretraining")
     pretraining_steps: int = Field(
         600, ge=0, description="0: the encoder keeps its initial weights (labelled random)"

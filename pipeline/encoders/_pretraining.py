@@ -132,7 +132,7 @@ def _losses(
     output = model(
         input_ids=batch.ids.masked_fill(hide_word, tokenizer.mask_token_id),
         visual_feats=batch.features.masked_fill(hide_feature[..., None], 0.0),
-        visual_pos=batch.boxes.masked_fill(hide_box[..., None], 0.0),
+        visual_pos=encoder.encode_boxes(batch.boxes).masked_fill(hide_box[..., None], 0.0),
         attention_mask=batch.text_mask,
         visual_attention_mask=batch.regions_mask,
         output_hidden_states=True,

@@ -16,10 +16,19 @@ from transformers.utils import logging
 
 from pipeline.config import EncoderConfig
 from pipeline.detectors import Regions
-from pipeline.encoders import PromptStates
+from pipeline.encoders import PromptStates, _boxes
 from pipeline.errors import PipelineError
 
 REBUILD = "run pretrain_encoder again"
+CHECKED = (
+    "hidden_size",
+    "num_attention_heads",
+    "l_layers",
+    "r_layers",
+    "x_layers",
+    "visual_pos_dim",
+)
+"""What of a folder's configuration has to be as asked for."""
 
 
 class Lxmert:
@@ -52,6 +61,10 @@ class Lxmert:
         ids = torch.tensor(encoded["input_ids"], device=self.model.device)
         return ids, ids != self.tokenizer.pad_token_id
 
+    def encode_boxes(self, boxes: Tensor) -> Tensor:
+        """Boxes (…, 4) as LXMERT's `visual_pos` (…, visual_pos_dim)."""
+        return _boxes.encode(boxes, self.model.config.visual_pos_dim)
+
     @torch.no_grad()
     def encode_prompts(self, sentences: list[str]) -> PromptStates:
         """Embeddings and language layers: P sentences → (P, L, d)."""
@@ -64,7 +77,8 @@ class Lxmert:
     @torch.no_grad()
     def encode_frames(self, regions: Regions) -> Tensor:
         """Region projection and object-relationship layers: B frames → (B, N, d)."""
-        hidden: Tensor = self.model.encoder.visn_fc(regions.features.float(), regions.boxes)
+        places = self.encode_boxes(regions.boxes)
+        hidden: Tensor = self.model.encoder.visn_fc(regions.features.float(), places)
         for layer in self.model.encoder.r_layers:
             hidden = layer(hidden, additive(regions.mask))[0]
         return hidden
@@ -95,7 +109,7 @@ def load(config: EncoderConfig, folder: Path, device: torch.device) -> Lxmert:
             raise PipelineError(f"{folder / name}: missing; {REBUILD}")
     model, tokenizer = _from_pretrained(folder)
     expected = settings(config, model.config.visual_feat_dim, model.config.vocab_size)
-    for key in ("hidden_size", "num_attention_heads", "l_layers", "r_layers", "x_layers"):
+    for key in CHECKED:
         found, wanted = getattr(model.config, key), getattr(expected, key)
         if found != wanted:
             raise PipelineError(
@@ -156,7 +170,7 @@ def settings(config: EncoderConfig, feature_size: int, vocabulary: int) -> Lxmer
         x_layers=config.cross_layers,
         max_position_embeddings=max(config.text_tokens, 32),
         visual_feat_dim=feature_size,
-        visual_pos_dim=4,
+        visual_pos_dim=_boxes.encoded_size(config.box_frequencies),
         task_qa=False,
         visual_obj_loss=False,
         visual_attr_loss=False,
@@ -164,8 +178,6 @@ def settings(config: EncoderConfig, feature_size: int, vocabulary: int) -> Lxmer
     )
 
 
-BOX_SCALE = 4.0
-"""Standard deviation of the box projection's initial weights, against biases of 1."""
 RESIDUAL_SCALE = 0.3
 """Of the initial weights of what attention and feed-forward networks add to a token."""
 
@@ -173,25 +185,21 @@ RESIDUAL_SCALE = 0.3
 def initialise(model: nn.Module, seed: int) -> None:
     """Draw all weights at a scale at which LayerNorm keeps what the boxes say.
 
-    LayerNorm removes the scale of a projected box and keeps its direction. With the library's
-    default (std 0.02, zero biases) boxes on one ray from the corner are alike, and everywhere the
-    direction turns slowly. Here the boxes' projection is wide and centred on the middle of the
-    frame, so that the direction turns with the position; region features have standard deviation
-    1, biases too; every other matrix 1/√(inputs), and RESIDUAL_SCALE of that where its output is
-    added to a token: else the other regions and the prompt blur what a region's token says of it.
+    Region features and their biases have standard deviation 1; every other matrix 1/√(inputs), and
+    RESIDUAL_SCALE of that where its output is added to a token: else the other regions and the
+    prompt blur what a region's token says of it. For the boxes see `_boxes.initialise`.
     """
     generator = torch.Generator().manual_seed(seed)
     for name, module in model.named_modules():
-        if isinstance(module, nn.Linear):
-            boxes, features = name.endswith("visn_fc.box_fc"), name.endswith("visn_fc.visn_fc")
+        if isinstance(module, nn.Linear) and name.endswith("visn_fc.box_fc"):
+            _boxes.initialise(module, generator)
+        elif isinstance(module, nn.Linear):
+            features = name.endswith("visn_fc.visn_fc")
             residual = RESIDUAL_SCALE if name.endswith("output.dense") else 1.0
-            std = BOX_SCALE if boxes else 1.0 if features else residual * module.in_features**-0.5
+            std = 1.0 if features else residual * module.in_features**-0.5
             nn.init.normal_(module.weight, std=std, generator=generator)
             if module.bias is not None:
-                bias_std = 1.0 if boxes or features else 0.0
-                nn.init.normal_(module.bias, std=bias_std, generator=generator)
-            if boxes:
-                module.bias.data -= 0.5 * module.weight.data.sum(dim=1)
+                nn.init.normal_(module.bias, std=1.0 if features else 0.0, generator=generator)
         elif isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, std=module.embedding_dim**-0.5, generator=generator)
             module.weight.data[module.padding_idx or 0].zero_()

@@ -20,6 +20,7 @@ from pipeline.errors import PipelineError
 DEEP = ENCODER.model_copy(
     update={"language_layers": 2, "relationship_layers": 2, "cross_layers": 3}
 )
+COORDINATES = ENCODER.model_copy(update={"box_frequencies": 0})
 
 
 def composed(found: lxmert.Lxmert, prompt: Tensor, frame: Tensor) -> Tensor:
@@ -38,14 +39,16 @@ def whole(found: lxmert.Lxmert, model: LxmertModel, prompt: Tensor, frame: Tenso
         output = model(
             input_ids=ids[prompt],
             visual_feats=regions.features[frame].float(),
-            visual_pos=regions.boxes[frame],
+            visual_pos=found.encode_boxes(regions.boxes[frame]),
             attention_mask=mask[prompt],
             visual_attention_mask=regions.mask[frame],
         )
     return torch.cat([output.language_output, output.vision_output], dim=1)
 
 
-@pytest.mark.parametrize("config", [ENCODER, DEEP], ids=["compact", "deep"])
+@pytest.mark.parametrize(
+    "config", [ENCODER, DEEP, COORDINATES], ids=["compact", "deep", "coordinates"]
+)
 def test_factorised_equals_the_librarys_forward(tmp_path: Path, config: EncoderConfig) -> None:
     found = encoder(tmp_path, config)
     assert isinstance(found, lxmert.Lxmert)
@@ -77,13 +80,13 @@ def test_weights_in_the_published_layout(tmp_path: Path) -> None:
     torch.manual_seed(0)
     sizes = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 64}
     layers = {"l_layers": 1, "r_layers": 1, "x_layers": 1}
-    _pretraining.write_encoder(ENCODER, DETECTOR.feature_size, PROMPTS.sentences, tmp_path)
+    _pretraining.write_encoder(COORDINATES, DETECTOR.feature_size, PROMPTS.sentences, tmp_path)
     words = len((tmp_path / "vocab.txt").read_text().split())
     model = LxmertForPreTraining(
         LxmertConfig(vocab_size=words, visual_feat_dim=DETECTOR.feature_size, **sizes, **layers)
     ).eval()
     model.save_pretrained(tmp_path)
-    found = encoders.load(ENCODER, tmp_path)
+    found = encoders.load(COORDINATES, tmp_path)
     assert isinstance(found, lxmert.Lxmert)
     prompt, frame = torch.tensor([0, 1, 2]), torch.tensor([3, 0, 1])
     torch.testing.assert_close(
@@ -110,16 +113,21 @@ def change_when_a_ball_moves(found: lxmert.Lxmert, start: float) -> float:
 
 
 @pytest.mark.parametrize("start", [0.3, 0.6])
-def test_initial_scale_lets_a_moved_box_through(tmp_path: Path, start: float) -> None:
-    """The reason for `initialise`: by the library's default (no bias) LayerNorm keeps a box's
-    direction alone, so that boxes on one ray from the origin are alike.
+def test_a_moved_box_changes_its_token(tmp_path: Path, start: float) -> None:
+    """The reason for `_boxes`: by the library's default (no bias) LayerNorm keeps a box's direction
+    alone, so that boxes on one ray from the origin are alike; waves tell near places best.
     """
-    found = encoder(tmp_path)
-    assert isinstance(found, lxmert.Lxmert)
+    waves = encoder(tmp_path / "waves")
+    coordinates = encoder(tmp_path / "coordinates", COORDINATES)
+    assert isinstance(waves, lxmert.Lxmert)
+    assert isinstance(coordinates, lxmert.Lxmert)
     torch.manual_seed(0)
-    default = lxmert.Lxmert(LxmertModel(found.model.config), found.tokenizer, found.text_tokens)
-    assert change_when_a_ball_moves(found, start) > 0.01
-    assert change_when_a_ball_moves(default, start) < 0.002
+    config = coordinates.model.config
+    default = lxmert.Lxmert(LxmertModel(config), waves.tokenizer, waves.text_tokens)
+    changes = [change_when_a_ball_moves(it, start) for it in (default, coordinates, waves)]
+    assert changes[0] < 0.002
+    assert changes[1] > 0.01
+    assert changes[2] > 2 * changes[1]
 
 
 def test_same_seed_same_weights(tmp_path: Path) -> None:
@@ -201,6 +209,7 @@ def test_a_broken_folder_is_one_line(
     [
         ({"width": 32}, "hidden_size is 16, the configuration asks for 32"),
         ({"cross_layers": 2}, "x_layers is 1"),
+        ({"box_frequencies": 0}, "visual_pos_dim is 48, the configuration asks for 4"),
         ({"text_tokens": 40}, "40 word pieces are asked for, 32 fit"),
     ],
 )

@@ -37,8 +37,8 @@ def test_it_learns_on_a_tiny_data_set(
     tmp_path: Path, regions: Artefact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_pretraining, "CURVE_EVERY", 1)
-    curve = pd.DataFrame(pretrain(tmp_path, regions, 70))
-    assert curve["step"].tolist() == list(range(1, 71))
+    curve = pd.DataFrame(pretrain(tmp_path, regions, 100))
+    assert curve["step"].tolist() == list(range(1, 101))
     first, last = curve.iloc[:15].mean(), curve.iloc[-15:].mean()
     learned = [name for name in OBJECTIVES if name != "match"]  # few data to tell prompts by
     assert (last[learned] < 0.7 * first[learned]).all()
