@@ -20,7 +20,7 @@ rule all:
     default_target: True
     input:
         [expand(rules.tabulate.output, table=table) for table in CONFIG.tables],
-        rules.plot_training_curves.output.picture,
+        expand(rules.plot_training_curves.output.picture, table=CONFIG.tables),
         [expand(rules.draw_regions.output.picture, **cache) for cache in CACHES],
         [expand(rules.probe_embeddings.output.probe, **cache) for cache in CACHES],
 

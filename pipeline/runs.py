@@ -111,20 +111,14 @@ def open_observer(
 
     Raises PipelineError if those are not given, or if the policy was trained on other features.
     """
-    module = plugins.load("observations", kind)
-    if kind != "embeddings":
-        pixels: Observer = module.PixelObserver()
-        return pixels
-    if encoder is None or prompts is None:
-        raise PipelineError(
-            "evaluate_policy: this method observes embeddings; give --encoder and --prompts"
-        )
     trained_on = description.attributes.get("features", features.model_dump())
     if FeaturesConfig.model_validate(trained_on) != features:
         raise PipelineError(
             "evaluate_policy: --features differ from what the policy was trained on; train it again"
         )
-    observer: Observer = module.open_observer(features, encoder, prompts)
+    observer: Observer = plugins.load("observations", kind).open_observer(
+        features, encoder, prompts
+    )
     return observer
 
 

@@ -39,15 +39,15 @@ wildcard_constraints:
 
 def distinct(items):
     """The items in order of appearance, each once."""
-    return [item for place, item in enumerate(items) if item not in items[:place]]
+    return list({json.dumps(item, sort_keys=True): item for item in items}.values())
 
 
-def runs(*kinds):
-    """The runs of all tables, as wildcards: those of `kinds` and of each table's methods and variants."""
+def runs(tables, *kinds):
+    """The runs of some tables, as wildcards: those of `kinds` and of each table's methods and variants."""
     return distinct(
         [
             {"dataset": dataset, "seed": seed, **kind}
-            for table in CONFIG.tables.values()
+            for table in tables
             for dataset in table.datasets
             for kind in [
                 *kinds,
@@ -58,8 +58,7 @@ def runs(*kinds):
     )
 
 
-TRAINED = runs()
-SCORED = runs(RANDOM)
+TRAINED = runs(CONFIG.tables.values())
 CACHES = distinct(
     [
         {
@@ -78,7 +77,9 @@ try:
 except WorkflowError:  # no --cores, as with --lint
     OVERBOOKED = 1
 # Snakemake would tell the numerical libraries the number of slots.
-shell.prefix("set -euo pipefail; export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1; ")
+shell.prefix(
+    "set -euo pipefail; export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1; "
+)
 
 
 def slots(threads):
@@ -253,6 +254,16 @@ def acting_inputs(wildcards):
         inputs["prompts"] = expand(rules.write_prompts.output.prompts, **made)
         inputs["encoder"] = expand(rules.pretrain_encoder.output.encoder, **made)
     return inputs
+
+
+def trained_in(wildcards):
+    """The runs of a table's methods."""
+    return runs([CONFIG.tables[wildcards.table]])
+
+
+def scored_in(wildcards):
+    """Those and, first, the random policy's."""
+    return runs([CONFIG.tables[wildcards.table]], RANDOM)
 
 
 def scores_of(run, name):

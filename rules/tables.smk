@@ -1,4 +1,4 @@
-"""Scores of all runs → tables and pictures."""
+"""Scores of a table's runs → the table and a picture."""
 
 
 localrules:
@@ -9,17 +9,17 @@ localrules:
 
 rule gather_scores:
     input:
-        episodes=[scores_of(run, "episodes") for run in SCORED],
-        run=[scores_of(run, "run") for run in SCORED],
+        episodes=lambda w: [scores_of(run, "episodes") for run in scored_in(w)],
+        run=lambda w: [scores_of(run, "run") for run in scored_in(w)],
     output:
-        scores="results/scores.csv",
+        scores="results/scores/{table}.csv",
     log:
-        "results/logs/gather_scores.log",
+        "results/logs/gather_scores/{table}.log",
     conda:
         "../envs/tables.yaml"
     params:
         code=code("gather_scores"),
-        runs=json.dumps(SCORED, sort_keys=True),
+        runs=lambda w: json.dumps(scored_in(w), sort_keys=True),
     shell:
         "python -m pipeline.stages.gather_scores --runs {params.runs:q}"
         " --episodes-csv {input.episodes:q} --run-json {input.run:q}"
@@ -50,17 +50,19 @@ rule tabulate:
 
 rule plot_training_curves:
     input:
-        curves=[expand(rules.train_policy.output.curve, **run)[0] for run in TRAINED],
+        curves=lambda w: [
+            expand(rules.train_policy.output.curve, **run)[0] for run in trained_in(w)
+        ],
         scores=rules.gather_scores.output.scores,
     output:
-        picture="results/learning_curves.png",
+        picture="results/learning_curves/{table}.png",
     log:
-        "results/logs/plot_training_curves.log",
+        "results/logs/plot_training_curves/{table}.log",
     conda:
         "../envs/tables.yaml"
     params:
         code=code("plot_training_curves"),
-        runs=json.dumps(TRAINED, sort_keys=True),
+        runs=lambda w: json.dumps(trained_in(w), sort_keys=True),
     shell:
         "python -m pipeline.stages.plot_training_curves --runs {params.runs:q}"
         " --curves {input.curves:q} --scores {input.scores:q} --output {output.picture:q}"

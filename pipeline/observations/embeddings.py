@@ -16,6 +16,7 @@ from torch import Tensor
 from pipeline import detectors, encoders
 from pipeline.config import FeaturesConfig
 from pipeline.detectors import Regions
+from pipeline.errors import PipelineError
 from pipeline.observations import Observation
 from pipeline.prompts import Prompts
 from pipeline.step_encoder import StepEncoder
@@ -119,9 +120,16 @@ def open_store(
 
 
 def open_observer(
-    config: FeaturesConfig, encoder: Path, prompts: Path, device: str = "cpu"
+    config: FeaturesConfig, encoder: Path | None, prompts: Path | None, device: str = "cpu"
 ) -> EmbeddingObserver:
-    """Build the live observer from the configuration, the encoder's folder and the prompt file."""
+    """Build the live observer from the configuration, the encoder's folder and the prompt file.
+
+    Raises PipelineError if one of the two is not given or not whole.
+    """
+    if encoder is None or prompts is None:
+        raise PipelineError(
+            "evaluate_policy: this method observes embeddings; give --encoder and --prompts"
+        )
     sentences = Prompts.read(prompts)
     step_encoder = StepEncoder(
         detectors.make(config.detector, device),

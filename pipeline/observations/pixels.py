@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from pipeline.config import FeaturesConfig
 from pipeline.observations import Observation
 from pipeline.storage import Artefact, ArtefactWriter
 from pipeline.trajectories import Trajectories
@@ -126,3 +127,10 @@ class PixelObserver:
 def open_store(path: Path, trajectories: Trajectories, memory_mb: int = 2048) -> PixelStore:
     """Open a pixels artefact for training; raises PipelineError where it is not a whole one."""
     return PixelStore(path, trajectories, memory_mb)
+
+
+def open_observer(
+    config: FeaturesConfig, encoder: Path | None = None, prompts: Path | None = None
+) -> PixelObserver:
+    """The live side, which needs nothing of stage one."""
+    return PixelObserver()

@@ -1,4 +1,4 @@
-"""Runs' episodes and descriptions → `scores.csv`, one row per episode."""
+"""Runs' episodes and descriptions → `scores/<table>.csv`, one row per episode."""
 
 import json
 from pathlib import Path

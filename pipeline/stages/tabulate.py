@@ -1,4 +1,4 @@
-"""`scores.csv` → one table, tidy (CSV) and for people (Markdown)."""
+"""`scores/<table>.csv` → one table, tidy (CSV) and for people (Markdown)."""
 
 import json
 from pathlib import Path

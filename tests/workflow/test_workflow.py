@@ -77,7 +77,7 @@ def test_every_output_is_there(project: Path) -> None:
         "encoders/catch/toy.csv",
         "cache/catch/toy.h5",
         "probe/catch/toy.csv",
-        "learning_curves.png",
+        "learning_curves/table1.png",
         "table1.md",
     ):
         assert (results / name).stat().st_size > 0, name
@@ -95,7 +95,7 @@ def test_the_table_has_a_row_per_method(project: Path) -> None:
     assert set(table["scale"]) == {"toy"}
     assert set(table["seeds"]) == {SEEDS}
     assert (table["data_source"] != "").all()
-    scores = pd.read_csv(project / "results" / "scores.csv")
+    scores = pd.read_csv(project / "results" / "scores" / "table1.csv")
     random = scores.loc[scores["method"] == "random", "return"].mean()
     assert table["random_score"].tolist() == pytest.approx([random] * len(table), abs=1e-4)
 
