@@ -190,6 +190,20 @@ def test_the_demo_is_one_run(project: Path) -> None:
     assert "shrink_frames" not in jobs
 
 
+def test_numerical_libraries_have_one_thread(project: Path) -> None:
+    """Snakemake would tell them the number of slots, which `--cores 8` on two CPUs overbooks."""
+    (project / "Threads.smk").write_text(
+        'include: "rules/common.smk"\n'
+        "rule show:\n"
+        '    output: "threads.txt"\n'
+        "    threads: 4\n"
+        '    shell: "echo $OMP_NUM_THREADS $OPENBLAS_NUM_THREADS $MKL_NUM_THREADS > {output}"\n'
+    )
+    done = snakemake(project, "--snakefile", "Threads.smk", "--cores", "8", "show")
+    assert done.returncode == 0, done.stdout
+    assert (project / "threads.txt").read_text().split() == ["1", "1", "1"]
+
+
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
