@@ -10,19 +10,17 @@ conditioning and band off; MeMViT (Wu et al. 2022) for the stop-gradient memory 
 T5 (Raffel et al. 2020) for learned biases of attention by distance, and ALiBi (Press et al. 2022)
 for their initial values.
 
-Steps are banded: a token of step t attends to the tokens of steps t - reach … t that do not come
-after it. A training window of M + K steps and step-by-step acting therefore see the same span,
-however long an episode lasts.
+What a token may attend to, and what is remembered, is in `_memory.py`.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.models._dropout import Dropout
+from pipeline.models._memory import KeyValue, Memory, Positions, band_mask, distances, join
 
 ACTIVATIONS = {
     "gelu": nn.GELU(),
@@ -49,85 +47,6 @@ class TransformerConfig:
     """Add u_k R̂ to the keys and u_v R̂ to the values of every layer (Table 3, `condition`)."""
     relative: bool = False
     """Add a learned bias per head and distance in steps to the attention scores of every layer."""
-
-
-class Positions(NamedTuple):
-    """Where tokens stand: order in the episode, and the step each belongs to; the same for a whole
-    batch.
-    """
-
-    order: Tensor
-    """(tokens,) int64, strictly increasing."""
-    step: Tensor
-    """(tokens,) int64, not decreasing."""
-
-    @classmethod
-    def of_steps(cls, first: int, steps: int, per_step: int) -> Self:
-        """Positions of all `per_step` tokens of `steps` consecutive steps that begin with step
-        `first`.
-        """
-        order = torch.arange(first * per_step, (first + steps) * per_step)
-        return cls(order, order // per_step)
-
-    def slice(self, start: int, stop: int | None) -> "Positions":
-        """The tokens `start` … `stop`."""
-        return Positions(self.order[start:stop], self.step[start:stop])
-
-
-class KeyValue(NamedTuple):
-    """Keys and values of one layer, each (batch, heads, tokens, width / heads)."""
-
-    key: Tensor
-    value: Tensor
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Keys and values of all layers for earlier tokens of the same episodes: training's memory and
-    acting's cache.
-    """
-
-    layers: tuple[KeyValue, ...]
-    positions: Positions
-    real: Tensor
-    """(batch, tokens) bool: False where the token is padding."""
-
-    def select(self, rows: Tensor) -> "Memory":
-        """Keep only the episodes `rows`."""
-        layers = tuple(KeyValue(key[rows], value[rows]) for key, value in self.layers)
-        return Memory(layers, self.positions, self.real[rows])
-
-    def since(self, step: int) -> "Memory":
-        """Forget tokens of steps before `step`."""
-        start = int((self.positions.step < step).sum())
-        if start == 0:
-            return self
-        # Copied, so that the forgotten part's storage is freed.
-        layers = tuple(
-            KeyValue(key[:, :, start:].clone(), value[:, :, start:].clone())
-            for key, value in self.layers
-        )
-        return Memory(layers, self.positions.slice(start, None), self.real[:, start:])
-
-
-def distances(queries: Positions, keys: Positions, reach: int | None) -> Tensor:
-    """How many steps each key lies before each query, 0 … `reach`: (queries, keys) int64."""
-    return (queries.step[:, None] - keys.step[None, :]).clamp(0, reach)
-
-
-def band_mask(queries: Positions, keys: Positions, real: Tensor, reach: int | None) -> Tensor:
-    """What each query may attend to: real tokens of the last `reach` steps and its own, none that
-    comes later.
-
-    `real` (batch, keys) bool; returns (batch, 1, queries, keys) bool. `reach` None: no band. A
-    token always sees itself, so that padding gives finite (unused) numbers instead of an empty
-    softmax.
-    """
-    order = queries.order[:, None] - keys.order[None, :]  # (queries, keys)
-    allowed = order >= 0
-    if reach is not None:
-        allowed &= queries.step[:, None] - keys.step[None, :] <= reach
-    return ((allowed & real[:, None, :]) | (order == 0))[:, None]  # (batch, 1, queries, keys)
 
 
 class Attention(nn.Module):
@@ -317,39 +236,12 @@ class Transformer(nn.Module):
         return hidden, joined if self.reach is None else joined.since(newest - self.reach)
 
 
-def join(earlier: Memory, later: Memory) -> Memory:
-    """The memory of `earlier` tokens followed by `later` ones."""
-    layers = tuple(
-        KeyValue(torch.cat((old.key, new.key), dim=2), torch.cat((old.value, new.value), dim=2))
-        for old, new in zip(earlier.layers, later.layers, strict=True)
-    )
-    positions = Positions(
-        torch.cat((earlier.positions.order, later.positions.order)),
-        torch.cat((earlier.positions.step, later.positions.step)),
-    )
-    return Memory(layers, positions, torch.cat((earlier.real, later.real), dim=1))
-
-
 def initialise(module: nn.Module) -> None:
     """GPT-2's initialisation: weights N(0, 0.02²), biases 0."""
     if isinstance(module, nn.Linear | nn.Embedding):
         nn.init.normal_(module.weight, std=0.02)
     if isinstance(module, nn.Linear) and module.bias is not None:
         nn.init.zeros_(module.bias)
-
-
-@dataclass(frozen=True)
-class Cache:
-    """The acting state of every sequence model: episodes in lock-step that have all seen `step`
-    steps.
-    """
-
-    step: int = 0
-    memory: Memory | None = None
-
-    def select(self, rows: Tensor) -> "Cache":
-        """Keep only the episodes `rows` (int64 indices)."""
-        return Cache(self.step, None if self.memory is None else self.memory.select(rows))
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:

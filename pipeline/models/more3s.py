@@ -15,10 +15,9 @@ from torch.nn import functional
 
 from pipeline.config import MethodConfig
 from pipeline.models import Batch, _pooling
+from pipeline.models._memory import Cache, Positions
 from pipeline.models._time_embedding import TimeEmbedding
 from pipeline.models._transformer import (
-    Cache,
-    Positions,
     Transformer,
     TransformerConfig,
     masked_mean,

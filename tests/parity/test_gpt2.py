@@ -6,7 +6,8 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2Model
 
-from pipeline.models._transformer import Positions, Transformer, TransformerConfig
+from pipeline.models._memory import Positions
+from pipeline.models._transformer import Transformer, TransformerConfig
 
 LAYERS = {
     "ln_1": "attention_norm",
