@@ -1,4 +1,4 @@
-"""Streaming statistics of embeddings: memory does not grow with the data."""
+"""Streaming statistics: memory does not grow with the data."""
 
 from typing import Any
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pipeline.config import FeaturesConfig
+from pipeline.moments import Moments
 from pipeline.observations import Observation
 from pipeline.storage import Artefact, ArtefactWriter
 from pipeline.trajectories import Trajectories
@@ -63,18 +64,15 @@ def shrink_artefact(frames: Path, output: Path) -> None:
     attributes = {key: value for key, value in source.attributes.items() if key != "versions"}
     with ArtefactWriter(output, KIND, attributes) as writer:
         writer.create("frames", (SIZE, SIZE), np.uint8)
-        summed, squared = (np.zeros((SIZE, SIZE), np.int64) for _ in range(2))
+        moments = Moments()
         for start in tqdm(range(0, total, CHUNK), desc="shrink frames", unit="chunk", leave=False):
             stop = min(start + CHUNK, total)
             shrunk = shrink(source.read("frames", start, stop))
             writer.append("frames", shrunk)
-            levels = shrunk.astype(np.int64)
-            summed += levels.sum(axis=0)
-            squared += (levels**2).sum(axis=0)
+            moments.add(shrunk)
         writer.write("step_frame", source.read("step_frame"))
-        mean = summed / total  # (84, 84)
-        std = np.sqrt((squared / total - mean**2).mean())
-        writer.write("pixel_mean", mean.astype(np.float32))
+        std = np.sqrt(np.square(moments.std, dtype=np.float64).mean())
+        writer.write("pixel_mean", moments.mean)
         writer.write("pixel_std", np.array([max(std, 1.0)], np.float32))
     source.close()
 
