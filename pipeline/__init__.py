@@ -7,7 +7,8 @@ episodes) → `frames` (replay, each distinct frame once) → `prompts` (a sente
 
 Stage two, once per run: `windows`, `observations`, `batches` (artefacts → training windows) →
 `models` (one sequence model per file) → `training`, `checkpoints` → `evaluation`, `runs`,
-`rollout_video` (closed-loop play) → `scores`, `statistics` → `tables`, `learning_curves`.
+`rollout_video` (closed-loop play) → `scores`, `statistics`, `aggregates` → `tables`,
+`learning_curves`.
 
 Below all of it: `errors`, `plugins` (a name in the configuration is a file name), `config` (the
 schema), `config_files`, `provenance` (digests of code), `storage` with `block_cache`, `atomic`. On

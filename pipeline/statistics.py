@@ -5,7 +5,7 @@ interval is wide and should be seen; the interquartile mean is there because a s
 moves a mean (Agarwal et al. 2021, "Deep RL at the Edge of the Statistical Precipice").
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,12 +14,19 @@ from scipy import stats
 Scores = Sequence[NDArray[np.float64]]
 """One array of episode returns (episodes,) per seed."""
 
+Strata = Sequence[NDArray[np.float64]]
+"""Arrays (..., elements) of what is resampled, each within itself: a seed's episodes, or a game's
+runs. `interval` takes (elements,); the leading axes are for many resamples at once."""
+
+Statistic = Callable[[Strata], NDArray[np.float64]]
+"""Strata (..., elements) → a figure (...)."""
+
 RESAMPLES = 2000
 
 
 def mean(scores: Scores) -> float:
     """Mean over seeds of the mean over each seed's episodes."""
-    return float(np.mean(seed_means(scores)))
+    return float(mean_of_means(scores))
 
 
 def deviation(scores: Scores) -> float:
@@ -30,7 +37,7 @@ def deviation(scores: Scores) -> float:
 
 def interquartile_mean(scores: Scores) -> float:
     """Mean of the middle half of all episodes, whichever seed they come from."""
-    return float(stats.trim_mean(np.concatenate(scores), 0.25))
+    return float(pooled_interquartile_mean(scores))
 
 
 def confidence_interval(
@@ -41,11 +48,27 @@ def confidence_interval(
     The same scores give the same interval: the resampling is seeded. (NaN, NaN) if some seed has a
     single episode, which cannot be resampled.
     """
-    if min(len(episodes) for episodes in scores) < 2:
+    return interval(scores, mean_of_means, level, resamples, seed)
+
+
+def interval(
+    strata: Strata,
+    statistic: Statistic,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of `statistic`, elements (n,) resampled within each stratum.
+
+    Strata are independent of each other and may differ in length. The same strata give the same
+    interval, and strata of the same lengths the same choice of elements: the resampling is seeded.
+    (NaN, NaN) if some stratum has a single element, which cannot be resampled.
+    """
+    if min(len(elements) for elements in strata) < 2:
         return float("nan"), float("nan")
     result = stats.bootstrap(
-        list(scores),
-        lambda *strata, axis: np.mean([np.mean(s, axis=axis) for s in strata], axis=0),
+        list(strata),
+        lambda *resampled, axis: statistic(resampled),  # SciPy says axis -1, as Statistic does
         n_resamples=resamples,
         confidence_level=level,
         method="percentile",
@@ -53,6 +76,19 @@ def confidence_interval(
         rng=np.random.default_rng(seed),
     )
     return float(result.confidence_interval.low), float(result.confidence_interval.high)
+
+
+def mean_of_means(strata: Strata) -> NDArray[np.float64]:
+    """Strata (..., elements) → (...): every stratum counts the same, however many elements."""
+    return np.asarray(np.mean([np.mean(elements, axis=-1) for elements in strata], axis=0))
+
+
+def pooled_interquartile_mean(strata: Strata) -> NDArray[np.float64]:
+    """Strata (..., elements) → (...): mean of the middle half of all elements together.
+
+    A quarter of the elements, rounded down, is dropped at each end.
+    """
+    return np.asarray(stats.trim_mean(np.concatenate(strata, axis=-1), 0.25, axis=-1))
 
 
 def normalize(score: ArrayLike, random: float, reference: float) -> NDArray[np.float64]:
