@@ -7,8 +7,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.config import Config, FeaturesConfig
+from pipeline.config import FeaturesConfig
 from pipeline.config_files import load
+from pipeline.experiment import Config
 
 ROOT = Path(__file__).parents[1]
 GAME = "breakout"

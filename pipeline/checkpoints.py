@@ -37,12 +37,15 @@ class Description:
     """Of the observations, without batch and steps."""
     attributes: dict[str, Any]
     """Of the observation store, as far as DESCRIBING."""
+    initial: str | None = None
+    """What the transformer's layers had learned before, if they had."""
 
     @property
     def weights(self) -> str:
         """Which weights a run used, for tables."""
+        began = f" from {self.initial}" if self.initial else ""
         encoder = self.attributes.get("weights")
-        return "; ".join(text for text in (encoder, "policy trained here") if text)
+        return "; ".join(text for text in (encoder, f"policy trained here{began}") if text)
 
 
 def describe(
@@ -52,11 +55,26 @@ def describe(
     return_scale: float,
     shape: dict[str, tuple[int, ...]],
     attributes: dict[str, Any],
+    initial: str | None = None,
 ) -> Description:
-    """Describe a policy trained on observations of `shape` with the store's `attributes`."""
+    """Describe a policy trained on observations of `shape` with the store's `attributes`, from
+    `initial` layers.
+    """
     kept = {name: attributes[name] for name in DESCRIBING if name in attributes}
     sizes = {name: list(size) for name, size in shape.items()}
-    return Description(config.model_dump(mode="json"), seed, actions, return_scale, sizes, kept)
+    method = config.model_dump(mode="json")
+    return Description(method, seed, actions, return_scale, sizes, kept, initial)
+
+
+def name(step: int) -> str:
+    """The name of the checkpoint after `step` updates, in a folder of them."""
+    return f"step-{step:07d}.safetensors"
+
+
+def steps(folder: Path) -> dict[int, Path]:
+    """The checkpoints in `folder` by the updates they had seen, in order."""
+    paths = sorted(folder.glob("step-*.safetensors"))
+    return {int(path.stem.removeprefix("step-")): path for path in paths}
 
 
 def save(path: Path, policy: SequencePolicy, description: Description) -> None:

@@ -5,14 +5,20 @@ that reordering or editing an unrelated section re-runs nothing. The driver impo
 """
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal, Self, TypeVar
+from collections.abc import Callable
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pipeline.errors import PipelineError, unknown_name
+from pipeline.validation import explain
 
 Precision = Literal["float32", "bfloat16"]
+MEMORY_LENGTHS: dict[str, Callable[[int], int]] = {
+    "K/2": lambda context: context // 2,
+    "K": lambda context: context,
+    "2K": lambda context: 2 * context,
+}
+"""What a memory length may be instead of a number, given the context length K."""
 
 
 class Section(BaseModel):
@@ -133,7 +139,9 @@ class FeaturesConfig(Section):
     """`config/features/<features>.yaml`: stage one from frame to cached embedding."""
 
     detector: DetectorConfig = DetectorConfig()
-    prompt_set: Literal["original", "synonym", "contextual"] = "original"
+    prompt_set: Literal["original", "synonym", "contextual", "none"] = Field(
+        "original", description="none: one sentence for all actions"
+    )
     encoder: EncoderConfig = EncoderConfig()
     pairing: Literal["previous_action", "same_step"] = Field(
         "previous_action",
@@ -150,12 +158,52 @@ class FeaturesConfig(Section):
         return f"{self.detector.weights}, {self.encoder.weights}"
 
 
+class LanguageModelConfig(Section):
+    """`config/language_models/<language_model>.yaml`: a transformer that learns to write first.
+
+    Width, layers, heads and activation have to be those of the policies that begin with it.
+    """
+
+    source: str = Field("python_docs", description="module of pipeline/texts/")
+    name: str | None = Field(
+        None, description="of the text: a file's path, or a data set's name on the hub"
+    )
+    subset: str | None = Field(None, description="a hub data set's configuration")
+    revision: str | None = Field(None, description="a hub data set's commit")
+    vocabulary: str | None = Field(
+        None,
+        description="folder with GPT-2's vocab.json and merges.txt; default: a byte-pair encoding "
+        "trained on the text",
+    )
+    vocabulary_size: int = Field(4096, ge=257, description="of a byte-pair encoding trained here")
+    width: int = Field(128, ge=8)
+    layers: int = Field(3, ge=1)
+    heads: int = Field(4, ge=1)
+    activation: Literal["gelu", "relu"] = "gelu"
+    dropout: float = Field(0.1, ge=0, lt=1)
+    context_length: int = Field(64, ge=2, description="tokens of a training sequence")
+    tokens_per_batch: int = Field(8192, ge=2)
+    steps: int = Field(600, ge=1)
+    warmup_steps: int = Field(60, ge=0)
+    learning_rate: float = Field(3e-4, gt=0)
+    weight_decay: float = Field(0.1, ge=0)
+    precision: Precision = "float32"
+    held_out_fraction: float = Field(
+        0.05, gt=0, lt=1, description="the text's last part, which perplexity is measured on"
+    )
+    evaluate_every: int = Field(50, ge=1, description="steps between rows of the curve")
+    seed: int = Field(0, ge=0)
+
+
 class PolicyConfig(Section):
     """The sequence model; every method reads the part it has, a variant changes single keys."""
 
     context_length: int = Field(8, ge=1, description="K: steps of a window that carry loss")
     memory_length: int = Field(
-        8, ge=0, description="M: earlier steps attended to without gradient (MORE-3S only)"
+        8,
+        ge=0,
+        description="M: earlier steps attended to without gradient (MORE-3S only); a number, or "
+        "K/2, K, 2K: a multiple of the context length",
     )
     width: int = Field(128, ge=8)
     layers: int = Field(3, ge=1)
@@ -181,6 +229,20 @@ class PolicyConfig(Section):
         le=1,
         description="probability of hiding the previous action (prompt, action token) in training",
     )
+    initial_weights: Literal["random", "language_model"] = Field(
+        "random",
+        description="of the transformer's layers: drawn, or those of the method's language_model",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _memory_of_context(cls, values: Any) -> Any:
+        """`K/2`, `K` and `2K` become numbers, so that one variant file serves every scale."""
+        length = values.get("memory_length") if isinstance(values, dict) else None
+        if not isinstance(length, str) or length not in MEMORY_LENGTHS:
+            return values
+        context = values.get("context_length", cls.model_fields["context_length"].default)
+        return {**values, "memory_length": MEMORY_LENGTHS[length](int(context))}
 
 
 class TrainingConfig(Section):
@@ -204,6 +266,11 @@ class TrainingConfig(Section):
         0.1, ge=0, lt=1, description="share of episodes kept for held-out accuracy"
     )
     evaluate_every: int = Field(250, ge=1, description="steps between rows of the training curve")
+    checkpoint_every: int | None = Field(
+        None,
+        ge=1,
+        description="steps between checkpoints kept beside the last one, to be played (Figure 3)",
+    )
     cache_memory_mb: int = Field(
         2048, ge=16, description="bound on decoded feature blocks held in memory"
     )
@@ -225,16 +292,31 @@ class EvaluationConfig(Section):
         "data_max",
         description="R̂ at the start of an episode; a number, or taken from the training data",
     )
+    checkpoint_episodes: int = Field(
+        5, ge=1, description="episodes that each checkpoint before the last is played for"
+    )
     video_steps: int = Field(
         400, ge=1, description="steps of the first episode that the rollout video shows"
     )
+
+    def fewer(self) -> "EvaluationConfig":
+        """The same for a checkpoint before the last: with `checkpoint_episodes` episodes."""
+        return self.model_copy(update={"episodes": self.checkpoint_episodes})
 
 
 class MethodConfig(Section):
     """Everything stage two needs to train and evaluate one method in one variant."""
 
     method: str = Field(description="module of pipeline/models/")
-    features: str = Field("compact", description="file of config/features/")
+    features: str = Field(
+        "compact",
+        description="file of config/features/; a method or variant may give what differs instead, "
+        "as a mapping, and the features are then named by it",
+    )
+    language_model: str | None = Field(
+        None,
+        description="file of config/language_models/ that policy.initial_weights may come from",
+    )
     policy: PolicyConfig = PolicyConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -247,101 +329,17 @@ class TableConfig(Section):
     methods: list[str] = Field(min_length=1)
     variants: list[str] = ["default"]
     seeds: list[int] = Field(min_length=1)
-
-
-class Config(Section):
-    """`config/config.yaml` with the files below `config/` read in by name."""
-
-    scale: str = Field(description="label of the scale, printed in every table: laptop, toy, paper")
-    defaults: dict[str, Any] = Field(
-        default={}, description="policy, training, evaluation and features shared by methods"
+    beside: list[str] = Field(
+        [], description="further methods, in their default variant only, to compare with"
     )
-    methods: dict[str, dict[str, Any]] = Field(
-        description="method → what differs from the defaults"
-    )
-    tables: dict[str, TableConfig]
-    environments: dict[str, EnvironmentConfig]
-    datasets: dict[str, DatasetConfig]
-    features: dict[str, FeaturesConfig]
-    variants: dict[str, dict[str, Any]] = Field(
-        description="variant → what differs from the method's settings"
+    checkpoints: bool = Field(
+        False, description="whether the checkpoints before the last are played as well"
     )
 
-    def method(self, method: str, variant: str = "default") -> MethodConfig:
-        """Settings of one run: defaults, then the method's, then the variant's, merged key by key.
-
-        Raises PipelineError naming the variant and the key, or the names that exist.
-        """
-        known("method", method, self.methods, "methods")
-        known("variant", variant, self.variants, "variants")
-        merged = merge(merge(self.defaults, self.methods[method]), self.variants[variant])
-        return validate(
-            MethodConfig, {**merged, "method": method}, f"method {method}, variant {variant}"
-        )
-
-    def evaluation(self) -> EvaluationConfig:
-        """The protocol that methods share, and that the random policy is measured under."""
-        return validate(
-            EvaluationConfig, self.defaults.get("evaluation", {}), "defaults.evaluation"
-        )
-
-    def environment(self, dataset: str) -> EnvironmentConfig:
-        """The environment that `dataset` was recorded in."""
-        return self.environments[self.datasets[dataset].environment]
-
-
-Model = TypeVar("Model", bound=BaseModel)
-
-
-def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `overlay` put over it: mappings merge key by key, everything else replaces."""
-    merged = dict(base)
-    for key, value in overlay.items():
-        old = merged.get(key)
-        nested = isinstance(old, Mapping) and isinstance(value, Mapping)
-        merged[key] = merge(old, value) if nested else value  # type: ignore[arg-type]
-    return merged
-
-
-def explain(
-    error: ValidationError, where: str, schema: type[BaseModel] | None = None
-) -> PipelineError:
-    """Turn a validation error into one line: file or section, key, cause, what is allowed."""
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"]) or "(whole)"
-    cause = first["msg"]
-    if first["type"] == "extra_forbidden" and schema is not None:
-        allowed = list(_schema_at(schema, first["loc"][:-1]).model_fields)
-        cause = str(unknown_name("key", str(first["loc"][-1]), allowed))
-    elif first["type"] == "missing":
-        cause = "this key is required"
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return PipelineError(f"{where}: {key}: {cause}{more}")
-
-
-def _schema_at(schema: type[BaseModel], location: Iterable[int | str]) -> type[BaseModel]:
-    """The section at `location` inside `schema`; names of mappings and indices are passed over."""
-    for part in location:
-        field = schema.model_fields.get(str(part))
-        if field is None:
-            continue
-        candidates = (field.annotation, *getattr(field.annotation, "__args__", ()))
-        schema = next(
-            (kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel)),
-            schema,
-        )
-    return schema
-
-
-def validate(schema: type[Model], content: object, where: str) -> Model:
-    """Build a section; raises PipelineError naming `where`, the key and the cause."""
-    try:
-        return schema.model_validate(content)
-    except ValidationError as error:
-        raise explain(error, where, schema) from None
-
-
-def known(kind: str, name: str, allowed: Iterable[str], where: str) -> None:
-    """Raise a PipelineError with the allowed names unless `name` is one of them."""
-    if name not in (choices := list(allowed)):
-        raise PipelineError(f"{where}: {unknown_name(kind, name, choices)}")
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """(method, variant) of every row that is trained, in order."""
+        return [
+            *((method, variant) for method in self.methods for variant in self.variants),
+            *((method, "default") for method in self.beside),
+        ]

@@ -13,22 +13,22 @@ import yaml
 
 from pipeline import plugins, provenance
 from pipeline.config import (
-    Config,
     DatasetConfig,
     EnvironmentConfig,
     FeaturesConfig,
+    LanguageModelConfig,
     MethodConfig,
     Section,
-    known,
-    merge,
-    validate,
 )
 from pipeline.errors import PipelineError
+from pipeline.experiment import DIFFERENCE, Config
+from pipeline.validation import known, merge, validate
 
 FOLDERS: dict[str, type[Section] | None] = {
     "environments": EnvironmentConfig,
     "datasets": DatasetConfig,
     "features": FeaturesConfig,
+    "language_models": LanguageModelConfig,
     "variants": None,
 }
 """Folders beside the configuration file; a file's name is the name of what it defines."""
@@ -58,8 +58,18 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
         known("method", method, methods(), f"{where}: methods")
         _overlay(settings or {}, f"{where}: methods.{method}")
     raw["methods"] = {name: settings or {} for name, settings in (raw.get("methods") or {}).items()}
+    for name in sections["features"]:
+        if DIFFERENCE in name:
+            raise PipelineError(
+                f"{_shown(folder / 'features' / f'{name}.yaml')}: a name of features must not "
+                f"contain {DIFFERENCE!r}, which joins it to what a variant changes; rename the file"
+            )
     config = validate(Config, {**raw, **sections}, where)
-    _check_names(config, where, folder)
+    _check_overlays(config, where, folder)
+    features = {**config.features, **config.derived_features()}
+    config = config.model_copy(update={"features": features})
+    _check_plugins(config, folder)
+    _check_tables(config, where)
     return config
 
 
@@ -98,7 +108,11 @@ def _overlay(content: dict[str, Any], where: str) -> dict[str, Any]:
         raise PipelineError(f"{where}: expected keys and values, found {type(content).__name__}")
     for key in content:
         known("key", str(key), allowed, where)
-    validate(MethodConfig, {**content, "method": "any"}, where)
+    checked = {**content, "method": "any"}
+    if isinstance(difference := content.get("features"), dict):
+        validate(FeaturesConfig, difference, f"{where}: features")
+        del checked["features"]
+    validate(MethodConfig, checked, where)
     return content
 
 
@@ -109,8 +123,21 @@ def _shown(path: Path) -> str:
     return path.absolute().relative_to(root.parent).as_posix()
 
 
-def _check_names(config: Config, where: str, folder: Path) -> None:
-    """Check that every name points at something; each error names the file that holds it."""
+def _check_overlays(config: Config, where: str, folder: Path) -> None:
+    """Check that what defaults, methods and variants name is there; errors name their file."""
+    overlays = {f"{where}: defaults": config.defaults}
+    overlays |= {f"{where}: methods.{name}": settings for name, settings in config.methods.items()}
+    for name, settings in config.variants.items():
+        overlays[_shown(folder / "variants" / f"{name}.yaml")] = settings
+    for place, settings in overlays.items():
+        if isinstance(settings.get("features"), str):
+            known("features", settings["features"], config.features, place)
+        if (language_model := settings.get("language_model")) is not None:
+            known("language model", language_model, config.language_models, place)
+
+
+def _check_plugins(config: Config, folder: Path) -> None:
+    """Check that every name of a plug-in or of another file is one; errors name their file."""
     for name, environment in config.environments.items():
         file = _shown(folder / "environments" / f"{name}.yaml")
         known("environment family", environment.family, plugins.names("environments"), file)
@@ -119,26 +146,44 @@ def _check_names(config: Config, where: str, folder: Path) -> None:
         known("environment", dataset.environment, config.environments, file)
         known("source", dataset.source, plugins.names("trajectories"), file)
     for name, features in config.features.items():
-        file = _shown(folder / "features" / f"{name}.yaml")
+        file = _shown(folder / "features" / f"{name.partition(DIFFERENCE)[0]}.yaml")
         known("detector", features.detector.name, plugins.names("detectors"), file)
         known("encoder", features.encoder.name, plugins.names("encoders"), file)
-    overlays = {f"{where}: defaults": config.defaults}
-    overlays |= {f"{where}: methods.{name}": settings for name, settings in config.methods.items()}
-    for name, settings in config.variants.items():
-        overlays[_shown(folder / "variants" / f"{name}.yaml")] = settings
-    for place, settings in overlays.items():
-        if "features" in settings:
-            known("features", settings["features"], config.features, place)
+    for name, language_model in config.language_models.items():
+        file = _shown(folder / "language_models" / f"{name}.yaml")
+        known("text source", language_model.source, plugins.names("texts"), file)
+
+
+def _check_tables(config: Config, where: str) -> None:
+    """Check the names of every table, and the settings of all its runs."""
     for name, table in config.tables.items():
         place = f"{where}: tables.{name}"
         known("table", name, plugins.names("tables"), f"{where}: tables")
         for dataset_name in table.datasets:
             known("dataset", dataset_name, config.datasets, place)
-        for method in table.methods:
+        for method in (*table.methods, *table.beside):
             known("method", method, config.methods, place)
         for variant in table.variants:
             known("variant", variant, config.variants, place)
-        for method in table.methods:
-            for variant in table.variants:
-                chosen = config.method(method, variant).features
-                known("features", chosen, config.features, place)
+        for method, variant in table.rows:
+            settings = config.method(method, variant)
+            known("features", settings.features, config.features, place)
+            if settings.policy.initial_weights == "language_model":
+                _check_language_model(config, settings, f"{place}: {method}, {variant}")
+
+
+def _check_language_model(config: Config, settings: MethodConfig, where: str) -> None:
+    """Check that a policy can begin with its language model's layers."""
+    if settings.language_model is None:
+        raise PipelineError(
+            f"{where}: policy.initial_weights is language_model, but no language_model is named; "
+            f"allowed: {', '.join(sorted(config.language_models))}"
+        )
+    language_model, policy = config.language_models[settings.language_model], settings.policy
+    for key in ("width", "layers", "heads", "activation"):
+        theirs, ours = getattr(language_model, key), getattr(policy, key)
+        if theirs != ours:
+            raise PipelineError(
+                f"{where}: policy.{key} is {ours}, language model {settings.language_model} has "
+                f"{theirs}; make them equal"
+            )

@@ -16,22 +16,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pipeline.environments import Environment, Frame
+from pipeline.episodes import Episode
 from pipeline.models import SequencePolicy
 from pipeline.observations import Observer
-
-
-@dataclass(frozen=True)
-class Episode:
-    """One episode as played."""
-
-    reset_seed: int
-    noops: int
-    score: float
-    """Undiscounted raw return."""
-    length: int
-    """Agent steps."""
-    terminated: bool
-    """False: cut at the longest length allowed."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from pipeline.errors import PipelineError
-from pipeline.scores import Run
+from pipeline.scores import EARLIER, LAST, Run
+from pipeline.statistics import confidence_interval, mean
 from pipeline.tables import printed, select
 
 if TYPE_CHECKING:
@@ -45,9 +46,13 @@ def plot(
             of_key = [curve for run, curve in chosen if (run.method, run.variant) == key]
             _accuracy(left, of_key, printed(*key), f"C{color}")
         _baselines(left, [curve for _, curve in chosen])
-        _scores(right, scores, dataset, [("random", "default"), *keys])
+        if (scores["checkpoint"] == EARLIER).any():
+            _score_curves(right, scores, dataset, keys)
+        else:
+            _scores(right, scores, dataset, [("random", "default"), *keys])
         left.set(title=dataset, ylabel="held-out accuracy")
         left.legend(fontsize=7)
+        right.legend(fontsize=7)
     axes[-1][0].set_xlabel("training step")
     figure.savefig(output, dpi=120, format="png", metadata={"Software": None})
     plt.close(figure)
@@ -69,6 +74,23 @@ def _baselines(axes: "Axes", curves: Sequence[pd.DataFrame]) -> None:
         axes.axhline(together[column].mean(), color="grey", linestyle=style, label=label)
 
 
+def _score_curves(
+    axes: "Axes", scores: pd.DataFrame, dataset: str, keys: Sequence[tuple[str, str]]
+) -> None:
+    """Mean score of every checkpoint that was played, with its 95 % interval as a band."""
+    for color, key in enumerate(keys):
+        played = pd.concat([select(scores, dataset, *key, kind) for kind in (EARLIER, LAST)])
+        points = []
+        for step, episodes in played.groupby("step"):
+            returns = [seed["return"].to_numpy(dtype=float) for _, seed in episodes.groupby("seed")]
+            points.append((step, mean(returns), *confidence_interval(returns)))
+        steps, means, low, high = zip(*points, strict=True)
+        axes.plot(steps, means, ".-", color=f"C{color}", label=printed(*key))
+        axes.fill_between(steps, low, high, color=f"C{color}", alpha=0.15)
+    _data_line(axes, scores, dataset)
+    axes.set(title=dataset, ylabel="score")
+
+
 def _scores(
     axes: "Axes", scores: pd.DataFrame, dataset: str, keys: Sequence[tuple[str, str]]
 ) -> None:
@@ -78,8 +100,11 @@ def _scores(
         means = episodes.groupby("seed")["return"].mean()
         axes.bar(position, means.mean(), color="lightgrey" if method == "random" else "lightblue")
         axes.plot([position] * len(means), means, "k.", markersize=4)
-    data_mean = scores.loc[scores["dataset"] == dataset, "data_mean"].iloc[0]
-    axes.axhline(data_mean, color="grey", linestyle="--", label="data mean")
+    _data_line(axes, scores, dataset)
     axes.set_xticks(range(len(keys)), [printed(*key) for key in keys], fontsize=7)
     axes.set(title=dataset, ylabel="score")
-    axes.legend(fontsize=7)
+
+
+def _data_line(axes: "Axes", scores: pd.DataFrame, dataset: str) -> None:
+    data_mean = scores.loc[scores["dataset"] == dataset, "data_mean"].iloc[0]
+    axes.axhline(data_mean, color="grey", linestyle="--", label="data mean")

@@ -18,7 +18,10 @@ PACKAGE = __name__.partition(".")[0]
 ROOT = Path(__file__).parent.parent
 
 NO_INFLUENCE = frozenset(
-    {f"{PACKAGE}.{leaf}" for leaf in ("config", "config_files", "errors", "plugins")}
+    {
+        f"{PACKAGE}.{leaf}"
+        for leaf in ("config", "config_files", "errors", "experiment", "plugins", "validation")
+    }
 )
 """Modules that cannot change what a stage computes, left out of every digest.
 

@@ -2,7 +2,6 @@
 written about them.
 """
 
-import csv
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +16,9 @@ from pipeline.atomic import replacing
 from pipeline.checkpoints import Description
 from pipeline.config import EnvironmentConfig, EvaluationConfig, FeaturesConfig
 from pipeline.environments import Environment
+from pipeline.episodes import Episode
 from pipeline.errors import PipelineError
-from pipeline.evaluation import Episode, Player, PolicyPlayer, RandomPlayer, Recorder, play
+from pipeline.evaluation import Player, PolicyPlayer, RandomPlayer, Recorder, play
 from pipeline.models import SequencePolicy
 from pipeline.observations import Observer
 from pipeline.trajectories import Trajectories
@@ -57,7 +57,12 @@ class Course:
         )
 
     def describe(
-        self, weights: str, sampling: str, target: float | None, versions: dict[str, str]
+        self,
+        weights: str,
+        sampling: str,
+        target: float | None,
+        versions: dict[str, str],
+        settings: dict[str, Any],
     ) -> dict[str, Any]:
         """The content of run.json: what a table has to say about a run."""
         environment = self.environment
@@ -71,6 +76,7 @@ class Course:
             "data_max": float(self.data.score.max()),
             "target_return": target,
             "max_episode_steps": self.max_steps,
+            "settings": settings,
         }
 
 
@@ -80,7 +86,7 @@ def play_policy(
     description: Description,
     observer: Observer,
     games: Sequence[Environment],
-    recorder: Recorder | None,
+    recorder: Recorder | None = None,
 ) -> tuple[list[Episode], dict[str, Any]]:
     """Play a trained policy over the course; episodes and the run's description."""
     target = target_return(course.evaluation, course.data)
@@ -89,14 +95,18 @@ def play_policy(
     played = course.play(player, games, temperature, recorder)
     sampling = f"temperature {temperature:g}" if temperature else "arg-max"
     shown = target if policy.uses_returns else None
-    return played, course.describe(description.weights, sampling, shown, games[0].versions)
+    features = description.attributes.get("features")  # what the name stands for
+    settings = {**description.method, "features": features}
+    return played, course.describe(
+        description.weights, sampling, shown, games[0].versions, settings
+    )
 
 
 def play_random(course: Course) -> tuple[list[Episode], dict[str, Any]]:
     """Play uniformly random actions over the course; episodes and the run's description."""
     games = course.games()
     played = course.play(RandomPlayer(len(games[0].action_meanings)), games, temperature=1)
-    return played, course.describe("none", "uniform", None, games[0].versions)
+    return played, course.describe("none", "uniform", None, games[0].versions, settings={})
 
 
 def open_observer(
@@ -143,15 +153,7 @@ def target_return(config: EvaluationConfig, trajectories: Trajectories) -> float
     return float(config.target_return)
 
 
-def write_results(
-    episodes: Sequence[Episode], run: dict[str, Any], episodes_csv: Path, run_json: Path
-) -> None:
-    """Write episodes.csv and run.json, each whole or not at all."""
-    with replacing(episodes_csv) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["episode", "reset_seed", "noops", "return", "length", "terminated"])
-        for index, played in enumerate(episodes):
-            row = (played.reset_seed, played.noops, f"{played.score:g}", played.length)
-            writer.writerow([index, *row, played.terminated])
-    with replacing(run_json) as temporary:
+def write_run(path: Path, run: dict[str, Any]) -> None:
+    """Write run.json, whole or not at all."""
+    with replacing(path) as temporary:
         temporary.write_text(json.dumps(run, indent=2, sort_keys=True, ensure_ascii=False) + "\n")

@@ -1,21 +1,23 @@
 """The runs' episode files → tidy scores, a row per episode: what every table starts from."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from pipeline.episodes import EPISODE_COLUMNS, read_csv, read_episodes
 from pipeline.errors import PipelineError
 
-EPISODE_COLUMNS = ("episode", "reset_seed", "noops", "return", "length", "terminated")
 RUN_KEYS = (
     *("weights", "data_source", "sampling", "versions"),
-    *("data_mean", "data_max", "target_return", "max_episode_steps"),
+    *("data_mean", "data_max", "target_return", "max_episode_steps", "settings"),
 )
-COLUMNS = ("dataset", "method", "variant", "seed", *EPISODE_COLUMNS, *RUN_KEYS)
+COLUMNS = ("dataset", "method", "variant", "seed", "checkpoint", *EPISODE_COLUMNS, *RUN_KEYS)
+LAST, EARLIER = "last", "earlier"
+"""`checkpoint`: whether an episode was played by the policy as training left it."""
 
 
 @dataclass(frozen=True)
@@ -29,41 +31,35 @@ class Run:
 
 
 def gather(
-    runs: Sequence[Run], episode_files: Sequence[Path], run_files: Sequence[Path]
+    runs: Sequence[Run],
+    episode_files: Sequence[Path],
+    run_files: Sequence[Path],
+    earlier: Mapping[Run, Path] | None = None,
 ) -> pd.DataFrame:
     """Tidy scores with the columns COLUMNS; `episode_files` and `run_files` in the order of `runs`.
 
-    Raises PipelineError naming the file for a missing file or column, no episodes, a NaN return.
+    `earlier`: of some of the runs, the episodes that checkpoints before the last played. Raises
+    PipelineError naming the file for a missing file or column, no episodes, a NaN return.
     """
     if not len(runs) == len(episode_files) == len(run_files):
         counts = f"{len(runs)} runs, {len(episode_files)} episode files, {len(run_files)} run files"
         raise PipelineError(f"cannot gather scores: {counts}")
     parts = []
     for run, episode_file, run_file in zip(runs, episode_files, run_files, strict=True):
-        episodes = read_episodes(episode_file)
         described = read_run(run_file)
         place = {"dataset": run.dataset, "method": run.method}
         place |= {"variant": run.variant, "seed": str(run.seed)}
-        parts.append(episodes.assign(**place, **described)[list(COLUMNS)])
+        played = [read_episodes(episode_file).assign(checkpoint=LAST)]
+        if earlier and run in earlier:
+            before = read_episodes(earlier[run], empty=True).assign(checkpoint=EARLIER)
+            played = [before, *played] if len(before) else played
+        parts += [part.assign(**place, **described)[list(COLUMNS)] for part in played]
     scores = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
     return scores.astype({"seed": int})
 
 
-def read_episodes(path: Path) -> pd.DataFrame:
-    """One run's `episodes.csv`, checked."""
-    episodes = _read_csv(path)
-    missing = [name for name in EPISODE_COLUMNS if name not in episodes.columns]
-    if missing:
-        raise PipelineError(f"{path}: column {missing[0]!r} is missing; evaluate the run again")
-    if episodes.empty:
-        raise PipelineError(f"{path}: no episodes; evaluate the run again")
-    if episodes["return"].isna().any():
-        raise PipelineError(f"{path}: a return is not a number; evaluate the run again")
-    return episodes
-
-
 def read_run(path: Path) -> dict[str, Any]:
-    """One run's `run.json`, checked; `versions` as one line of text."""
+    """One run's `run.json`, checked; `versions` as one line of text, `settings` as JSON."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         described = {key: content[key] for key in RUN_KEYS}
@@ -76,22 +72,10 @@ def read_run(path: Path) -> dict[str, Any]:
     if isinstance(described["versions"], dict):
         pairs = sorted(described["versions"].items())
         described["versions"] = ", ".join(f"{name} {version}" for name, version in pairs)
+    described["settings"] = json.dumps(described["settings"], sort_keys=True)
     return described
 
 
 def read_scores(path: Path) -> pd.DataFrame:
     """The tidy scores that `gather` wrote."""
-    scores = _read_csv(path)
-    missing = [name for name in COLUMNS if name not in scores.columns]
-    if missing:
-        raise PipelineError(f"{path}: column {missing[0]!r} is missing; gather the scores again")
-    return scores
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path, keep_default_na=False, na_values=["nan", "NaN", ""])
-    except FileNotFoundError:
-        raise PipelineError(f"{path}: no such file") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise PipelineError(f"{path}: not a CSV file: {error}") from None
+    return read_csv(path, COLUMNS, "gather the scores again")

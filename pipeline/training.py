@@ -7,7 +7,7 @@ come from whole episodes that are never trained on, beside two baselines that a 
 
 import csv
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
 from pipeline import checkpoints, models
@@ -26,8 +26,10 @@ from pipeline.config import MethodConfig, TrainingConfig
 from pipeline.config_files import observation_kind
 from pipeline.environments import Environment
 from pipeline.errors import PipelineError
+from pipeline.language_model import begin_with
 from pipeline.models import Batch, SequencePolicy
 from pipeline.observations import open_store
+from pipeline.optimisation import autocast, learning_rate, make_optimizer, update
 from pipeline.trajectories import Trajectories
 from pipeline.windows import sample_ends, split_episodes
 
@@ -69,7 +71,7 @@ class HeldOut:
         totals = np.zeros(6)
         with _evaluating(policy), torch.no_grad():
             for batch in self.batches:
-                with _precision(settings):
+                with autocast(settings.precision):
                     loss, parts = policy.loss(batch)
                 real, action, previous = (
                     x[:, batch.memory_length :]
@@ -92,10 +94,17 @@ class HeldOut:
 
 
 def prepare(
-    config: MethodConfig, game: Environment, data: Trajectories, observations: Path, seed: int
+    config: MethodConfig,
+    game: Environment,
+    data: Trajectories,
+    observations: Path,
+    seed: int,
+    language_model: Path | None = None,
 ) -> tuple[SequencePolicy, Windows, Description]:
     """A new policy, initialised from `seed`, the windows it is trained on, and its checkpoint's
     description.
+
+    Its transformer begins with the layers of `language_model` if the configuration says so.
     """
     actions = len(game.action_meanings)
     if data.actions.max() >= actions:
@@ -108,18 +117,28 @@ def prepare(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         policy = models.make(config, store.shape, store.attributes, actions)
+    initial = None
+    if config.policy.initial_weights == "language_model":
+        initial = begin_with(language_model, policy)
     scale = config.training.return_scale or default_return_scale(data)
     windows = Windows(data, store, game.noop, scale, policy.memory_length, policy.context_length)
-    description = checkpoints.describe(config, seed, actions, scale, store.shape, store.attributes)
+    description = checkpoints.describe(
+        config, seed, actions, scale, store.shape, store.attributes, initial
+    )
     return policy, windows, description
 
 
 def train(
-    policy: SequencePolicy, windows: Windows, settings: TrainingConfig, seed: int
+    policy: SequencePolicy,
+    windows: Windows,
+    settings: TrainingConfig,
+    seed: int,
+    keep: Callable[[int], None] = lambda step: None,
 ) -> list[CurveRow]:
     """Train `policy` in place and return its curve; the same seed gives the same curve.
 
-    Raises PipelineError naming the step if the loss or its gradient is not finite.
+    `keep` is called with the number of updates done, at every `settings.checkpoint_every` before
+    the last. Raises PipelineError naming the step if the loss or its gradient is not finite.
     """
     train_steps, held_out_steps = _split(windows, settings, seed)
     held_out = _held_out(windows, train_steps, held_out_steps, settings.batch_size, seed)
@@ -142,27 +161,10 @@ def train(
                     loss=f"{rows[-1].train_loss:.3f}", held_out=f"{rows[-1].held_out_accuracy:.3f}"
                 )
                 losses.clear()
+            every = settings.checkpoint_every
+            if every and (step + 1) % every == 0 and step + 1 < settings.steps:
+                keep(step + 1)
     return rows
-
-
-def make_optimizer(module: nn.Module, settings: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW with weight decay on matrices only: not on biases, norms and other vectors."""
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": settings.weight_decay},
-        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas, fused=True)
-
-
-def learning_rate(step: int, settings: TrainingConfig) -> float:
-    """The rate of update `step` (from 0): linear warm-up, then a cosine to the final fraction."""
-    if step < settings.warmup_steps:
-        return settings.learning_rate * (step + 1) / settings.warmup_steps
-    progress = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
-    cosine = 0.5 * (1 + math.cos(math.pi * progress))
-    final = settings.final_learning_rate
-    return settings.learning_rate * (final + (1 - final) * cosine)
 
 
 def write_curve(path: Path, rows: Sequence[CurveRow]) -> None:
@@ -190,20 +192,14 @@ def _update(
     step: int,
 ) -> float:
     """One optimiser step; returns the loss."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    with _precision(settings):
+    with autocast(settings.precision):
         loss, _ = policy.loss(batch)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    norm: Tensor = nn.utils.clip_grad_norm_(_module(policy).parameters(), settings.gradient_clip)
-    value = float(loss.detach())
-    if not (math.isfinite(value) and math.isfinite(float(norm))):
+    value, norm = update(loss, _module(policy), optimizer, rate, settings.gradient_clip)
+    if not (math.isfinite(value) and math.isfinite(norm)):
         raise PipelineError(
-            f"training: loss {value} with gradient norm {float(norm)} at step {step}; "
+            f"training: loss {value} with gradient norm {norm} at step {step}; "
             "lower training.learning_rate, or look for NaN in the data and the cache"
         )
-    optimizer.step()
     return value
 
 
@@ -231,10 +227,6 @@ def _held_out(
     ends = np.sort(shuffled[:count])  # sorted, so that neighbours share decoded blocks
     starts = range(0, count, batch_size)
     return HeldOut([windows.batch(ends[start : start + batch_size]) for start in starts], majority)
-
-
-def _precision(settings: TrainingConfig) -> torch.autocast:
-    return torch.autocast("cpu", torch.bfloat16, enabled=settings.precision == "bfloat16")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -27,12 +28,18 @@ RESOURCES = "resources"
 RANDOM = {"method": "random", "variant": "default"}
 
 
+def names(section):
+    """A pattern that matches the names of a section of the configuration."""
+    return "|".join(re.escape(name) for name in section)
+
+
 wildcard_constraints:
-    dataset="|".join(CONFIG.datasets),
-    features="|".join(CONFIG.features),
-    method="|".join(CONFIG.methods),
-    variant="|".join(CONFIG.variants),
-    table="|".join(CONFIG.tables),
+    dataset=names(CONFIG.datasets),
+    features=names(CONFIG.features),
+    language_model=names(CONFIG.language_models),
+    method=names(CONFIG.methods),
+    variant=names(CONFIG.variants),
+    table=names(CONFIG.tables),
     prompt_set="[a-z]+",
     seed=r"\d+",
 
@@ -51,7 +58,7 @@ def runs(tables, *kinds):
             for dataset in table.datasets
             for kind in [
                 *kinds,
-                *({"method": m, "variant": v} for m in table.methods for v in table.variants),
+                *({"method": method, "variant": variant} for method, variant in table.rows),
             ]
             for seed in table.seeds
         ]
@@ -59,16 +66,29 @@ def runs(tables, *kinds):
 
 
 TRAINED = runs(CONFIG.tables.values())
-CACHES = distinct(
-    [
-        {
-            "dataset": run["dataset"],
-            "features": CONFIG.method(run["method"], run["variant"]).features,
-        }
-        for run in TRAINED
-        if observation_kind(run["method"]) == "embeddings"
-    ]
-)
+
+
+# Which sections of the features each artefact of stage one depends on. Features that differ from others
+# elsewhere share it with them.
+REGIONS_DEPEND_ON = ["detector"]
+ENCODER_DEPENDS_ON = ["detector", "prompt_set", "encoder", "pairing"]
+
+
+def artefacts_of(sections):
+    """Data sets and features of the artefacts that depend on `sections`, for all runs."""
+    return distinct(
+        [
+            {
+                "dataset": run["dataset"],
+                "features": CONFIG.shared(
+                    CONFIG.method(run["method"], run["variant"]).features, *sections
+                ),
+            }
+            for run in TRAINED
+            if observation_kind(run["method"]) == "embeddings"
+        ]
+    )
+
 
 # Threads. With `--cores 8` on 2 CPUs Snakemake would start 8 training jobs, which then fight over the CPUs; so a job
 # declares its real threads times this factor. Beyond `--threads`, which is for torch, a stage has one thread.
@@ -173,6 +193,10 @@ def code(stage, *plugins):
     return source_digest(f"pipeline.stages.{stage}", *(f"pipeline.{plugin}" for plugin in plugins))
 
 
+def text_source_of(wildcards):
+    return f"texts.{CONFIG.language_models[wildcards.language_model].source}"
+
+
 def source_of(wildcards):
     return f"trajectories.{dataset_of(wildcards).source}"
 
@@ -213,25 +237,42 @@ def recording(wildcards):
     return [f"{RESOURCES}/{file}"] if file else []
 
 
+def text_of(wildcards):
+    """The file that a language model's text is read from, if it is one of this machine."""
+    language_model = CONFIG.language_models[wildcards.language_model]
+    return [language_model.name] if language_model.source == "file" else []
+
+
 def wording(wildcards):
     """The sentences that a game's prompts are made of."""
     return f"{RESOURCES}/prompts/{environment_of(wildcards).game.lower()}.yaml"
 
 
-def place(wildcards):
-    """Wildcards of a job's stage-one artefacts."""
+def place(wildcards, *sections):
+    """Wildcards of a job's stage-one artefacts; of one that depends on `sections` only, those it shares."""
+    features = features_name(wildcards)
     return {
         "dataset": wildcards.dataset,
-        "features": features_name(wildcards),
+        "features": CONFIG.shared(features, *sections) if sections else features,
         "prompt_set": features_of(wildcards).prompt_set,
     }
+
+
+def regions_of(wildcards):
+    """The regions that a job's detector found."""
+    return expand(rules.detect_regions.output.regions, **place(wildcards, *REGIONS_DEPEND_ON))
+
+
+def encoder_folder(wildcards):
+    """The encoder of a job's features."""
+    return expand(rules.pretrain_encoder.output.encoder, **place(wildcards, *ENCODER_DEPENDS_ON))
 
 
 def encoder_inputs(wildcards):
     """What the encoder reads: frames, their regions and the prompts of its set."""
     return {
         "frames": rules.render_frames.output.frames,
-        "regions": rules.detect_regions.output.regions,
+        "regions": regions_of(wildcards),
         "prompts": expand(rules.write_prompts.output.prompts, **place(wildcards)),
     }
 
@@ -243,22 +284,37 @@ def observations(wildcards):
     return rules.shrink_frames.output.pixels
 
 
-def acting_inputs(wildcards):
-    """What the acting loop reads; prompts and encoder only if the method sees embeddings."""
+def training_inputs(wildcards):
+    """What training reads; the language model only if the policy begins with its layers."""
     inputs = {
         "trajectories": rules.collect_trajectories.output.trajectories,
-        "policy": rules.train_policy.output.policy,
+        "observations": observations(wildcards),
     }
+    method = method_of(wildcards)
+    if method.policy.initial_weights == "language_model":
+        inputs["language_model"] = expand(
+            rules.pretrain_language_model.output.model, language_model=method.language_model
+        )
+    return inputs
+
+
+def acting_inputs(wildcards):
+    """What the acting loop reads beside a policy; prompts and encoder only if it sees embeddings."""
+    inputs = {"trajectories": rules.collect_trajectories.output.trajectories}
     if reads_embeddings(wildcards):
-        made = place(wildcards)
-        inputs["prompts"] = expand(rules.write_prompts.output.prompts, **made)
-        inputs["encoder"] = expand(rules.pretrain_encoder.output.encoder, **made)
+        inputs["prompts"] = expand(rules.write_prompts.output.prompts, **place(wildcards))
+        inputs["encoder"] = encoder_folder(wildcards)
     return inputs
 
 
 def trained_in(wildcards):
     """The runs of a table's methods."""
     return runs([CONFIG.tables[wildcards.table]])
+
+
+def checkpoints_in(wildcards):
+    """Those runs whose checkpoints before the last are played for the table."""
+    return trained_in(wildcards) if CONFIG.tables[wildcards.table].checkpoints else []
 
 
 def scored_in(wildcards):

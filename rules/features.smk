@@ -125,7 +125,7 @@ rule detect_regions:
 rule draw_regions:
     input:
         frames=rules.render_frames.output.frames,
-        regions=rules.detect_regions.output.regions,
+        regions=regions_of,
     output:
         picture="results/regions/{dataset}/{features}.png",
     log:
@@ -175,7 +175,7 @@ rule build_cache:
     input:
         unpack(encoder_inputs),
         trajectories=rules.collect_trajectories.output.trajectories,
-        encoder=rules.pretrain_encoder.output.encoder,
+        encoder=encoder_folder,
     output:
         cache="results/cache/{dataset}/{features}.h5",
     log:
@@ -201,7 +201,7 @@ rule build_cache:
 rule probe_embeddings:
     input:
         unpack(encoder_inputs),
-        encoder=rules.pretrain_encoder.output.encoder,
+        encoder=encoder_folder,
     output:
         probe="results/probe/{dataset}/{features}.csv",
     log:

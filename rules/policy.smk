@@ -1,12 +1,39 @@
 """Stage two: train a sequence model on the cache (or on pixels), play it, play at random."""
 
 
+rule pretrain_language_model:
+    input:
+        text_of,
+    output:
+        model="results/language_models/{language_model}.safetensors",
+        tokenizer="results/language_models/{language_model}.json",
+        curve="results/language_models/{language_model}.csv",
+    log:
+        "results/logs/pretrain_language_model/{language_model}.log",
+    benchmark:
+        "results/benchmarks/pretrain_language_model/{language_model}.tsv"
+    conda:
+        "../envs/policy.yaml"
+    threads: slots(1)
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        code=lambda w: code("pretrain_language_model", text_source_of(w)),
+        settings=lambda w: options(language_model=CONFIG.language_models[w.language_model]),
+        given=given,
+    shell:
+        "python -m pipeline.stages.pretrain_language_model {params.given:q} {params.settings:q}"
+        " --tokenizer {output.tokenizer:q} --output {output.model:q} --curve {output.curve:q}"
+        " > {log:q} 2>&1"
+
+
 rule train_policy:
     input:
-        trajectories=rules.collect_trajectories.output.trajectories,
-        observations=observations,
+        unpack(training_inputs),
     output:
         policy="results/runs/{dataset}/{method}/{variant}/seed-{seed}/policy.safetensors",
+        checkpoints=directory("results/runs/{dataset}/{method}/{variant}/seed-{seed}/checkpoints"),
         curve="results/runs/{dataset}/{method}/{variant}/seed-{seed}/curve.csv",
     log:
         "results/logs/train_policy/{dataset}/{method}/{variant}/seed-{seed}.log",
@@ -23,14 +50,14 @@ rule train_policy:
         settings=training_settings,
         given=given,
     shell:
-        "python -m pipeline.stages.train_policy"
-        " --seed {wildcards.seed} {params.given:q} {params.settings:q}"
-        " --output {output.policy:q} --curve {output.curve:q} > {log:q} 2>&1"
+        "python -m pipeline.stages.train_policy --seed {wildcards.seed} {params.given:q} {params.settings:q}"
+        " --output {output.policy:q} --checkpoints {output.checkpoints:q} --curve {output.curve:q} > {log:q} 2>&1"
 
 
 rule evaluate_policy:
     input:
         unpack(acting_inputs),
+        policy=rules.train_policy.output.policy,
     output:
         episodes="results/runs/{dataset}/{method}/{variant}/seed-{seed}/episodes.csv",
         run="results/runs/{dataset}/{method}/{variant}/seed-{seed}/run.json",
@@ -50,9 +77,33 @@ rule evaluate_policy:
         settings=acting_settings,
         given=given,
     shell:
-        "python -m pipeline.stages.evaluate_policy --seed"
-        " {wildcards.seed} {params.given:q} {params.settings:q} --video {output.video:q}"
-        " --episodes-csv {output.episodes:q} --run-json {output.run:q} > {log:q} 2>&1"
+        "python -m pipeline.stages.evaluate_policy --seed {wildcards.seed} {params.given:q} {params.settings:q}"
+        " --video {output.video:q} --episodes-csv {output.episodes:q} --run-json {output.run:q} > {log:q} 2>&1"
+
+
+rule evaluate_checkpoints:
+    input:
+        unpack(acting_inputs),
+        checkpoints=rules.train_policy.output.checkpoints,
+    output:
+        episodes="results/runs/{dataset}/{method}/{variant}/seed-{seed}/checkpoints.csv",
+    log:
+        "results/logs/evaluate_checkpoints/{dataset}/{method}/{variant}/seed-{seed}.log",
+    benchmark:
+        "results/benchmarks/evaluate_checkpoints/{dataset}/{method}/{variant}/seed-{seed}.tsv"
+    conda:
+        "../envs/policy.yaml"
+    threads: slots(1)
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        code=lambda w: code("evaluate_checkpoints", *model_of(w), *eyes_of(w), family_of(w)),
+        settings=acting_settings,
+        given=given,
+    shell:
+        "python -m pipeline.stages.evaluate_checkpoints --seed {wildcards.seed} {params.given:q} {params.settings:q}"
+        " --episodes-csv {output.episodes:q} > {log:q} 2>&1"
 
 
 rule evaluate_random:

@@ -11,6 +11,10 @@ rule gather_scores:
     input:
         episodes=lambda w: [scores_of(run, "episodes") for run in scored_in(w)],
         run=lambda w: [scores_of(run, "run") for run in scored_in(w)],
+        checkpoints=lambda w: [
+            expand(rules.evaluate_checkpoints.output.episodes, **run)[0]
+            for run in checkpoints_in(w)
+        ],
     output:
         scores="results/scores/{table}.csv",
     log:
@@ -20,9 +24,11 @@ rule gather_scores:
     params:
         code=code("gather_scores"),
         runs=lambda w: json.dumps(scored_in(w), sort_keys=True),
+        checkpoint_runs=lambda w: json.dumps(checkpoints_in(w), sort_keys=True),
     shell:
         "python -m pipeline.stages.gather_scores --runs {params.runs:q}"
         " --episodes-csv {input.episodes:q} --run-json {input.run:q}"
+        " --checkpoint-runs {params.checkpoint_runs:q} --checkpoints-csv {input.checkpoints:q}"
         " --output {output.scores:q} > {log:q} 2>&1"
 
 
@@ -31,6 +37,7 @@ rule tabulate:
         scores=rules.gather_scores.output.scores,
     output:
         csv="results/{table}.csv",
+        across="results/across_games/{table}.csv",
         markdown="results/{table}.md",
     log:
         "results/logs/tabulate/{table}.log",
@@ -44,8 +51,8 @@ rule tabulate:
     shell:
         "python -m pipeline.stages.tabulate --name {wildcards.table:q} --table {params.table:q}"
         " --environments {params.environments:q} --scale {params.scale:q}"
-        " --scores {input.scores:q} --csv {output.csv:q} --markdown {output.markdown:q}"
-        " > {log:q} 2>&1"
+        " --scores {input.scores:q} --csv {output.csv:q} --across-csv {output.across:q}"
+        " --markdown {output.markdown:q} > {log:q} 2>&1"
 
 
 rule plot_training_curves:

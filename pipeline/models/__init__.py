@@ -3,13 +3,16 @@
 underscore are what models share."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from torch import Tensor
 
 from pipeline import plugins
 from pipeline.config import MethodConfig
 from pipeline.observations import Observation
+
+if TYPE_CHECKING:
+    from pipeline.models._transformer import Transformer
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class SequencePolicy(Protocol):
     """K: the steps of a training window that carry loss."""
     memory_length: int
     """M: the steps before them, attended to without gradient."""
+    transformer: "Transformer"
+    """The trunk, whose layers may begin with those of a language model."""
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Scalar training loss over real, non-memory steps, and named detached parts.

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from pipeline.errors import PipelineError, unknown_name
 
 PROMPT_SETS = ("original", "synonym", "contextual")
+NO_PROMPTS = "none"
+"""In place of a prompt set: SILENCE for every action, so that the text says nothing."""
+SILENCE = "A step of the game."
 
 
 @dataclass(frozen=True)
@@ -81,9 +84,13 @@ def as_json(resources: Path, game: str, prompt_set: str, action_meanings: tuple[
     """The prompts of a game's actions as JSON: `prompt_set`, `game`, `sentences`, `action_prompt`.
 
     `sentences` are the distinct ones in order of first use, `action_prompt` the index of each
-    action's. Raises PipelineError naming an action without a sentence.
+    action's; with the prompt set NO_PROMPTS all share one. Raises PipelineError naming an action
+    without a sentence.
     """
-    by_action = read(resources, game, prompt_set)
+    if prompt_set == NO_PROMPTS:
+        by_action = dict.fromkeys(action_meanings, SILENCE)
+    else:
+        by_action = read(resources, game, prompt_set)
     missing = [action for action in action_meanings if action not in by_action]
     if missing:
         raise PipelineError(

@@ -6,6 +6,7 @@ import torch
 
 from pipeline import checkpoints, runs, trajectories
 from pipeline.config import DatasetConfig, EnvironmentConfig, FeaturesConfig, MethodConfig
+from pipeline.episodes import write_episodes
 from pipeline.rollout_video import VideoRecorder
 from pipeline.stages import command, execute
 
@@ -31,17 +32,15 @@ def main() -> None:
         arguments.seed,
     )
     policy, description = checkpoints.load(arguments.policy, config)
+    features = FeaturesConfig.from_json(arguments.features)
     observer = runs.open_observer(
-        policy.observation,
-        FeaturesConfig.from_json(arguments.features),
-        description,
-        arguments.encoder,
-        arguments.prompts,
+        policy.observation, features, description, arguments.encoder, arguments.prompts
     )
     games = course.games()
     video = VideoRecorder(config.evaluation.video_steps, observer, games[0].action_meanings)
     episodes, run = runs.play_policy(course, policy, description, observer, games, video)
-    runs.write_results(episodes, run, arguments.episodes_csv, arguments.run_json)
+    write_episodes(arguments.episodes_csv, [(config.training.steps, one) for one in episodes])
+    runs.write_run(arguments.run_json, run)
     if arguments.video is not None:
         video.write(arguments.video)
 

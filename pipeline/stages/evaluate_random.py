@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pipeline import runs, trajectories
 from pipeline.config import DatasetConfig, EnvironmentConfig, EvaluationConfig
+from pipeline.episodes import write_episodes
 from pipeline.stages import command, execute
 
 
@@ -24,7 +25,8 @@ def main() -> None:
         arguments.seed,
     )
     episodes, run = runs.play_random(course)
-    runs.write_results(episodes, run, arguments.episodes_csv, arguments.run_json)
+    write_episodes(arguments.episodes_csv, [(0, episode) for episode in episodes])
+    runs.write_run(arguments.run_json, run)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ def main() -> None:
     parser.add_argument("--environments", required=True, help="JSON: dataset → its environment")
     parser.add_argument("--scale", required=True, help="label printed in the table")
     parser.add_argument("--scores", type=Path, required=True)
-    parser.add_argument("--csv", type=Path, required=True)
-    parser.add_argument("--markdown", type=Path, required=True)
+    for name in ("csv", "across-csv", "markdown"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
     environments = {
         dataset: EnvironmentConfig.model_validate(settings)
@@ -28,6 +28,7 @@ def main() -> None:
     scores = read_scores(arguments.scores)
     table = tables.make(arguments.name, scores, grid, environments, arguments.scale)
     table.rows.to_csv(arguments.csv, index=False, float_format="%.4f")
+    table.across.to_csv(arguments.across_csv, index=False, float_format="%.4f")
     arguments.markdown.write_text(table.markdown, encoding="utf-8")
 
 

@@ -12,7 +12,9 @@ def main() -> None:
     """Parse, read, write."""
     parser = command(__doc__)
     parser.add_argument("--environment", required=True, help="environment section, JSON")
-    parser.add_argument("--prompt-set", required=True, help=", ".join(prompts.PROMPT_SETS))
+    parser.add_argument(
+        "--prompt-set", required=True, help=", ".join((*prompts.PROMPT_SETS, prompts.NO_PROMPTS))
+    )
     parser.add_argument("--resources", type=Path, required=True, help="folder of the prompts")
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()

@@ -1,19 +1,22 @@
 """Tables: one file per table, each with `build(scores, table, environments, scale) -> Table`.
 
-What tables share is here: the columns of a tidy table, a row from the scores of one method on one
-game, and Markdown. A figure is never typed in; every cell comes from `scores`.
+What tables share is here: the columns of a tidy table and a row from the scores of one method on
+one game; figures across games, Markdown and warnings are in the files that begin with an
+underscore. A figure is never typed in; every cell comes from `scores`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from pipeline import plugins, statistics
 from pipeline.config import EnvironmentConfig, TableConfig
 from pipeline.errors import PipelineError
+from pipeline.scores import LAST
+from pipeline.statistics import Scores
 
 COLUMNS = (
     *("table", "dataset", "method", "variant", "seeds", "episodes"),
@@ -35,7 +38,9 @@ class Table:
     """A table as a machine reads it, and as a person does."""
 
     rows: pd.DataFrame
-    """One row per (dataset, method, variant), columns COLUMNS."""
+    """Tidy: one row per (dataset, method, variant), of a figure one per point of it."""
+    across: pd.DataFrame
+    """One row per (method, variant): figures across games, with their intervals."""
     markdown: str
 
 
@@ -62,11 +67,10 @@ def summarise(
     scale: str,
 ) -> pd.DataFrame:
     """One row per data set, method and variant of `table`, random first in each data set."""
-    grid = [("random", "default"), *((m, v) for m in table.methods for v in table.variants)]
     rows = []
     for dataset in table.datasets:
         random_score = statistics.mean(returns(scores, table, dataset, "random", "default"))
-        for method, variant in grid:
+        for method, variant in (("random", "default"), *table.rows):
             row = _row(scores, table, dataset, method, variant, environments[dataset])
             row |= {"table": name, "scale": scale, "random_score": random_score}
             rows.append(row)
@@ -75,12 +79,12 @@ def summarise(
 
 def returns(
     scores: pd.DataFrame, table: TableConfig, dataset: str, method: str, variant: str
-) -> list[NDArray[np.float64]]:
+) -> Scores:
     """Episode returns of a row, one array per seed of `table`; PipelineError if one is absent."""
     episodes = select(scores, dataset, method, variant)
-    per_seed: list[NDArray[np.float64]] = []
+    per_seed = []
     for seed in table.seeds:
-        chosen = episodes.loc[episodes["seed"] == seed, "return"].to_numpy(dtype=np.float64)
+        chosen = episodes.loc[episodes["seed"] == seed, "return"].to_numpy(dtype=float)
         if chosen.size == 0:
             run = f"{dataset}/{method}/{variant}/seed-{seed}"
             raise PipelineError(f"the scores have no episode of {run}; gather them again")
@@ -88,55 +92,27 @@ def returns(
     return per_seed
 
 
-def select(scores: pd.DataFrame, dataset: str, method: str, variant: str) -> pd.DataFrame:
-    """The scores of one method in one variant on one data set."""
+def select(
+    scores: pd.DataFrame, dataset: str, method: str, variant: str, checkpoint: str = LAST
+) -> pd.DataFrame:
+    """The scores of one method in one variant on one data set, of the last checkpoint."""
     chosen = (scores["dataset"] == dataset) & (scores["method"] == method)
-    return scores[chosen & (scores["variant"] == variant)]
+    chosen &= (scores["variant"] == variant) & (scores["checkpoint"] == checkpoint)
+    return scores[chosen]
 
 
-def repeated_episodes(scores: pd.DataFrame, table: TableConfig) -> list[str]:
-    """A warning for each row some of whose episodes are alike: they count as fewer than they look.
-
-    In a deterministic emulator two episodes with the same return and length are most likely the
-    same episode, so that the effective sample size is the number of distinct ones.
-    """
-    grid = [("random", "default"), *((m, v) for m in table.methods for v in table.variants)]
-    warnings = []
-    for dataset in table.datasets:
-        for method, variant in grid:
-            episodes = select(scores, dataset, method, variant)
-            episodes = episodes[episodes["seed"].isin(table.seeds)]
-            distinct = len(episodes[["return", "length"]].drop_duplicates())
-            if distinct < len(episodes):
-                warnings.append(
-                    f"{dataset}, {printed(method, variant)}: {len(episodes)} episodes with only "
-                    f"{distinct} distinct pairs of return and length"
-                )
-    return warnings
+def settings_of(scores: pd.DataFrame, dataset: str, method: str, variant: str) -> dict[str, Any]:
+    """The settings that a row's runs were made with."""
+    settings: dict[str, Any] = json.loads(
+        select(scores, dataset, method, variant)["settings"].iloc[0]
+    )
+    return settings
 
 
 def printed(method: str, variant: str = "default") -> str:
     """A row's name in a table for people."""
     label = PRINTED.get(method, method)
     return label if variant == "default" else f"{label} ({variant.replace('_', ' ')})"
-
-
-def markdown_grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table: the first column to the left, the others to the right."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def figure(value: float, digits: int = 1) -> str:
-    """A number for people: one decimal, none from 1000 on, `n/a` for NaN."""
-    if np.isnan(value):
-        return "n/a"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}f}"
-
-
-def plus_minus(mean: float, deviation: float) -> str:
-    """Mean ± standard deviation, or the mean alone with a single seed."""
-    return figure(mean) if np.isnan(deviation) else f"{figure(mean)} ± {figure(deviation)}"
 
 
 def listing(values: Iterable[object]) -> str:

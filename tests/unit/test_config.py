@@ -7,9 +7,11 @@ import pytest
 import yaml
 
 from pipeline import config_files
-from pipeline.config import Config, EvaluationConfig, MethodConfig, TrainingConfig, merge
+from pipeline.config import EvaluationConfig, MethodConfig, TrainingConfig
 from pipeline.config_files import load
 from pipeline.errors import PipelineError
+from pipeline.experiment import Config
+from pipeline.validation import merge
 
 CONFIG = Path(__file__).parents[2] / "config"
 
@@ -50,6 +52,7 @@ def test_variant_overrides_method_overrides_defaults(folder: Path) -> None:
         folder / "config.yaml",
         defaults={"training": {"steps": 10, "warmup_steps": 3}, "policy": {"width": 16}},
         methods={"more3s": {"training": {"steps": 20}, "policy": {"layers": 2}}},
+        tables={"figure3": {"variants": ["default"]}},  # its others need the language model's width
     )
     edit(folder / "variants" / "wide.yaml", policy={"width": 64}, features="toy")
     config = load(folder / "config.yaml")
@@ -66,6 +69,49 @@ def test_no_memory_differs_in_one_key() -> None:
     assert ablation.policy.memory_length == 0
     restored = ablation.policy.model_copy(update={"memory_length": default.policy.memory_length})
     assert ablation.model_copy(update={"policy": restored}) == default
+
+
+def test_every_shipped_variant_differs_from_the_default() -> None:
+    config = load(CONFIG / "config.yaml")
+    default = config.method("more3s")
+    # half_memory is the default at this scale, and meant for others
+    same = {v for v in config.variants if config.method("more3s", v) == default}
+    assert same == {"default", "half_memory"}
+    for path in (CONFIG / "variants").glob("*.yaml"):
+        lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+        assert len(lines) <= 5, path
+
+
+def test_memory_follows_the_context(folder: Path) -> None:
+    edit(folder / "config.yaml", defaults={"policy": {"context_length": 10}})
+    config = load(folder / "config.yaml")
+    lengths = {v: config.method("more3s", v).policy.memory_length for v in config.variants}
+    assert (lengths["half_memory"], lengths["full_memory"]) == (5, 10)
+    assert (lengths["double_memory"], lengths["no_memory"]) == (20, 0)
+
+
+def test_what_a_variant_changes_of_the_features_names_them(folder: Path) -> None:
+    config = load(folder / "config.yaml")
+    synonym = config.method("more3s", "synonym_prompts").features
+    assert synonym == "compact-prompt_set=synonym"
+    assert config.features[synonym] == config.features["compact"].model_copy(
+        update={"prompt_set": "synonym"}
+    )
+    alone, both = (
+        config.method("more3s", v).features for v in ("random_lxmert", "pretrained_gpt_alone")
+    )
+    assert alone == both == "compact-encoder.pretraining_steps=0"
+    assert config.features[alone].encoder.width == config.features["compact"].encoder.width
+
+
+def test_features_share_what_they_do_not_change() -> None:
+    config = load(CONFIG / "config.yaml")
+    synonym = config.method("more3s", "synonym_prompts").features
+    blind = config.method("more3s", "no_image").features
+    assert config.shared(synonym, "detector") == "compact"
+    assert config.shared(synonym, "detector", "prompt_set") == synonym
+    assert config.shared(blind, "detector") == blind
+    assert config.shared("compact", "detector", "encoder") == "compact"
 
 
 def test_random_policy_is_measured_under_the_shared_protocol(folder: Path) -> None:
@@ -140,7 +186,38 @@ def test_json_of_a_stage_names_the_key() -> None:
         (
             "features/compact.yaml",
             {"prompt_set": "poetic"},
-            r"config/features/compact.yaml: prompt_set: .*'original', 'synonym' or 'contextual'",
+            r"config/features/compact.yaml: prompt_set: .*'synonym', 'contextual' or 'none'",
+        ),
+        (
+            "variants/no_memory.yaml",
+            {"features": {"prompt_set": "poetic"}},
+            r"config/variants/no_memory.yaml: features: prompt_set: .*'original'",
+        ),
+        (
+            "variants/no_image.yaml",
+            {"features": {"detector": {"name": "blnd"}}},
+            r"config/features/compact.yaml: unknown detector 'blnd' .*'blind'",
+        ),
+        (
+            "variants/no_memory.yaml",
+            {"language_model": "python_dcs"},
+            r"config/variants/no_memory.yaml: unknown language model 'python_dcs' .*'python_docs'",
+        ),
+        (
+            "variants/pretrained_gpt.yaml",
+            {"policy": {"width": 64}},
+            r"config/config.yaml: tables.figure3: more3s, pretrained_gpt: policy.width is 64, "
+            r"language model python_docs has 128",
+        ),
+        (
+            "language_models/python_docs.yaml",
+            {"source": "python_dcs"},
+            r"config/language_models/python_docs.yaml: unknown text source 'python_dcs'",
+        ),
+        (
+            "features/a-b.yaml",
+            {"prompt_set": "original"},
+            r"config/features/a-b.yaml: a name of features must not contain '-'",
         ),
         (
             "datasets/breakout.yaml",

@@ -13,7 +13,8 @@ from torch import nn
 
 from pipeline import checkpoints, environments, models, runs
 from pipeline.config import EnvironmentConfig, EvaluationConfig
-from pipeline.evaluation import Episode, PolicyPlayer, RandomPlayer, Situation, choose, play
+from pipeline.episodes import EPISODE_COLUMNS, Episode, write_episodes
+from pipeline.evaluation import PolicyPlayer, RandomPlayer, Situation, choose, play
 from pipeline.observations.pixels import PixelObserver
 from pipeline.rollout_video import VideoRecorder
 
@@ -139,17 +140,20 @@ def test_a_run_writes_scores_description_and_video(tmp_path: Path) -> None:
     video = VideoRecorder(evaluation.video_steps, observer, games[0].action_meanings)
     described = checkpoints.describe(config, 2, 3, 6.0, SHAPE["behaviour_cloning"], {})
     episodes, run = runs.play_policy(course, policy, described, observer, games, video)
-    runs.write_results(episodes, run, tmp_path / "episodes.csv", tmp_path / "run.json")
+    write_episodes(tmp_path / "episodes.csv", [(7, episode) for episode in episodes])
+    runs.write_run(tmp_path / "run.json", run)
     video.write(tmp_path / "rollout.mp4")
     with (tmp_path / "episodes.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["reset_seed"] for row in rows] == ["12000", "12001", "12002"]
-    assert list(rows[0]) == ["episode", "reset_seed", "noops", "return", "length", "terminated"]
+    assert tuple(rows[0]) == EPISODE_COLUMNS
+    assert [(row["step"], row["episode"]) for row in rows] == [("7", "0"), ("7", "1"), ("7", "2")]
     content = json.loads((tmp_path / "run.json").read_text())
     assert set(content) == {
         *("weights", "data_source", "sampling", "versions"),
-        *("data_mean", "data_max", "target_return", "max_episode_steps"),
+        *("data_mean", "data_max", "target_return", "max_episode_steps", "settings"),
     }
+    assert content["settings"]["method"] == "behaviour_cloning"
     assert content["weights"] == "policy trained here"
     assert content["target_return"] is None  # behaviour cloning has none
     with av.open(tmp_path / "rollout.mp4") as container:

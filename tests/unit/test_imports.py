@@ -11,12 +11,23 @@ from pipeline.provenance import first_party_imports
 
 ROOT = Path(__file__).parents[2]
 ROOMS = (
-    *("errors", "plugins", "provenance", "config", "config_files"),
+    *("errors", "plugins", "provenance", "validation", "config", "experiment", "config_files"),
     *("atomic", "block_cache", "storage"),
+    "texts",
+    "tokenizer",
     *("environments", "trajectories", "frames", "prompts"),
     *("detectors", "regions", "encoders", "step_encoder", "moments", "cache", "probe"),
-    *("windows", "observations", "models", "batches", "checkpoints", "training"),
-    *("evaluation", "rollout_video", "runs"),
+    *(
+        "windows",
+        "observations",
+        "models",
+        "batches",
+        "checkpoints",
+        "optimisation",
+        "language_model",
+        "training",
+    ),
+    *("episodes", "evaluation", "rollout_video", "runs"),
     *("statistics", "aggregates", "scores", "tables", "learning_curves", "stages"),
 )
 """In the order the data flows. A new room or module gets its place here."""

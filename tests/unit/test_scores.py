@@ -9,7 +9,7 @@ import pytest
 from pipeline.errors import PipelineError
 from pipeline.scores import COLUMNS, Run, gather, read_scores
 
-EPISODES = "episode,reset_seed,noops,return,length,terminated\n0,10000,3,2.5,40,True\n"
+EPISODES = "step,episode,reset_seed,noops,return,length,terminated\n9,0,10000,3,2.5,40,True\n"
 DESCRIPTION = {
     "weights": "trained here",
     "data_source": "played",
@@ -19,6 +19,7 @@ DESCRIPTION = {
     "data_max": 5.0,
     "target_return": 5.0,
     "max_episode_steps": 100,
+    "settings": {"policy": {"width": 32}},
 }
 
 
@@ -35,7 +36,7 @@ def gathered(*files: tuple[Path, Path]) -> pd.DataFrame:
 
 
 def test_a_row_per_episode(tmp_path: Path) -> None:
-    two = EPISODES + "1,10001,0,-1.0,7,False\n"
+    two = EPISODES + "9,1,10001,0,-1.0,7,False\n"
     scores = gathered(run_files(tmp_path / "0"), run_files(tmp_path / "1", two))
     assert tuple(scores.columns) == COLUMNS
     assert scores["seed"].tolist() == [0, 1, 1]
@@ -83,3 +84,15 @@ def test_counts_must_agree(tmp_path: Path) -> None:
     episodes, run = run_files(tmp_path / "0")
     with pytest.raises(PipelineError, match="1 runs, 2 episode files, 1 run files"):
         gather([Run("catch", "more3s", "default", 0)], [episodes, episodes], [run])
+
+
+def test_earlier_checkpoints_are_told_from_the_last(tmp_path: Path) -> None:
+    files = run_files(tmp_path / "0")
+    (tmp_path / "checkpoints.csv").write_text(EPISODES.replace("9,0", "4,0").replace("2.5", "1.5"))
+    run = Run("catch", "more3s", "default", 0)
+    scores = gather([run], [files[0]], [files[1]], {run: tmp_path / "checkpoints.csv"})
+    columns = scores[["checkpoint", "step", "return"]].to_numpy().tolist()
+    assert columns == [["earlier", 4, 1.5], ["last", 9, 2.5]]
+    assert set(scores["settings"]) == {'{"policy": {"width": 32}}'}
+    (tmp_path / "checkpoints.csv").write_text(EPISODES.splitlines()[0] + "\n")  # none was kept
+    assert len(gather([run], [files[0]], [files[1]], {run: tmp_path / "checkpoints.csv"})) == 1

@@ -14,6 +14,7 @@ from pipeline.errors import PipelineError
 from pipeline.learning_curves import plot, read_curve
 from pipeline.scores import COLUMNS, Run
 from pipeline.stages import tabulate
+from pipeline.tables._markdown import figure, interval, plus_minus
 
 ENVIRONMENTS = {
     "breakout": EnvironmentConfig(
@@ -22,6 +23,7 @@ ENVIRONMENTS = {
     "pong": EnvironmentConfig(family="atari", game="Pong", random_score=-21, reference_score=15),
 }
 GRID = TableConfig(datasets=["breakout", "pong"], methods=["more3s", "my_method"], seeds=[0, 1])
+SETTINGS = json.dumps({"policy": {"width": 32}, "method": "any"})
 RETURNS = {
     ("breakout", "random"): [[1, 1, 2, 0], [2, 0, 1, 1]],
     ("breakout", "more3s"): [[30, 10, 20, 20], [40, 20, 30, 30]],
@@ -60,6 +62,8 @@ def scores() -> pd.DataFrame:
                         "method": method,
                         "variant": "default",
                         "seed": seed,
+                        "checkpoint": "last",
+                        "step": 0 if method == "random" else 100,
                         "episode": episode,
                         "reset_seed": 10_000 + 1000 * seed + episode,
                         "noops": 0,
@@ -74,6 +78,7 @@ def scores() -> pd.DataFrame:
                         "data_max": 90.0,
                         "target_return": 90.0,
                         "max_episode_steps": 2000,
+                        "settings": "{}" if method == "random" else SETTINGS,
                     }
                 )
     return pd.DataFrame(rows)[list(COLUMNS)]
@@ -95,6 +100,7 @@ def test_table1_from_fixed_scores(
         "--scale": "laptop",
         "--scores": tmp_path / "scores.csv",
         "--csv": tmp_path / "table1.csv",
+        "--across-csv": tmp_path / "across.csv",
         "--markdown": tmp_path / "table1.md",
     }
     words = [str(word) for pair in arguments.items() for word in pair]
@@ -155,9 +161,11 @@ def test_an_unknown_table_is_named(scores: pd.DataFrame) -> None:
 
 
 def test_figures() -> None:
-    assert tables.figure(12345.6) == "12,346"
-    assert tables.figure(float("nan")) == "n/a"
-    assert tables.plus_minus(4325.0, 100.2) == "4,325 ± 100.2"
+    assert figure(12345.6) == "12,346"
+    assert figure(float("nan")) == "n/a"
+    assert plus_minus(4325.0, 100.2) == "4,325 ± 100.2"
+    assert interval(1.0, 2.0) == "[1.0, 2.0]"
+    assert interval(float("nan"), float("nan")) == ""
     assert tables.printed("more3s", "no_memory") == "MORE-3S (no memory)"
 
 

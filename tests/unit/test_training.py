@@ -135,3 +135,23 @@ def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> Non
         checkpoints.load(path, config)
     with pytest.raises(PipelineError, match="no such checkpoint"):
         checkpoints.load(tmp_path / "missing", config)
+
+
+def test_checkpoints_are_kept_on_the_way() -> None:
+    config = method_config("more3s", {**TRAINING, "checkpoint_every": 10})
+    data, store = trajectories_of([20, 30, 10]), RandomStore("more3s", 60)
+    torch.manual_seed(1)
+    policy = models.make(config, store.shape, store.attributes, ACTIONS)
+    windows = Windows(data, store, 0, 10.0, policy.memory_length, policy.context_length)
+    kept: list[int] = []
+    curve = train(policy, windows, config.training, 1, kept.append)
+    assert kept == [10]  # the last one is the result itself
+    _, usual = trained(1)
+    assert curve == usual
+
+
+def test_checkpoints_are_found_by_their_step(tmp_path: Path) -> None:
+    for step in (500, 20, 1_000_000):
+        (tmp_path / checkpoints.name(step)).touch()
+    (tmp_path / "other").touch()
+    assert list(checkpoints.steps(tmp_path)) == [20, 500, 1_000_000]

@@ -48,6 +48,12 @@ def test_json() -> None:
     assert (content["game"], content["prompt_set"]) == ("Pong", "original")
 
 
+def test_without_prompts_all_actions_share_a_sentence() -> None:
+    content = json.loads(prompts.as_json(RESOURCES, "Pong", prompts.NO_PROMPTS, ("LEFT", "NOOP")))
+    assert content["sentences"] == [prompts.SILENCE]
+    assert content["action_prompt"] == [0, 0]
+
+
 def test_bad_names() -> None:
     with pytest.raises(PipelineError, match=r"tetris\.yaml: no prompts for 'Tetris'"):
         prompts.read(RESOURCES, "Tetris", "original")

@@ -130,6 +130,20 @@ def test_from_frames_to_cache(run: Run, tmp_path: Path, features: FeaturesConfig
     }
 
 
+def test_text_without_image(run: Run, tmp_path: Path) -> None:
+    detector = FEATURES.detector.model_copy(update={"name": "blind"})
+    blind = FEATURES.model_copy(update={"detector": detector}).as_json()
+    run(detect_regions, DETECT, detector=detector.as_json(), output=tmp_path / "regions.h5")
+    run(pretrain_encoder, PRETRAIN, features=blind, output=tmp_path / "encoder")
+    run(build_cache, BUILD, features=blind, output=tmp_path / "cache.h5")
+    stored = Artefact(tmp_path / "cache.h5", "cache")
+    text = stored.attributes["text_tokens"]
+    assert not stored.read("mask")[:, text:].any()
+    # What the frame shows makes no difference: one embedding per prompt.
+    tokens, prompt = stored.read("tokens"), stored.read("pair_prompt")
+    assert len(np.unique(tokens.reshape(len(tokens), -1), axis=0)) == len(np.unique(prompt)) > 1
+
+
 def test_nothing_to_probe_is_a_header(run: Run, tmp_path: Path) -> None:
     bare = CATCH.model_copy(update={"state_variables": {}}).as_json()
     run(detect_regions, DETECT, output=tmp_path / "regions.h5")

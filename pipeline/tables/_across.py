@@ -1,0 +1,92 @@
+"""Figures across games (Agarwal et al. 2021): of every row, with intervals, and against one row.
+
+A run's score is g = (score - random) / (data mean - random), the mean of its episodes: 0 is random
+play, 1 the episodes that were trained on, so that games can be put together.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.aggregates import (
+    Estimate,
+    Runs,
+    estimate,
+    paired_difference,
+    probability_of_improvement,
+)
+from pipeline.config import TableConfig
+from pipeline.statistics import mean, pooled_interquartile_mean, seed_means, share_of_data
+from pipeline.tables import returns, select
+from pipeline.tables._markdown import Label, figure, interval, markdown_grid
+
+FIGURES = ("iqm", "difference", "improvement")
+
+
+def runs_of(scores: pd.DataFrame, table: TableConfig, method: str, variant: str) -> Runs:
+    """g of every run of a row: (seeds,) per game."""
+    return [_shares(scores, table, dataset, method, variant) for dataset in table.datasets]
+
+
+def across_games(name: str, scores: pd.DataFrame, table: TableConfig) -> pd.DataFrame:
+    """One row per (method, variant): IQM, difference from the first row and P(better than it).
+
+    Each with the ends of its 95 % interval; the difference is paired by seed.
+    """
+    first = runs_of(scores, table, *table.rows[0])
+    rows = []
+    for method, variant in table.rows:
+        runs = runs_of(scores, table, method, variant)
+        figures = [
+            estimate(runs, pooled_interquartile_mean),
+            paired_difference(runs, first),
+            probability_of_improvement(runs, first),
+        ]
+        place = {"table": name, "method": method, "variant": variant}
+        counts = {"games": len(table.datasets), "seeds": len(table.seeds)}
+        rows.append({**place, **counts, **dict(_columns(figures))})
+    return pd.DataFrame(rows)
+
+
+def section(across: pd.DataFrame, label: Label) -> str:
+    """The figures across games as Markdown."""
+    keys = list(zip(across["method"], across["variant"], strict=True))
+    first, n = label(*keys[0]), f"{across['games'].iloc[0]} games × {across['seeds'].iloc[0]} seeds"
+    header = ["", "IQM of g", f"less {first}", f"P(better than {first})"]
+    lines = [
+        [label(*key), *(_text(row, name) for name in FIGURES)]
+        for key, (_, row) in zip(keys, across.iterrows(), strict=True)
+    ]
+    lines[0][2:] = ["", ""]
+    return "\n\n".join(
+        [
+            f"Across games, n = {n}: interquartile mean of g, its mean difference from {first} "
+            "paired by seed, and the probability that a run is better than one of "
+            f"{first}; in brackets 95 % intervals, runs resampled within each game.",
+            markdown_grid(header, lines),
+        ]
+    )
+
+
+def _shares(
+    scores: pd.DataFrame, table: TableConfig, dataset: str, method: str, variant: str
+) -> NDArray[np.float64]:
+    """(seeds,) g of each seed."""
+    random = mean(returns(scores, table, dataset, "random", "default"))
+    data_mean = float(select(scores, dataset, method, variant)["data_mean"].iloc[0])
+    means = seed_means(returns(scores, table, dataset, method, variant))
+    return np.array([share_of_data(score, random, data_mean) for score in means])
+
+
+def _columns(figures: list[Estimate]) -> Iterator[tuple[str, float]]:
+    for name, (value, low, high) in zip(FIGURES, figures, strict=True):
+        yield name, value
+        yield f"{name}_ci_low", low
+        yield f"{name}_ci_high", high
+
+
+def _text(row: "pd.Series[float]", name: str) -> str:
+    value, low, high = row[name], row[f"{name}_ci_low"], row[f"{name}_ci_high"]
+    return f"{figure(value, 2)} {interval(low, high, 2)}".strip()

@@ -1,0 +1,101 @@
+"""Tables as people read them: numbers, grids of games × rows, and what a reader must know."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from pipeline.config import EnvironmentConfig, TableConfig
+from pipeline.tables import listing, printed
+from pipeline.tables._warnings import warnings
+
+Label = Callable[[str, str], str]
+"""(method, variant) → what a row is called."""
+
+
+def markdown_grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table: the first column to the left, the others to the right."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def figure(value: float, digits: int = 1) -> str:
+    """A number for people: one decimal, none from 1000 on, `n/a` for NaN."""
+    if np.isnan(value):
+        return "n/a"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}f}"
+
+
+def plus_minus(mean: float, deviation: float) -> str:
+    """Mean ± standard deviation, or the mean alone with a single seed."""
+    return figure(mean) if np.isnan(deviation) else f"{figure(mean)} ± {figure(deviation)}"
+
+
+def interval(low: float, high: float, digits: int = 1) -> str:
+    """An interval for people; empty where it does not exist."""
+    return "" if np.isnan(low) else f"[{figure(low, digits)}, {figure(high, digits)}]"
+
+
+def game_grid(
+    rows: pd.DataFrame,
+    text: str,
+    value: str,
+    data: Callable[["pd.Series[float]"], str] | None,
+    label: Label = printed,
+) -> str:
+    """Games × rows of column `text`, the best learned one by `value` in bold, and the data's."""
+    keys = list(dict.fromkeys(zip(rows["method"], rows["variant"], strict=True)))
+    header = ["game", *(label(*key) for key in keys), *(["data mean"] if data else [])]
+    lines = []
+    for dataset, game in rows.groupby("dataset", sort=False):
+        best = game.loc[game["method"] != "random", value].max()
+        cells = [
+            f"**{cell}**" if method != "random" and np.isclose(number, best) else cell
+            for cell, number, method in zip(game[text], game[value], game["method"], strict=True)
+        ]
+        lines.append([str(dataset), *cells, *([data(game.iloc[0])] if data else [])])
+    return markdown_grid(header, lines)
+
+
+def footnote(
+    rows: pd.DataFrame,
+    scores: pd.DataFrame,
+    table: TableConfig,
+    environments: Mapping[str, EnvironmentConfig],
+    scale: str,
+) -> str:
+    """What a reader must know to judge the figures, and what weakens them."""
+    learned = rows[rows["method"] != "random"]
+    runs = scores[scores["dataset"].isin(table.datasets)]
+    sticky = [environments[dataset].sticky_actions for dataset in table.datasets]
+    episodes = rows["episodes"] / rows["seeds"]
+    notes = [
+        f"Scale: {scale}.",
+        f"Data: {listing(learned['data_source'])}.",
+        f"Weights: {_by_method(learned, 'weights')}.",
+        f"Sampling: {_by_method(learned, 'sampling')}.",
+        f"Evaluation: {len(table.seeds)} seeds ({listing(table.seeds)}) × "
+        f"{listing(f'{count:g}' for count in episodes)} episodes, cut at "
+        f"{listing(runs['max_episode_steps'])} actions; sticky actions {listing(sticky)}.",
+        f"Random: uniform actions, measured under the same protocol; normalised scores use "
+        f"{_normalizers(table, environments)} (random/gamer).",
+        f"Versions: {listing(rows['versions'])}.",
+        *(f"Warning: {text}." for text in warnings(scores, table)),
+    ]
+    return "\n".join(f"- {note}" for note in notes)
+
+
+def _by_method(rows: pd.DataFrame, column: str) -> str:
+    """What each method says in `column`; once if all say the same."""
+    if rows[column].nunique() == 1:
+        return listing(rows[column])
+    per_method = rows.groupby(["method", "variant"], sort=False)[column]
+    return "; ".join(f"{printed(*map(str, key))}: {listing(texts)}" for key, texts in per_method)
+
+
+def _normalizers(table: TableConfig, environments: Mapping[str, EnvironmentConfig]) -> str:
+    return ", ".join(
+        f"{dataset} {environment.random_score:g}/{environment.reference_score:g}"
+        for dataset, environment in environments.items()
+        if dataset in table.datasets
+    )

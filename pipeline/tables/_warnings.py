@@ -1,0 +1,84 @@
+"""What weakens a table's figures, said under it: checks of the scores themselves."""
+
+import json
+from collections.abc import Iterator
+
+import pandas as pd
+
+from pipeline.config import TableConfig
+from pipeline.scores import EARLIER
+from pipeline.tables import printed, select
+
+
+def warnings(scores: pd.DataFrame, table: TableConfig) -> list[str]:
+    """Every warning that the scores of `table` give cause for, a sentence each."""
+    return [
+        *repeated_episodes(scores, table),
+        *best_against_last(scores, table),
+        *settings_by_game(scores, table),
+    ]
+
+
+def repeated_episodes(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
+    """Rows some of whose episodes are alike: they count as fewer than they look.
+
+    In a deterministic emulator two episodes with the same return and length are most likely the
+    same episode, so that the effective sample size is the number of distinct ones.
+    """
+    for dataset in table.datasets:
+        for method, variant in (("random", "default"), *table.rows):
+            episodes = select(scores, dataset, method, variant)
+            episodes = episodes[episodes["seed"].isin(table.seeds)]
+            distinct = len(episodes[["return", "length"]].drop_duplicates())
+            if distinct < len(episodes):
+                yield (
+                    f"{dataset}, {printed(method, variant)}: {len(episodes)} episodes with only "
+                    f"{distinct} distinct pairs of return and length"
+                )
+
+
+def best_against_last(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
+    """Rows of which a checkpoint before the last scored more: what choosing it would have added.
+
+    Every figure is of the last checkpoint. A table that shows the best one of each run instead
+    selects on the score that it reports.
+    """
+    for dataset in table.datasets:
+        for method, variant in table.rows:
+            earlier = select(scores, dataset, method, variant, EARLIER)
+            if earlier.empty:
+                continue
+            means = earlier.groupby(["seed", "step"])["return"].mean().groupby("seed").max()
+            last = select(scores, dataset, method, variant).groupby("seed")["return"].mean()
+            gain = (means - last).clip(lower=0).mean()
+            if gain > 0:
+                yield (
+                    f"{dataset}, {printed(method, variant)}: taking each seed's best checkpoint "
+                    f"instead of its last would have added {gain:.1f} to the mean"
+                )
+
+
+def settings_by_game(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
+    """Rows whose settings differ between games: tuned per game, or data of different sizes."""
+    for method, variant in table.rows:
+        settings = {
+            dataset: _flat(json.loads(text))
+            for dataset in table.datasets
+            for text in select(scores, dataset, method, variant)["settings"].iloc[:1]
+        }
+        keys = sorted({key for flat in settings.values() for key in flat})
+        differing = [
+            key for key in keys if len({str(flat.get(key)) for flat in settings.values()}) > 1
+        ]
+        if differing:
+            yield f"{printed(method, variant)}: set per game: {', '.join(differing)}"
+
+
+def _flat(settings: dict[str, object], path: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{path}{key}.")
+        else:
+            flat[path + key] = value
+    return flat

@@ -1,0 +1,64 @@
+"""What is wrong with a setting, in one line, and how settings are laid over one another."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from pipeline.errors import PipelineError, unknown_name
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `overlay` put over it: mappings merge key by key, everything else replaces."""
+    merged = dict(base)
+    for key, value in overlay.items():
+        old = merged.get(key)
+        nested = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[key] = merge(old, value) if nested else value  # type: ignore[arg-type]
+    return merged
+
+
+def explain(
+    error: ValidationError, where: str, schema: type[BaseModel] | None = None
+) -> PipelineError:
+    """Turn a validation error into one line: file or section, key, cause, what is allowed."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"]) or "(whole)"
+    cause = first["msg"]
+    if first["type"] == "extra_forbidden" and schema is not None:
+        allowed = list(_schema_at(schema, first["loc"][:-1]).model_fields)
+        cause = str(unknown_name("key", str(first["loc"][-1]), allowed))
+    elif first["type"] == "missing":
+        cause = "this key is required"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return PipelineError(f"{where}: {key}: {cause}{more}")
+
+
+def _schema_at(schema: type[BaseModel], location: Iterable[int | str]) -> type[BaseModel]:
+    """The section at `location` inside `schema`; names of mappings and indices are passed over."""
+    for part in location:
+        field = schema.model_fields.get(str(part))
+        if field is None:
+            continue
+        candidates = (field.annotation, *getattr(field.annotation, "__args__", ()))
+        schema = next(
+            (kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel)),
+            schema,
+        )
+    return schema
+
+
+def validate(schema: type[Model], content: object, where: str) -> Model:
+    """Build a section; raises PipelineError naming `where`, the key and the cause."""
+    try:
+        return schema.model_validate(content)
+    except ValidationError as error:
+        raise explain(error, where, schema) from None
+
+
+def known(kind: str, name: str, allowed: Iterable[str], where: str) -> None:
+    """Raise a PipelineError with the allowed names unless `name` is one of them."""
+    if name not in (choices := list(allowed)):
+        raise PipelineError(f"{where}: {unknown_name(kind, name, choices)}")
