@@ -21,6 +21,7 @@ rule all:
     input:
         [expand(rules.tabulate.output, table=table) for table in CONFIG.tables],
         expand(rules.plot_training_curves.output.picture, table=CONFIG.tables),
+        expand(rules.plot_performance_profiles.output.picture, table=CONFIG.tables),
         [
             expand(rules.draw_regions.output.picture, **regions)
             for regions in artefacts_of(REGIONS_DEPEND_ON)

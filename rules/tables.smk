@@ -4,6 +4,7 @@
 localrules:
     gather_scores,
     tabulate,
+    plot_performance_profiles,
     plot_training_curves,
 
 
@@ -74,3 +75,20 @@ rule plot_training_curves:
         "python -m pipeline.stages.plot_training_curves --runs {params.runs:q}"
         " --curves {input.curves:q} --scores {input.scores:q} --output {output.picture:q}"
         " > {log:q} 2>&1"
+
+
+rule plot_performance_profiles:
+    input:
+        scores=rules.gather_scores.output.scores,
+    output:
+        picture="results/performance_profiles/{table}.png",
+    log:
+        "results/logs/plot_performance_profiles/{table}.log",
+    conda:
+        "../envs/tables.yaml"
+    params:
+        code=code("plot_performance_profiles"),
+        table=lambda w: CONFIG.tables[w.table].as_json(),
+    shell:
+        "python -m pipeline.stages.plot_performance_profiles --table {params.table:q}"
+        " --scores {input.scores:q} --output {output.picture:q} > {log:q} 2>&1"

@@ -10,9 +10,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from pipeline import plugins, statistics
+from pipeline.aggregates import Runs
 from pipeline.config import EnvironmentConfig, TableConfig
 from pipeline.errors import PipelineError
 from pipeline.scores import LAST
@@ -92,6 +95,11 @@ def returns(
     return per_seed
 
 
+def runs_of(scores: pd.DataFrame, table: TableConfig, method: str, variant: str) -> Runs:
+    """g = (score - random) / (data mean - random) of every run of a row: (seeds,) per game."""
+    return [_shares(scores, table, dataset, method, variant) for dataset in table.datasets]
+
+
 def select(
     scores: pd.DataFrame, dataset: str, method: str, variant: str, checkpoint: str = LAST
 ) -> pd.DataFrame:
@@ -118,6 +126,16 @@ def printed(method: str, variant: str = "default") -> str:
 def listing(values: Iterable[object]) -> str:
     """The distinct values in order of appearance, as one text."""
     return "; ".join(dict.fromkeys(str(value) for value in values))
+
+
+def _shares(
+    scores: pd.DataFrame, table: TableConfig, dataset: str, method: str, variant: str
+) -> NDArray[np.float64]:
+    """(seeds,) g of each seed."""
+    random = statistics.mean(returns(scores, table, dataset, "random", "default"))
+    data_mean = float(select(scores, dataset, method, variant)["data_mean"].iloc[0])
+    means = statistics.seed_means(returns(scores, table, dataset, method, variant))
+    return np.array([statistics.share_of_data(mean, random, data_mean) for mean in means])
 
 
 def _row(

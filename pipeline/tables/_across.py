@@ -6,28 +6,20 @@ play, 1 the episodes that were trained on, so that games can be put together.
 
 from collections.abc import Iterator
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from pipeline.aggregates import (
     Estimate,
-    Runs,
     estimate,
     paired_difference,
     probability_of_improvement,
 )
 from pipeline.config import TableConfig
-from pipeline.statistics import mean, pooled_interquartile_mean, seed_means, share_of_data
-from pipeline.tables import returns, select
+from pipeline.statistics import pooled_interquartile_mean
+from pipeline.tables import runs_of
 from pipeline.tables._markdown import Label, figure, interval, markdown_grid
 
 FIGURES = ("iqm", "difference", "improvement")
-
-
-def runs_of(scores: pd.DataFrame, table: TableConfig, method: str, variant: str) -> Runs:
-    """g of every run of a row: (seeds,) per game."""
-    return [_shares(scores, table, dataset, method, variant) for dataset in table.datasets]
 
 
 def across_games(name: str, scores: pd.DataFrame, table: TableConfig) -> pd.DataFrame:
@@ -68,16 +60,6 @@ def section(across: pd.DataFrame, label: Label) -> str:
             markdown_grid(header, lines),
         ]
     )
-
-
-def _shares(
-    scores: pd.DataFrame, table: TableConfig, dataset: str, method: str, variant: str
-) -> NDArray[np.float64]:
-    """(seeds,) g of each seed."""
-    random = mean(returns(scores, table, dataset, "random", "default"))
-    data_mean = float(select(scores, dataset, method, variant)["data_mean"].iloc[0])
-    means = seed_means(returns(scores, table, dataset, method, variant))
-    return np.array([share_of_data(score, random, data_mean) for score in means])
 
 
 def _columns(figures: list[Estimate]) -> Iterator[tuple[str, float]]:

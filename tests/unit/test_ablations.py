@@ -3,6 +3,7 @@ warnings.
 """
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,6 +13,7 @@ from pipeline import tables
 from pipeline.config import EnvironmentConfig, TableConfig
 from pipeline.errors import PipelineError
 from pipeline.learning_curves import plot
+from pipeline.performance_profiles import plot as plot_profiles
 from pipeline.scores import COLUMNS, Run
 
 ENVIRONMENTS = {
@@ -175,7 +177,7 @@ def test_what_choosing_the_best_checkpoint_would_add_is_said(curves: pd.DataFram
     assert "would have added 7.5 to the mean" in text
 
 
-def test_learning_curves_of_scores_are_drawn(curves: pd.DataFrame, tmp_path: Any) -> None:
+def test_learning_curves_of_scores_are_drawn(curves: pd.DataFrame, tmp_path: Path) -> None:
     curve = pd.DataFrame(
         {"step": [50, 100], "held_out_accuracy": [0.5, 0.6]}
         | {"majority_accuracy": [0.4, 0.4], "repeat_accuracy": [0.3, 0.3]}
@@ -183,3 +185,11 @@ def test_learning_curves_of_scores_are_drawn(curves: pd.DataFrame, tmp_path: Any
     runs = [Run(d, "more3s", v, s) for d in GRID.datasets for v in GRID.variants for s in (0, 1)]
     plot(runs, [curve] * len(runs), curves, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 5000
+
+
+def test_performance_profiles_are_drawn(scores: pd.DataFrame, tmp_path: Path) -> None:
+    pictures = [tmp_path / "first.png", tmp_path / "second.png"]
+    for picture in pictures:
+        plot_profiles(scores, GRID, picture)
+    assert pictures[0].read_bytes() == pictures[1].read_bytes()
+    assert pictures[0].stat().st_size > 5000

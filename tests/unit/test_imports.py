@@ -13,22 +13,13 @@ ROOT = Path(__file__).parents[2]
 ROOMS = (
     *("errors", "plugins", "provenance", "validation", "config", "experiment", "config_files"),
     *("atomic", "block_cache", "storage"),
-    "texts",
-    "tokenizer",
     *("environments", "trajectories", "frames", "prompts"),
     *("detectors", "regions", "encoders", "step_encoder", "moments", "cache", "probe"),
-    *(
-        "windows",
-        "observations",
-        "models",
-        "batches",
-        "checkpoints",
-        "optimisation",
-        "language_model",
-        "training",
-    ),
+    *("windows", "observations", "models", "batches", "checkpoints", "optimisation"),
+    *("texts", "tokenizer", "language_model", "training"),
     *("episodes", "evaluation", "rollout_video", "runs"),
-    *("statistics", "aggregates", "scores", "tables", "learning_curves", "stages"),
+    *("statistics", "aggregates", "scores", "tables"),
+    *("learning_curves", "performance_profiles", "stages"),
 )
 """In the order the data flows. A new room or module gets its place here."""
 HEAVY = {"torch", "transformers", "h5py", "gymnasium", "ale_py", "matplotlib", "pandas", "scipy"}
