@@ -17,7 +17,8 @@ ROOMS = (
     *("detectors", "regions", "encoders", "step_encoder", "moments", "cache", "probe"),
     *("windows", "observations", "models", "batches", "checkpoints", "training"),
     *("evaluation", "rollout_video", "runs"),
-    *("statistics", "scores", "tables", "learning_curves", "stages"),
+    *("statistics", "scores", "tables", "learning_curves"),
+    *("host", "contents", "records", "lineage", "lineage_text", "explanation", "stages"),
 )
 """In the order the data flows. A new room or module gets its place here."""
 HEAVY = {"torch", "transformers", "h5py", "gymnasium", "ale_py", "matplotlib", "pandas", "scipy"}
