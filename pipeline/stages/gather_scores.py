@@ -1,24 +1,21 @@
 """Runs' episodes and descriptions → `scores/<table>.csv`, one row per episode."""
 
-import json
-from pathlib import Path
+from argparse import Namespace
 
-from pipeline.scores import Run, gather
-from pipeline.stages import command, execute
+from pipeline.scores import gather, read_grid
+from pipeline.stages import StageParser, execute
+
+parser = StageParser(__doc__)
+parser.add_argument("--runs", type=read_grid, required=True, help="dataset, method, variant, seed")
+parser.inputs("episodes-csv", "run-json", nargs="+", help="as --runs")
+parser.outputs("output")
 
 
-def main() -> None:
-    """Parse → read → gather → write."""
-    parser = command(__doc__)
-    parser.add_argument("--runs", required=True, help="JSON list: dataset, method, variant, seed")
-    parser.add_argument("--episodes-csv", type=Path, nargs="+", required=True, help="as --runs")
-    parser.add_argument("--run-json", type=Path, nargs="+", required=True, help="as --runs")
-    parser.add_argument("--output", type=Path, required=True)
-    arguments = parser.parse_args()
-    runs = [Run(**run) for run in json.loads(arguments.runs)]
-    scores = gather(runs, arguments.episodes_csv, arguments.run_json)
+def main(arguments: Namespace) -> None:
+    """Read → gather → write."""
+    scores = gather(arguments.runs, arguments.episodes_csv, arguments.run_json)
     scores.to_csv(arguments.output, index=False)
 
 
 if __name__ == "__main__":
-    execute(main)
+    execute(main, parser)

@@ -1,26 +1,24 @@
 """Train one method on one data set with one seed: a checkpoint and its training curve."""
 
-from pathlib import Path
-
-import torch
+from argparse import Namespace
 
 from pipeline import checkpoints, environments, training, trajectories
 from pipeline.config import EnvironmentConfig, MethodConfig
-from pipeline.stages import command, execute
+from pipeline.stages import StageParser, execute
+
+parser = StageParser(__doc__)
+parser.sections(method=MethodConfig, environment=EnvironmentConfig)
+parser.add_argument("--seed", type=int, required=True)
+parser.inputs("observations", help="embeddings or pixels, as the method reads them")
+parser.inputs("trajectories")
+parser.outputs("output", help="checkpoint")
+parser.outputs("curve", help="CSV")
 
 
-def main() -> None:
-    """Parse, load, train, write."""
-    parser = command(__doc__)
-    parser.add_argument("--method", required=True, help="method section, JSON")
-    parser.add_argument("--environment", required=True, help="environment section, JSON")
-    parser.add_argument("--seed", type=int, required=True)
-    for name in ("trajectories", "observations", "output", "curve"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    config = MethodConfig.from_json(arguments.method)
-    game = environments.make(EnvironmentConfig.from_json(arguments.environment))
+def main(arguments: Namespace) -> None:
+    """Load, train, write."""
+    config = arguments.method
+    game = environments.make(arguments.environment)
     data = trajectories.load(arguments.trajectories)
     policy, windows, description = training.prepare(
         config, game, data, arguments.observations, arguments.seed
@@ -31,4 +29,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    execute(main)
+    execute(main, parser)

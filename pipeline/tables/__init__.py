@@ -4,6 +4,7 @@ What tables share is here: the columns of a tidy table, a row from the scores of
 game, and Markdown. A figure is never typed in; every cell comes from `scores`.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -37,6 +38,15 @@ class Table:
     rows: pd.DataFrame
     """One row per (dataset, method, variant), columns COLUMNS."""
     markdown: str
+
+    def csv(self) -> str:
+        """The rows as they are kept, with four decimals."""
+        return self.rows.to_csv(index=False, float_format="%.4f")
+
+
+def environments(settings: Mapping[str, object]) -> dict[str, EnvironmentConfig]:
+    """The environment of each data set, from plain settings; PipelineError naming a wrong key."""
+    return {name: EnvironmentConfig.from_json(json.dumps(part)) for name, part in settings.items()}
 
 
 def make(
