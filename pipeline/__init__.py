@@ -10,6 +10,9 @@ Stage two, once per run: `windows`, `observations`, `batches` (artefacts → tra
 `rollout_video` (closed-loop play) → `scores`, `statistics`, `aggregates` → `tables`,
 `learning_curves`.
 
+What made what: `host`, `contents`, `records` (a file beside every artefact) → `lineage`,
+`lineage_text`, `explanation` (from a table's cell back to the first data).
+
 Below all of it: `errors`, `plugins` (a name in the configuration is a file name), `config` (the
 schema), `config_files`, `provenance` (digests of code), `storage` with `block_cache`, `atomic`. On
 top: `stages`, one command per rule of the workflow.

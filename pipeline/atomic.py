@@ -9,14 +9,15 @@ from pathlib import Path
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, tag: str = "partial") -> Iterator[Path]:
     """Yield a temporary path beside `path`; it takes the name `path` when the block ends without an
     error.
 
-    The temporary name keeps the suffix, by which some writers choose the format.
+    The temporary name keeps the suffix, by which some writers choose the format. Processes that may
+    write the same file at the same time need different tags.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".partial.{path.name}")
+    temporary = path.with_name(f".{tag}.{path.name}")
     try:
         yield temporary
         temporary.replace(path)

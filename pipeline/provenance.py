@@ -7,10 +7,10 @@ change of what the code does re-runs the rule, and one of comments, docstrings o
 import ast
 import hashlib
 import importlib.metadata
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from pipeline.errors import PipelineError
 
@@ -20,13 +20,17 @@ ROOT = Path(__file__).parent.parent
 NO_INFLUENCE = frozenset(
     {
         f"{PACKAGE}.{leaf}"
-        for leaf in ("config", "config_files", "errors", "experiment", "plugins", "validation")
+        for leaf in (
+            *("validation", "config", "experiment", "config_files", "errors", "plugins"),
+            *("contents", "host", "provenance", "records"),
+        )
     }
 )
-"""Modules that cannot change what a stage computes, left out of every digest.
+"""Modules that cannot change what a stage computes, left out of every digest, imports included.
 
 Settings reach a stage as JSON that its rule carries as a parameter of its own, so a new key or a
-better error message must not redo hours of work; plug-ins are named by the caller.
+better error message must not redo hours of work; plug-ins are named by the caller; records are
+written when the result is there.
 """
 
 
@@ -41,13 +45,26 @@ def source_digest(module: str, *plugin_modules: str) -> str:
     waiting = [module, *plugin_modules]
     while waiting:
         name = waiting.pop()
-        if name not in found:
+        if name not in found | NO_INFLUENCE:
             found.add(name)
             waiting.extend(first_party_imports(name) - found)
+    return code_digest(found)
+
+
+def code_digest(modules: Iterable[str]) -> str:
+    """SHA-256 of the code of these first-party modules alone, in the order of their names."""
     digest = hashlib.sha256()
-    for name in sorted(found - NO_INFLUENCE):
+    for name in sorted(modules):
         digest.update(f"{name} {_own_digest(name)}\n".encode())
     return digest.hexdigest()
+
+
+def loaded_modules() -> set[str]:
+    """First-party modules that this process has imported, late plug-ins among them.
+
+    Without those of NO_INFLUENCE, and without the one that runs as `__main__`.
+    """
+    return {name for name in list(sys.modules) if _with_packages(name)} - NO_INFLUENCE
 
 
 @cache
@@ -84,25 +101,14 @@ def class_constant(module: str, name: str) -> str | None:
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Installed version of each package; "not installed" not an error: it only documents."""
-
-    def version(package: str) -> str:
+    """Version of each of the distributions that is installed, without importing it."""
+    found = {}
+    for package in packages:
         try:
-            return importlib.metadata.version(package)
+            found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
-            return "not installed"
-
-    return {package: version(package) for package in packages}
-
-
-def describe(module: str, *packages: str, **settings: Any) -> dict[str, Any]:
-    """Provenance as JSON attributes: stage, digest of its code, package versions, settings."""
-    return {
-        "module": module,
-        "code": source_digest(module),
-        "versions": versions(*packages),
-        "settings": settings,
-    }
+            continue
+    return found
 
 
 @cache

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,15 @@ class Run:
     method: str
     variant: str
     seed: int
+
+
+def read_grid(text: str) -> list[Run]:
+    """The runs of a JSON list of mappings; raises PipelineError for anything else."""
+    try:
+        return [Run(**run) for run in json.loads(text)]
+    except (ValueError, TypeError) as error:
+        keys = ", ".join(field.name for field in fields(Run))
+        raise PipelineError(f"--runs: {error}; give a JSON list of {keys}") from None
 
 
 def gather(

@@ -143,7 +143,9 @@ def given(wildcards, input, threads):
     """The threads a job may run, from the slots it was granted, and each named input as `--name path`."""
     paths = {name: str(path) for name, path in input.items()}
     named = {"threads": str(max(1, threads // OVERBOOKED)), **paths}
-    return [text for name, value in named.items() for text in (f"--{name}", value)]
+    return [
+        text for name, value in named.items() for text in (f"--{name.replace('_', '-')}", value)
+    ]
 
 
 def options(**sections):

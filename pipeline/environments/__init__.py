@@ -1,6 +1,7 @@
 """Environments: one file per family (`atari.py`, `catch.py`), replayed by `frames/` and played by
 `evaluation.py`. A family's module may offer `expert_action(environment) -> int`, a scripted agent
-for the `played` source.
+for the `played` source, and `identify(config) -> dict[str, str]`, if it can tell more about itself
+than `Environment.versions`.
 """
 
 from typing import Protocol
@@ -47,3 +48,14 @@ def make(config: EnvironmentConfig) -> Environment:
     """
     environment: Environment = plugins.load("environments", config.family).build(config)
     return environment
+
+
+def identify(config: EnvironmentConfig) -> dict[str, str]:
+    """What the environment is, for the record: the emulator's version, the ROM's SHA-256.
+
+    Raises PipelineError for an unknown family or game.
+    """
+    family = plugins.load("environments", config.family)
+    told = getattr(family, "identify", None)
+    identity: dict[str, str] = told(config) if told else make(config).versions
+    return identity

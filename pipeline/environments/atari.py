@@ -84,6 +84,13 @@ def build(config: EnvironmentConfig) -> AtariEnvironment:
     return AtariEnvironment(config.game, config.frame_skip, config.sticky_actions)
 
 
+def identify(config: EnvironmentConfig) -> dict[str, str]:
+    """The emulator's version, and name and SHA-256 of the ROM."""
+    rom = find_rom(config.game)
+    digest = hashlib.sha256(rom.read_bytes()).hexdigest()
+    return {"ale-py": ale_py.__version__, "rom": rom.name, "rom_sha256": digest}
+
+
 def find_rom(game: str) -> Path:
     """ROM file of a game: `SpaceInvaders` and `space_invaders` are the same."""
     known = {_plain(rom): rom for rom in roms.get_all_rom_ids()}

@@ -53,13 +53,18 @@ class Prompts:
         return cls(sentences, np.array(action_prompt, np.int64))
 
 
+def wording(game: str) -> str:
+    """File of a game's sentences, below the resources."""
+    return f"prompts/{game.lower()}.yaml"
+
+
 def read(resources: Path, game: str, prompt_set: str) -> dict[str, str]:
     """The sentence of every action name of `game`.
 
     Raises PipelineError: no file for the game, unreadable YAML, unknown prompt set, a sentence that
     is empty or occurs twice.
     """
-    path = resources / "prompts" / f"{game.lower()}.yaml"
+    path = resources / wording(game)
     if not path.is_file():
         raise PipelineError(f"{path}: no prompts for {game!r}; write one sentence per action")
     try:
@@ -95,7 +100,7 @@ def as_json(resources: Path, game: str, prompt_set: str, action_meanings: tuple[
     if missing:
         raise PipelineError(
             f"prompts of {game}, {prompt_set}: no sentence for {', '.join(missing)}; "
-            f"add it to resources/prompts/{game.lower()}.yaml"
+            f"add it to resources/{wording(game)}"
         )
     chosen = [by_action[action] for action in action_meanings]
     sentences = list(dict.fromkeys(chosen))

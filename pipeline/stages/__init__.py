@@ -1,30 +1,105 @@
 """One command per rule, `python -m pipeline.stages.<rule>`: parse → load → call → write.
 
-No logic lives here.
+No logic lives here. A stage declares its settings, inputs and outputs once; that is its command
+line, and what the records beside its outputs say (`pipeline.records`).
 """
 
-import argparse
 import sys
-from collections.abc import Callable
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
+from pipeline import records
+from pipeline.config import Section
 from pipeline.errors import PipelineError
 
 
-def command(doc: str | None) -> argparse.ArgumentParser:
-    """An argument parser whose `--help` opens with the docstring and which knows `--threads`."""
-    parser = argparse.ArgumentParser(
-        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--threads", type=int, default=1, help="threads of torch and the codecs (default: 1)"
-    )
-    return parser
+class StageParser(ArgumentParser):
+    """A command line that knows settings from inputs from outputs.
+
+    `--help` opens with the docstring. Keywords are those of `add_argument`; an option that is added
+    with that itself is a setting.
+    """
+
+    def __init__(self, doc: str | None) -> None:
+        super().__init__(description=doc, formatter_class=RawDescriptionHelpFormatter)
+        self._reads = self.add_argument_group("inputs")
+        self._writes = self.add_argument_group("outputs")
+        self._kinds: dict[str, str] = {}
+        self._found: dict[str, Callable[[Namespace], str | None]] = {}
+        self.add_argument(
+            "--threads", type=int, default=1, help="threads of torch and the codecs (default: 1)"
+        )
+
+    def sections(self, **schemas: type[Section]) -> None:
+        """Parts of the configuration: `--name JSON`, parsed and checked."""
+        for name, schema in schemas.items():
+            text = f"{name} section"
+            self.add_argument(
+                f"--{name}", type=schema.from_json, required=True, metavar="JSON", help=text
+            )
+
+    def inputs(self, *names: str, **keywords: Any) -> None:
+        """Files and folders that the stage reads."""
+        self._paths("input", self._reads, names, keywords)
+
+    def input_below(
+        self, name: str, find: Callable[[Namespace], str | None], **keywords: Any
+    ) -> None:
+        """A folder of given data, of which the stage reads what `find` names, or nothing at all."""
+        self._paths("given", self._reads, (name,), keywords)
+        self._found[_key(name)] = find
+
+    def outputs(self, *names: str, **keywords: Any) -> None:
+        """Files and folders that the stage writes."""
+        self._paths("output", self._writes, names, keywords)
+
+    def job(self, arguments: Namespace, module: str) -> records.Job:
+        """What `arguments` tell the stage to do."""
+        values = vars(arguments)
+        settings = {key: value for key, value in values.items() if key not in self._kinds}
+        inputs = [(key, path, False) for key, path in self._given(values, "input")]
+        for key, folder in self._given(values, "given"):
+            if (name := self._found[key](arguments)) is not None:
+                inputs.append((key, folder / name, True))
+        outputs = [path for _, path in self._given(values, "output")]
+        return records.Job(module, settings, inputs, outputs)
+
+    def _paths(
+        self, kind: str, group: Any, names: tuple[str, ...], keywords: dict[str, Any]
+    ) -> None:
+        for name in names:
+            self._kinds[_key(name)] = kind
+            group.add_argument(f"--{name}", **{"type": Path, "required": True, **keywords})
+
+    def _given(self, values: dict[str, Any], kind: str) -> Iterator[tuple[str, Path]]:
+        """The paths of one kind, in the order they were declared."""
+        for key in (key for key, its in self._kinds.items() if its == kind):
+            value = values[key]
+            for path in value if isinstance(value, list) else [value] if value else []:
+                yield key, path
 
 
-def execute(main: Callable[[], None]) -> None:
-    """Run a stage; a PipelineError becomes one line on standard error and exit status 1."""
+def execute(main: Callable[[Namespace], None], parser: StageParser) -> None:
+    """Run a stage and record what it wrote.
+
+    A PipelineError becomes one line on standard error and exit status 1.
+    """
     try:
-        main()
+        arguments = parser.parse_args()
+        started = datetime.now(UTC)
+        if torch := sys.modules.get("torch"):  # of a stage that computes with it
+            torch.set_num_threads(arguments.threads)
+        main(arguments)
+        spec = sys.modules[main.__module__].__spec__  # of `__main__`: the name it was run by
+        records.write(parser.job(arguments, spec.name if spec else main.__module__), started)
     except PipelineError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def _key(name: str) -> str:
+    """The attribute that argparse keeps an option under."""
+    return name.replace("-", "_")

@@ -1,31 +1,27 @@
 """Encode every distinct (frame, prompt) pair with the frozen encoder into the feature cache."""
 
-from pathlib import Path
-
-import torch
+from argparse import Namespace
 
 from pipeline import cache, encoders
 from pipeline.config import EnvironmentConfig, FeaturesConfig
 from pipeline.detectors import open_regions
 from pipeline.environments import make
 from pipeline.prompts import Prompts
-from pipeline.stages import command, execute
+from pipeline.stages import StageParser, execute
 from pipeline.step_encoder import StepEncoder
 from pipeline.storage import Artefact, ArtefactWriter
 from pipeline.trajectories import load
 
+parser = StageParser(__doc__)
+parser.sections(features=FeaturesConfig, environment=EnvironmentConfig)
+parser.inputs("encoder", "regions", "frames", "prompts", "trajectories")
+parser.outputs("output")
 
-def main() -> None:
-    """Parse, load, encode, write."""
-    parser = command(__doc__)
-    parser.add_argument("--features", required=True, help="features section, JSON")
-    parser.add_argument("--environment", required=True, help="environment section, JSON")
-    for name in ("trajectories", "frames", "prompts", "regions", "encoder", "output"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    config = FeaturesConfig.from_json(arguments.features)
-    noop = make(EnvironmentConfig.from_json(arguments.environment)).noop
+
+def main(arguments: Namespace) -> None:
+    """Load, encode, write."""
+    config = arguments.features
+    noop = make(arguments.environment).noop
     prompts = Prompts.read(arguments.prompts)
     frames = Artefact(arguments.frames, "frames")
     regions = open_regions(arguments.regions, frames, memory_mb=64)
@@ -39,4 +35,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    execute(main)
+    execute(main, parser)

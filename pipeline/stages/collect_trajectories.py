@@ -1,25 +1,23 @@
 """Collect the episodes that a data set's configuration asks for into one artefact."""
 
-from pathlib import Path
+from argparse import Namespace
 
 from pipeline import trajectories
 from pipeline.config import DatasetConfig, EnvironmentConfig
-from pipeline.stages import command, execute
+from pipeline.stages import StageParser, execute
+
+parser = StageParser(__doc__)
+parser.sections(dataset=DatasetConfig, environment=EnvironmentConfig)
+parser.input_below("resources", lambda given: given.dataset.file, help="folder of the recordings")
+parser.outputs("output")
 
 
-def main() -> None:
-    """Parse, collect, write."""
-    parser = command(__doc__)
-    parser.add_argument("--dataset", required=True, help="dataset section, JSON")
-    parser.add_argument("--environment", required=True, help="environment section, JSON")
-    parser.add_argument("--resources", type=Path, required=True, help="folder of the recordings")
-    parser.add_argument("--output", type=Path, required=True)
-    arguments = parser.parse_args()
-    dataset = DatasetConfig.from_json(arguments.dataset)
-    environment = EnvironmentConfig.from_json(arguments.environment)
+def main(arguments: Namespace) -> None:
+    """Collect, write."""
+    dataset, environment = arguments.dataset, arguments.environment
     collected = trajectories.collect(dataset, environment, arguments.resources)
     trajectories.save(arguments.output, collected, environment, dataset)
 
 
 if __name__ == "__main__":
-    execute(main)
+    execute(main, parser)

@@ -1,29 +1,26 @@
 """Detect up to N regions in every distinct frame of a data set."""
 
-from pathlib import Path
-
-import torch
+from argparse import Namespace
 
 from pipeline import detectors, regions
 from pipeline.config import DetectorConfig
-from pipeline.stages import command, execute
+from pipeline.stages import StageParser, execute
 from pipeline.storage import Artefact, ArtefactWriter
 
+parser = StageParser(__doc__)
+parser.sections(detector=DetectorConfig)
+parser.inputs("frames", help="artefact of render_frames")
+parser.outputs("output")
 
-def main() -> None:
-    """Parse, load, detect, write."""
-    parser = command(__doc__)
-    parser.add_argument("--detector", required=True, help="detector section, JSON")
-    parser.add_argument("--frames", type=Path, required=True, help="artefact of render_frames")
-    parser.add_argument("--output", type=Path, required=True)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    config = DetectorConfig.from_json(arguments.detector)
+
+def main(arguments: Namespace) -> None:
+    """Load, detect, write."""
     frames = Artefact(arguments.frames, "frames")
-    detector = detectors.make(config)
-    with ArtefactWriter(arguments.output, "regions", {"detector": config.model_dump()}) as writer:
+    detector = detectors.make(arguments.detector)
+    attributes = {"detector": arguments.detector.model_dump()}
+    with ArtefactWriter(arguments.output, "regions", attributes) as writer:
         regions.detect(detector, frames, writer)
 
 
 if __name__ == "__main__":
-    execute(main)
+    execute(main, parser)

@@ -1,40 +1,37 @@
 """Play a trained policy in closed loop: scores, the run's description, and a rollout video."""
 
-from pathlib import Path
-
-import torch
+from argparse import Namespace
 
 from pipeline import checkpoints, runs, trajectories
 from pipeline.config import DatasetConfig, EnvironmentConfig, FeaturesConfig, MethodConfig
 from pipeline.episodes import write_episodes
 from pipeline.rollout_video import VideoRecorder
-from pipeline.stages import command, execute
+from pipeline.stages import StageParser, execute
+
+parser = StageParser(__doc__)
+parser.sections(method=MethodConfig, features=FeaturesConfig)
+parser.sections(environment=EnvironmentConfig, dataset=DatasetConfig)
+parser.add_argument("--seed", type=int, required=True)
+parser.inputs("policy")
+parser.inputs("encoder", "prompts", required=False, help="for a method that reads embeddings")
+parser.inputs("trajectories", help="what was trained on")
+parser.outputs("episodes-csv", "run-json")
+parser.outputs("video", required=False, help="MP4 file of the first episode")
 
 
-def main() -> None:
-    """Parse, load, play, write."""
-    parser = command(__doc__)
-    for name in ("method", "features", "environment", "dataset"):
-        parser.add_argument(f"--{name}", required=True, help=f"{name} section, JSON")
-    parser.add_argument("--seed", type=int, required=True)
-    for name in ("trajectories", "policy", "episodes-csv", "run-json"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    for name in ("prompts", "encoder", "video"):
-        parser.add_argument(f"--{name}", type=Path)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    config = MethodConfig.from_json(arguments.method)
+def main(arguments: Namespace) -> None:
+    """Load, play, write."""
+    config = arguments.method
     course = runs.Course(
-        EnvironmentConfig.from_json(arguments.environment),
+        arguments.environment,
         config.evaluation,
         trajectories.load(arguments.trajectories),
-        DatasetConfig.from_json(arguments.dataset).max_episode_steps,
+        arguments.dataset.max_episode_steps,
         arguments.seed,
     )
     policy, description = checkpoints.load(arguments.policy, config)
-    features = FeaturesConfig.from_json(arguments.features)
     observer = runs.open_observer(
-        policy.observation, features, description, arguments.encoder, arguments.prompts
+        policy.observation, arguments.features, description, arguments.encoder, arguments.prompts
     )
     games = course.games()
     video = VideoRecorder(config.evaluation.video_steps, observer, games[0].action_meanings)
@@ -46,4 +43,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    execute(main)
+    execute(main, parser)

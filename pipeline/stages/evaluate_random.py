@@ -1,27 +1,26 @@
 """Play uniformly random actions, the reference that learned play has to beat."""
 
-from pathlib import Path
+from argparse import Namespace
 
 from pipeline import runs, trajectories
 from pipeline.config import DatasetConfig, EnvironmentConfig, EvaluationConfig
 from pipeline.episodes import write_episodes
-from pipeline.stages import command, execute
+from pipeline.stages import StageParser, execute
+
+parser = StageParser(__doc__)
+parser.sections(environment=EnvironmentConfig, dataset=DatasetConfig, evaluation=EvaluationConfig)
+parser.add_argument("--seed", type=int, required=True)
+parser.inputs("trajectories", help="whose scores the run's description quotes")
+parser.outputs("episodes-csv", "run-json")
 
 
-def main() -> None:
-    """Parse, load, play, write."""
-    parser = command(__doc__)
-    for name in ("environment", "dataset", "evaluation"):
-        parser.add_argument(f"--{name}", required=True, help=f"{name} section, JSON")
-    parser.add_argument("--seed", type=int, required=True)
-    for name in ("trajectories", "episodes-csv", "run-json"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    arguments = parser.parse_args()
+def main(arguments: Namespace) -> None:
+    """Load, play, write."""
     course = runs.Course(
-        EnvironmentConfig.from_json(arguments.environment),
-        EvaluationConfig.from_json(arguments.evaluation),
+        arguments.environment,
+        arguments.evaluation,
         trajectories.load(arguments.trajectories),
-        DatasetConfig.from_json(arguments.dataset).max_episode_steps,
+        arguments.dataset.max_episode_steps,
         arguments.seed,
     )
     episodes, run = runs.play_random(course)
@@ -30,4 +29,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    execute(main)
+    execute(main, parser)

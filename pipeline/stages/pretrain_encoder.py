@@ -1,9 +1,8 @@
 """Initialise the configured LXMERT and pretrain it on the frames and prompts at hand."""
 
-from pathlib import Path
+from argparse import Namespace
 
 import pandas as pd
-import torch
 
 from pipeline.atomic import replacing, replacing_folder
 from pipeline.cache import distinct_pairs
@@ -12,24 +11,21 @@ from pipeline.detectors import open_regions
 from pipeline.encoders import _pretraining as pretraining
 from pipeline.environments import make
 from pipeline.prompts import Prompts
-from pipeline.stages import command, execute
+from pipeline.stages import StageParser, execute
 from pipeline.storage import Artefact
 from pipeline.trajectories import load
 
+parser = StageParser(__doc__)
+parser.sections(features=FeaturesConfig, environment=EnvironmentConfig)
+parser.inputs("regions", "frames", "prompts", "trajectories")
+parser.outputs("output", help="folder of the encoder")
+parser.outputs("curve", help="CSV of the losses")
 
-def main() -> None:
-    """Parse, load, pretrain, write."""
-    parser = command(__doc__)
-    parser.add_argument("--features", required=True, help="features section, JSON")
-    parser.add_argument("--environment", required=True, help="environment section, JSON")
-    for name in ("trajectories", "frames", "prompts", "regions"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--output", type=Path, required=True, help="folder of the encoder")
-    parser.add_argument("--curve", type=Path, required=True, help="CSV of the losses")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    config = FeaturesConfig.from_json(arguments.features)
-    noop = make(EnvironmentConfig.from_json(arguments.environment)).noop
+
+def main(arguments: Namespace) -> None:
+    """Load, pretrain, write."""
+    config = arguments.features
+    noop = make(arguments.environment).noop
     prompts = Prompts.read(arguments.prompts)
     frames = Artefact(arguments.frames, "frames")
     regions = open_regions(arguments.regions, frames)
@@ -46,4 +42,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    execute(main)
+    execute(main, parser)

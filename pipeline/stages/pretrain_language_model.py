@@ -1,24 +1,22 @@
 """Pretrain a language model whose layers policies can begin with: weights, tokenizer, curve."""
 
-from pathlib import Path
-
-import torch
+from argparse import Namespace
 
 from pipeline import language_model, texts, tokenizer
 from pipeline.atomic import replacing
 from pipeline.config import LanguageModelConfig
-from pipeline.stages import command, execute
+from pipeline.stages import StageParser, execute
+
+parser = StageParser(__doc__)
+parser.sections(language_model=LanguageModelConfig)
+parser.outputs("output", help="weights")
+parser.outputs("tokenizer", help="JSON")
+parser.outputs("curve", help="CSV of perplexity")
 
 
-def main() -> None:
-    """Parse, read, tokenize, train, write."""
-    parser = command(__doc__)
-    parser.add_argument("--language_model", required=True, help="language model section, JSON")
-    for name in ("tokenizer", "output", "curve"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    config = LanguageModelConfig.from_json(arguments.language_model)
+def main(arguments: Namespace) -> None:
+    """Read, tokenize, train, write."""
+    config = arguments.language_model
     text = texts.read(config)
     with replacing(arguments.tokenizer) as temporary:
         tokens, vocabulary = tokenizer.tokenize(config, text.content, temporary)
@@ -27,4 +25,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    execute(main)
+    execute(main, parser)

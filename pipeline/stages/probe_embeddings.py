@@ -1,10 +1,10 @@
 """Linear probe: how well E(S) tells the machine's coordinates, initially and pretrained (R²)."""
 
 import tempfile
+from argparse import Namespace
 from pathlib import Path
 
 import pandas as pd
-import torch
 
 from pipeline import encoders, probe
 from pipeline.atomic import replacing
@@ -12,21 +12,19 @@ from pipeline.config import EnvironmentConfig, FeaturesConfig
 from pipeline.detectors import open_regions
 from pipeline.encoders import _pretraining
 from pipeline.prompts import Prompts
-from pipeline.stages import command, execute
+from pipeline.stages import StageParser, execute
 from pipeline.storage import Artefact
 
+parser = StageParser(__doc__)
+parser.sections(features=FeaturesConfig, environment=EnvironmentConfig)
+parser.inputs("encoder", "regions", "frames", "prompts")
+parser.outputs("output")
 
-def main() -> None:
-    """Parse, load, probe, write."""
-    parser = command(__doc__)
-    parser.add_argument("--features", required=True, help="features section, JSON")
-    parser.add_argument("--environment", required=True, help="environment section, JSON")
-    for name in ("frames", "prompts", "regions", "encoder", "output"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    config = FeaturesConfig.from_json(arguments.features).encoder
-    variables = EnvironmentConfig.from_json(arguments.environment).state_variables
+
+def main(arguments: Namespace) -> None:
+    """Load, probe, write."""
+    config = arguments.features.encoder
+    variables = arguments.environment.state_variables
     sentences = Prompts.read(arguments.prompts).sentences
     frames = Artefact(arguments.frames, "frames")
     regions = open_regions(arguments.regions, frames)
@@ -45,4 +43,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    execute(main)
+    execute(main, parser)

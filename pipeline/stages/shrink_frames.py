@@ -1,19 +1,19 @@
 """Shrink every distinct frame to 84 by 84 grey pixels, for the pixel baselines."""
 
-from pathlib import Path
+from argparse import Namespace
 
 from pipeline.observations import pixels
-from pipeline.stages import command, execute
+from pipeline.stages import StageParser, execute
+
+parser = StageParser(__doc__)
+parser.inputs("frames", help="artefact of render_frames")
+parser.outputs("output")
 
 
-def main() -> None:
-    """Parse, shrink, write."""
-    parser = command(__doc__)
-    parser.add_argument("--frames", type=Path, required=True, help="artefact of render_frames")
-    parser.add_argument("--output", type=Path, required=True)
-    arguments = parser.parse_args()
+def main(arguments: Namespace) -> None:
+    """Shrink, write."""
     pixels.shrink_artefact(arguments.frames, arguments.output)
 
 
 if __name__ == "__main__":
-    execute(main)
+    execute(main, parser)

@@ -1,28 +1,27 @@
 """Train one method on one data set with one seed: a checkpoint and its training curve."""
 
-from pathlib import Path
-
-import torch
+from argparse import Namespace
 
 from pipeline import checkpoints, environments, training, trajectories
 from pipeline.atomic import replacing_folder
 from pipeline.config import EnvironmentConfig, MethodConfig
-from pipeline.stages import command, execute
+from pipeline.stages import StageParser, execute
+
+parser = StageParser(__doc__)
+parser.sections(method=MethodConfig, environment=EnvironmentConfig)
+parser.add_argument("--seed", type=int, required=True)
+parser.inputs("observations", help="embeddings or pixels, as the method reads them")
+parser.inputs("language-model", required=False, help="layers that the policy begins with")
+parser.inputs("trajectories")
+parser.outputs("output", help="the last checkpoint")
+parser.outputs("checkpoints", help="folder of those before it, if the method keeps any")
+parser.outputs("curve", help="CSV")
 
 
-def main() -> None:
-    """Parse, load, train, write."""
-    parser = command(__doc__)
-    parser.add_argument("--method", required=True, help="method section, JSON")
-    parser.add_argument("--environment", required=True, help="environment section, JSON")
-    parser.add_argument("--seed", type=int, required=True)
-    for name in ("trajectories", "observations", "output", "checkpoints", "curve"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--language_model", type=Path, help="layers that the policy begins with")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    config = MethodConfig.from_json(arguments.method)
-    game = environments.make(EnvironmentConfig.from_json(arguments.environment))
+def main(arguments: Namespace) -> None:
+    """Load, train, write."""
+    config = arguments.method
+    game = environments.make(arguments.environment)
     data = trajectories.load(arguments.trajectories)
     policy, windows, description = training.prepare(
         config, game, data, arguments.observations, arguments.seed, arguments.language_model
@@ -38,4 +37,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    execute(main)
+    execute(main, parser)

@@ -1,17 +1,19 @@
 """Check every block of an artefact of any kind; names the damaged ones and exits with status 1."""
 
 import sys
+from argparse import Namespace
 from pathlib import Path
 
-from pipeline.stages import command, execute
+from pipeline.stages import StageParser, execute
 from pipeline.storage import Artefact
 
+parser = StageParser(__doc__)
+parser.add_argument("file", type=Path, help="a cache, or any other artefact")
 
-def main() -> None:
-    """Parse, check, report."""
-    parser = command(__doc__)
-    parser.add_argument("file", type=Path, help="a cache, or any other artefact")
-    path = parser.parse_args().file
+
+def main(arguments: Namespace) -> None:
+    """Check, report."""
+    path = arguments.file
     artefact = Artefact(path, None)
     damaged = artefact.damaged_blocks()
     for block in damaged:
@@ -24,4 +26,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    execute(main)
+    execute(main, parser)

@@ -47,6 +47,16 @@ class Table:
     markdown: str
 
 
+def as_csv(rows: pd.DataFrame) -> str:
+    """Rows as they are kept: four decimals."""
+    return rows.to_csv(index=False, float_format="%.4f")
+
+
+def environments(settings: Mapping[str, object]) -> dict[str, EnvironmentConfig]:
+    """The environment of each data set, from plain settings; PipelineError naming a wrong key."""
+    return {name: EnvironmentConfig.from_json(json.dumps(part)) for name, part in settings.items()}
+
+
 def make(
     name: str,
     scores: pd.DataFrame,

@@ -19,7 +19,8 @@ ROOMS = (
     *("texts", "tokenizer", "language_model", "training"),
     *("episodes", "evaluation", "rollout_video", "runs"),
     *("statistics", "aggregates", "scores", "tables"),
-    *("learning_curves", "performance_profiles", "stages"),
+    *("learning_curves", "performance_profiles"),
+    *("host", "contents", "records", "lineage", "lineage_text", "explanation", "stages"),
 )
 """In the order the data flows. A new room or module gets its place here."""
 HEAVY = {"torch", "transformers", "h5py", "gymnasium", "ale_py", "matplotlib", "pandas", "scipy"}

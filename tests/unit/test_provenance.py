@@ -7,7 +7,7 @@ import pytest
 
 from pipeline import provenance
 from pipeline.errors import PipelineError
-from pipeline.provenance import class_constant, describe, source_digest, versions
+from pipeline.provenance import class_constant, code_digest, loaded_modules, source_digest, versions
 
 SOURCES = {
     "__init__.py": '"""The package."""\n',
@@ -111,9 +111,20 @@ def test_class_constant_is_read_without_importing(package: Path) -> None:
     assert class_constant("pipeline.room.plain", "kind") is None
 
 
-def test_versions_and_description() -> None:
-    assert versions("numpy", "no-such-package-here")["no-such-package-here"] == "not installed"
-    described = describe("pipeline.provenance", "numpy", width=3)
-    assert described["settings"] == {"width": 3}
-    assert described["code"] == source_digest("pipeline.provenance")
-    assert set(described["versions"]) == {"numpy"}
+def test_versions_of_what_is_installed() -> None:
+    assert set(versions("numpy", "no-such-package-here")) == {"numpy"}
+
+
+def test_what_does_not_count_is_not_followed(package: Path) -> None:
+    (package / "records.py").write_text("import pipeline.room.plain\n")
+    (package / "stage.py").write_text("import pipeline.records\n")
+    forget()
+    assert not after(package / "room" / "plain.py", "pass", "x = 1")
+
+
+def test_the_digest_of_loaded_modules_sees_each_of_them() -> None:
+    modules = loaded_modules()
+    assert "pipeline" in modules
+    assert not modules & provenance.NO_INFLUENCE
+    assert code_digest(modules) != code_digest(modules - {"pipeline"})
+    assert code_digest(modules) == code_digest(sorted(modules, reverse=True))

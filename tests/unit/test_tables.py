@@ -13,7 +13,7 @@ from pipeline.config import EnvironmentConfig, TableConfig
 from pipeline.errors import PipelineError
 from pipeline.learning_curves import plot, read_curve
 from pipeline.scores import COLUMNS, Run
-from pipeline.stages import tabulate
+from pipeline.stages import execute, tabulate
 from pipeline.tables._markdown import figure, interval, plus_minus
 
 ENVIRONMENTS = {
@@ -105,7 +105,7 @@ def test_table1_from_fixed_scores(
     }
     words = [str(word) for pair in arguments.items() for word in pair]
     monkeypatch.setattr(sys, "argv", ["tabulate", *words])
-    tabulate.main()
+    execute(tabulate.main, tabulate.parser)
     assert (tmp_path / "table1.csv").read_text() == EXPECTED
     assert (tmp_path / "table1.md").read_text() == build(scores).markdown
 

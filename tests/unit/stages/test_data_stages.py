@@ -9,8 +9,15 @@ import h5py
 import numpy as np
 import pytest
 
+from pipeline import records
 from pipeline.config import DatasetConfig, EnvironmentConfig
-from pipeline.stages import collect_trajectories, render_frames, shrink_frames, write_prompts
+from pipeline.stages import (
+    collect_trajectories,
+    execute,
+    render_frames,
+    shrink_frames,
+    write_prompts,
+)
 from pipeline.storage import Artefact, ArtefactWriter
 
 ROOT = Path(__file__).parents[3]
@@ -64,7 +71,7 @@ def test_stages_from_play_to_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             for part in (f"--{key.replace('_', '-')}", str(value))
         ]
         monkeypatch.setattr(sys, "argv", ["stage", *named])
-        stage.main()  # type: ignore[attr-defined]
+        execute(stage.main, stage.parser)  # type: ignore[attr-defined]
 
     game, data = CATCH.as_json(), PLAYED.as_json()
     resources, made = ROOT / "resources", tmp_path
@@ -86,3 +93,36 @@ def test_stages_from_play_to_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     )
     assert Artefact(made / "p.h5", "pixels").shape("step_frame") == (18,)
     assert json.loads((made / "p.json").read_text())["action_prompt"] == [0, 1, 2]
+
+    frames, sentences = records.read(made / "f.h5"), records.read(made / "p.json")
+    assert (frames.stage, sentences.stage) == ("render_frames", "write_prompts")
+    assert [(read.option, read.given) for read in frames.inputs] == [("trajectories", False)]
+    assert frames.inputs[0].sha256 == records.read(made / "t.h5").output.sha256
+    assert frames.settings == {"threads": 1, "environment": CATCH.model_dump(mode="json")}
+    assert records.read(made / "t.h5").inputs == []  # played here, from no recording
+    (wording,) = sentences.inputs
+    assert wording.given
+    assert wording.path == str(resources / "prompts" / "catch.yaml")
+    assert sentences.settings["prompt_set"] == "original"
+
+
+def test_the_code_that_ran_has_late_plug_ins_and_no_more(tmp_path: Path) -> None:
+    """In a process of its own, as a rule runs it."""
+    command = [sys.executable, "-m", "pipeline.stages.collect_trajectories"]
+    options = {"dataset": PLAYED.as_json(), "environment": CATCH.as_json()}
+    paths = {"resources": "resources", "output": str(tmp_path / "t.h5")}
+    words = [word for name, text in (options | paths).items() for word in (f"--{name}", text)]
+    subprocess.run([*command, *words], cwd=ROOT, check=True, capture_output=True)
+    modules = set(records.read(tmp_path / "t.h5").code.modules)
+    assert {"pipeline.stages.collect_trajectories", "pipeline.trajectories.played"} <= modules
+    assert "pipeline.environments.catch" in modules
+    assert not modules & {"pipeline.environments.atari", "pipeline.training", "pipeline.config"}
+
+
+def test_a_failed_stage_records_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pipeline.stages.render_frames", "--trajectories", "none.h5"]
+    output = tmp_path / "f.h5"
+    words = ["--environment", CATCH.as_json(), "--output", str(output)]
+    done = subprocess.run([*command, *words], cwd=ROOT, check=False, capture_output=True)
+    assert done.returncode == 1
+    assert list(tmp_path.iterdir()) == []

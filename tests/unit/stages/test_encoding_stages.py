@@ -90,9 +90,13 @@ def run(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         }
         given = [part for name in options for part in (f"--{name}", str(values[name]))]
         monkeypatch.setattr(sys, "argv", ["stage", *given])
-        execute(stage.main)
+        execute(stage.main, stage.parser)
 
     return run
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
 
 
 DETECT = ("detector", "frames", "output")
@@ -125,9 +129,8 @@ def test_from_frames_to_cache(run: Run, tmp_path: Path, features: FeaturesConfig
     assert [row["variable"] for row in probed] == ["ball_x", "paddle_x"]
     if not steps:
         assert all(row["initial_r2"] == row["pretrained_r2"] for row in probed)
-    assert {path.name for path in tmp_path.iterdir()} == {
-        *("regions.h5", "regions.png", "encoder", "curve.csv", "cache.h5", "probe.csv")
-    }
+    made = {"regions.h5", "regions.png", "encoder", "curve.csv", "cache.h5", "probe.csv"}
+    assert names(tmp_path) == made | {f"{name}.provenance.json" for name in made}
 
 
 def test_text_without_image(run: Run, tmp_path: Path) -> None:
@@ -207,7 +210,8 @@ def test_a_failed_pretraining_leaves_what_was_there(
             run(pretrain_encoder, PRETRAIN, output=tmp_path / name, curve=tmp_path / f"{name}.csv")
     after = {path.name: path.read_bytes() for path in (tmp_path / "encoder").iterdir()}
     assert after == before
-    assert {path.name for path in tmp_path.iterdir()} == {"regions.h5", "encoder", "curve.csv"}
+    made = {"regions.h5", "encoder", "curve.csv"}
+    assert names(tmp_path) == made | {f"{name}.provenance.json" for name in made}
 
 
 def test_only_our_own_progress_is_shown(
