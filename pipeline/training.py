@@ -145,6 +145,11 @@ def train(
     return rows
 
 
+def held_out_windows(windows: Windows, settings: TrainingConfig, seed: int) -> Sequence[Batch]:
+    """The windows that held-out columns are measured on; none if no episode is held out."""
+    return _held_out(windows, *_split(windows, settings, seed), settings.batch_size, seed).batches
+
+
 def make_optimizer(module: nn.Module, settings: TrainingConfig) -> torch.optim.AdamW:
     """AdamW with weight decay on matrices only: not on biases, norms and other vectors."""
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]

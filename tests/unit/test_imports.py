@@ -16,8 +16,10 @@ ROOMS = (
     *("environments", "trajectories", "frames", "prompts"),
     *("detectors", "regions", "encoders", "step_encoder", "moments", "cache", "probe"),
     *("windows", "observations", "models", "batches", "checkpoints", "training"),
-    *("evaluation", "rollout_video", "runs"),
-    *("statistics", "scores", "tables", "learning_curves", "stages"),
+    "attention",
+    *("evaluation", "rollout_video", "runs", "target_sweep"),
+    *("statistics", "scores", "tables", "learning_curves", "sweep_curves", "costs"),
+    *("markdown", "pages", "listings", "stages"),
 )
 """In the order the data flows. A new room or module gets its place here."""
 HEAVY = {"torch", "transformers", "h5py", "gymnasium", "ale_py", "matplotlib", "pandas", "scipy"}
