@@ -5,10 +5,14 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
+report: "report/workflow.rst"
+
+
 include: "rules/common.smk"
 include: "rules/features.smk"
 include: "rules/policy.smk"
 include: "rules/tables.smk"
+include: "rules/report.smk"
 
 
 localrules:
@@ -23,6 +27,13 @@ rule all:
         expand(rules.plot_training_curves.output.picture, table=CONFIG.tables),
         [expand(rules.draw_regions.output.picture, **cache) for cache in CACHES],
         [expand(rules.probe_embeddings.output.probe, **cache) for cache in CACHES],
+        expand(rules.render_table.output.page, table=CONFIG.tables),
+        [expand(rules.show_rollout.output.page, **run) for run in SHOWN],
+        [expand(rules.draw_attention.output.picture, **run) for run in SHOWN],
+        expand(rules.plot_target_sweeps.output.picture, dataset=datasets_of(SWEPT)),
+        expand(rules.list_prompts.output.page, dataset=datasets_of(TRAINED)),
+        rules.plot_costs.output,
+        rules.list_runs.output.page,
 
 
 rule demo:

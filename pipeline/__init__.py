@@ -9,6 +9,9 @@ Stage two, once per run: `windows`, `observations`, `batches` (artefacts → tra
 `models` (one sequence model per file) → `training`, `checkpoints` → `evaluation`, `runs`,
 `rollout_video` (closed-loop play) → `scores`, `statistics` → `tables`, `learning_curves`.
 
+For the report: `attention` (where a policy looks), `target_sweep` with `sweep_curves` (does it do
+what it is asked for), `costs`, `listings`, and `pages` with `markdown` (HTML that stands alone).
+
 Below all of it: `errors`, `plugins` (a name in the configuration is a file name), `config` (the
 schema), `config_files`, `provenance` (digests of code), `storage` with `block_cache`, `atomic`. On
 top: `stages`, one command per rule of the workflow.

@@ -4,12 +4,14 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import get_args
 
 from snakemake.exceptions import WorkflowError
+from snakemake.io import get_wildcard_names
 from snakemake.utils import available_cpu_count
 
-from pipeline.config import EvaluationConfig
-from pipeline.config_files import load, observation_kind
+from pipeline.config import EvaluationConfig, FeaturesConfig
+from pipeline.config_files import load, observation_kind, uses_returns
 from pipeline.errors import PipelineError
 from pipeline.provenance import source_digest
 
@@ -69,6 +71,10 @@ CACHES = distinct(
         if observation_kind(run["method"]) == "embeddings"
     ]
 )
+
+# What the report shows of single runs: of every method on a data set the first variant and seed of the tables.
+SHOWN = [*{(run["dataset"], run["method"]): run for run in reversed(TRAINED)}.values()][::-1]
+SWEPT = [run for run in SHOWN if uses_returns(run["method"])]
 
 # Threads. With `--cores 8` on 2 CPUs Snakemake would start 8 training jobs, which then fight over the CPUs; so a job
 # declares its real threads times this factor. Beyond `--threads`, which is for torch, a stage has one thread.
@@ -256,6 +262,15 @@ def acting_inputs(wildcards):
     return inputs
 
 
+def attending_inputs(wildcards):
+    """What a look at a trained policy's attention reads: what it was trained on, and the policy."""
+    return {
+        "policy": rules.train_policy.output.policy,
+        "trajectories": rules.collect_trajectories.output.trajectories,
+        "observations": observations(wildcards),
+    }
+
+
 def trained_in(wildcards):
     """The runs of a table's methods."""
     return runs([CONFIG.tables[wildcards.table]])
@@ -270,3 +285,68 @@ def scores_of(run, name):
     """The path of one output of a run's evaluation."""
     played = rules.evaluate_random if run["method"] == RANDOM["method"] else rules.evaluate_policy
     return expand(getattr(played.output, name), **run)[0]
+
+
+# The report.
+
+
+# Caption, a file of report/ → section; the menu sorts sections by name, hence the numbers.
+SECTIONS = {
+    "table": "1 Tables",
+    "learning_curves": "2 Learning curves",
+    "target_sweeps": "3 Target-return sweeps",
+    "rollout": "4 Rollout videos",
+    "regions": "5 Boxes on frames",
+    "attention": "6 Attention over memory",
+    "prompts": "7 Prompt lists",
+    "costs": "8 Cost per stage",
+    "provenance": "9 Provenance",
+}
+
+
+def in_report(path, caption):
+    """An output that `snakemake --report` shows; its wildcards tell it from others of its section."""
+    labels = {name: f"{{{name}}}" for name in sorted(get_wildcard_names(path))} or {"runs": "all"}
+    place = f"../report/{caption}.rst"
+    return report(path, caption=place, category=SECTIONS[caption], labels=labels)
+
+
+def datasets_of(found):
+    """Data sets of some runs."""
+    return list(dict.fromkeys(run["dataset"] for run in found))
+
+
+def swept_on(wildcards):
+    """The runs of a data set whose target return is swept."""
+    return [run for run in SWEPT if run["dataset"] == wildcards.dataset]
+
+
+def sweep_settings(wildcards):
+    return acting_settings(wildcards) + options(sweep=CONFIG.sweep)
+
+
+def prompt_sets():
+    """All there are, whether a run uses them or not."""
+    return get_args(FeaturesConfig.model_fields["prompt_set"].annotation)
+
+
+def measured():
+    """(rule, benchmark file) of every job that has one, in the order the data flow."""
+    on_pixels = [run for run in TRAINED if observation_kind(run["method"]) == "pixels"]
+    places = {
+        "collect_trajectories": [{"dataset": name} for name in datasets_of(TRAINED)],
+        "render_frames": [{"dataset": name} for name in datasets_of(TRAINED)],
+        "shrink_frames": [{"dataset": name} for name in datasets_of(on_pixels)],
+        "detect_regions": CACHES,
+        "pretrain_encoder": CACHES,
+        "build_cache": CACHES,
+        "train_policy": TRAINED,
+        "evaluate_policy": TRAINED,
+        "sweep_target_return": SWEPT,
+        "draw_attention": SHOWN,
+    }
+    return [
+        (name, expand(getattr(rules, name).benchmark, **place)[0])
+        for name, found in places.items()
+        for place in found
+    ]
