@@ -5,10 +5,15 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
+report: "report/workflow.rst"
+
+
 include: "rules/common.smk"
+include: "rules/common_report.smk"
 include: "rules/features.smk"
 include: "rules/policy.smk"
 include: "rules/tables.smk"
+include: "rules/report.smk"
 
 
 localrules:
@@ -30,6 +35,13 @@ rule all:
             expand(rules.probe_embeddings.output.probe, **encoder)
             for encoder in artefacts_of(ENCODER_DEPENDS_ON)
         ],
+        expand(rules.render_table.output.page, table=CONFIG.tables),
+        [expand(rules.show_rollout.output.page, **run) for run in SHOWN],
+        [expand(rules.draw_attention.output.picture, **run) for run in SHOWN],
+        expand(rules.plot_target_sweeps.output.picture, dataset=datasets_of(SWEPT)),
+        expand(rules.list_prompts.output.page, dataset=datasets_of(TRAINED)),
+        rules.plot_costs.output,
+        rules.list_runs.output.page,
 
 
 rule demo:

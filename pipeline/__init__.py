@@ -13,6 +13,9 @@ Stage two, once per run: `windows`, `observations`, `batches` (artefacts → tra
 What made what: `host`, `contents`, `records` (a file beside every artefact) → `lineage`,
 `lineage_text`, `explanation` (from a table's cell back to the first data).
 
+For the report: `attention` (where a policy looks), `target_sweep` with `sweep_curves` (does it do
+what it is asked for), `costs`, `listings`, and `pages` with `markdown` (HTML that stands alone).
+
 Below all of it: `errors`, `plugins` (a name in the configuration is a file name), `config` (the
 schema), `config_files`, `provenance` (digests of code), `storage` with `block_cache`, `atomic`. On
 top: `stages`, one command per rule of the workflow.

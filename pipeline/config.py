@@ -304,6 +304,19 @@ class EvaluationConfig(Section):
         return self.model_copy(update={"episodes": self.checkpoint_episodes})
 
 
+class SweepConfig(Section):
+    """Play under several target returns, to see whether a policy does what it is asked for."""
+
+    targets: list[float] = Field(
+        [0.5, 0.75, 1.0, 1.25, 1.5],
+        min_length=1,
+        description="target returns as multiples of the data's best episode",
+    )
+    episodes: int = Field(
+        5, ge=1, description="per target, from the same starts as the first of the evaluation"
+    )
+
+
 class MethodConfig(Section):
     """Everything stage two needs to train and evaluate one method in one variant."""
 

@@ -80,7 +80,13 @@ def methods() -> list[str]:
 
 def observation_kind(method: str) -> str | None:
     """`SequencePolicy.observation` of a method, read from source: the driver imports no torch."""
-    return provenance.class_constant(f"pipeline.models.{method}", "observation")
+    kind = provenance.class_constant(f"pipeline.models.{method}", "observation")
+    return kind if isinstance(kind, str) else None
+
+
+def uses_returns(method: str) -> bool:
+    """`SequencePolicy.uses_returns` of a method, read from source as well."""
+    return provenance.class_constant(f"pipeline.models.{method}", "uses_returns") is True
 
 
 def _read(path: Path) -> dict[str, Any]:

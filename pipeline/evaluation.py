@@ -80,19 +80,20 @@ class PolicyPlayer:
         policy: SequencePolicy,
         observer: Observer,
         episodes: int,
-        target_return: float,
+        target_return: float | NDArray[np.float64],
         return_scale: float,
     ) -> None:
+        """`target_return` is one for all, or (episodes,)."""
         self._policy, self._observer = policy, observer
         self._state = policy.start(episodes)
-        self._target, self._scale = target_return, return_scale
+        self._targets, self._scale = np.broadcast_to(target_return, episodes), return_scale
 
     def logits(self, situation: Situation) -> NDArray[np.float64]:
         """Observe, and ask the policy."""
         observation = self._observer.observe(
             situation.frames, situation.previous_actions, situation.episodes
         )
-        to_go = (self._target - situation.returns) / self._scale
+        to_go = (self._targets[situation.episodes] - situation.returns) / self._scale
         logits, self._state = self._policy.act(
             observation,
             torch.from_numpy(situation.previous_actions)[:, None],  # (B, 1)

@@ -19,6 +19,7 @@ from pipeline.config import (
     LanguageModelConfig,
     MethodConfig,
     Section,
+    SweepConfig,
     TableConfig,
 )
 from pipeline.validation import known, merge, validate
@@ -38,6 +39,7 @@ class Config(Section):
         description="method → what differs from the defaults"
     )
     tables: dict[str, TableConfig]
+    sweep: SweepConfig = SweepConfig()
     environments: dict[str, EnvironmentConfig]
     datasets: dict[str, DatasetConfig]
     features: dict[str, FeaturesConfig]

@@ -9,11 +9,12 @@ import matplotlib
 matplotlib.use("Agg")  # before pyplot: no display is needed to write a file
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 
+from pipeline import statistics
 from pipeline.errors import PipelineError
 from pipeline.scores import EARLIER, LAST, Run
-from pipeline.statistics import confidence_interval, mean
 from pipeline.tables import printed, select
 
 if TYPE_CHECKING:
@@ -59,10 +60,13 @@ def plot(
 
 
 def _accuracy(axes: "Axes", curves: Sequence[pd.DataFrame], label: str, color: str) -> None:
-    """Mean over seeds, with a band from the lowest to the highest."""
+    """Mean over seeds; with several, a band for its 95 % interval, a bootstrap over seeds."""
     by_step = pd.concat(curves).groupby("step")["held_out_accuracy"]
-    axes.plot(by_step.mean().index, by_step.mean(), color=color, label=label)
-    axes.fill_between(by_step.min().index, by_step.min(), by_step.max(), color=color, alpha=0.2)
+    mean = by_step.mean()
+    ends = [statistics.confidence_interval([values.to_numpy()]) for _, values in by_step]
+    low, high = np.array(ends).T
+    axes.plot(mean.index, mean, color=color, label=label)
+    axes.fill_between(mean.index, low, high, color=color, alpha=0.2)
 
 
 def _baselines(axes: "Axes", curves: Sequence[pd.DataFrame]) -> None:
@@ -83,7 +87,8 @@ def _score_curves(
         points = []
         for step, episodes in played.groupby("step"):
             returns = [seed["return"].to_numpy(dtype=float) for _, seed in episodes.groupby("seed")]
-            points.append((step, mean(returns), *confidence_interval(returns)))
+            ends = statistics.confidence_interval(returns)
+            points.append((step, statistics.mean(returns), *ends))
         steps, means, low, high = zip(*points, strict=True)
         axes.plot(steps, means, ".-", color=f"C{color}", label=printed(*key))
         axes.fill_between(steps, low, high, color=f"C{color}", alpha=0.15)
@@ -94,11 +99,18 @@ def _score_curves(
 def _scores(
     axes: "Axes", scores: pd.DataFrame, dataset: str, keys: Sequence[tuple[str, str]]
 ) -> None:
-    """Each seed's mean score as a dot, their mean as a bar, the data's mean as a line."""
+    """Each seed's mean score as a dot, their mean as a bar with its 95 % interval, a bootstrap over
+    each seed's episodes, and the data's mean as a line.
+    """
     for position, (method, variant) in enumerate(keys):
         episodes = select(scores, dataset, method, variant)
-        means = episodes.groupby("seed")["return"].mean()
+        per_seed = [
+            returns.to_numpy(dtype=float) for _, returns in episodes.groupby("seed")["return"]
+        ]
+        means = statistics.seed_means(per_seed)
         axes.bar(position, means.mean(), color="lightgrey" if method == "random" else "lightblue")
+        ends = np.abs(np.array(statistics.confidence_interval(per_seed)) - means.mean())
+        axes.errorbar(position, means.mean(), yerr=ends[:, None], color="grey", capsize=4)
         axes.plot([position] * len(means), means, "k.", markersize=4)
     _data_line(axes, scores, dataset)
     axes.set_xticks(range(len(keys)), [printed(*key) for key in keys], fontsize=7)

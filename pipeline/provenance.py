@@ -84,8 +84,9 @@ def first_party_imports(module: str) -> frozenset[str]:
     return frozenset(imported - {module})
 
 
-def class_constant(module: str, name: str) -> str | None:
-    """The string that a class of `module`, or of a sibling that it imports, binds `name` to.
+def class_constant(module: str, name: str) -> str | bool | None:
+    """The string or truth value that a class of `module`, or of a sibling that it imports, binds
+    `name` to.
 
     For what the driver must know of a plug-in whose import is too heavy for it. None if there is
     no such constant.
@@ -95,7 +96,7 @@ def class_constant(module: str, name: str) -> str | None:
         for owner in ast.walk(_tree(candidate)):
             if isinstance(owner, ast.ClassDef):
                 for target, value in _bindings(owner):
-                    if target == name and isinstance(value, str):
+                    if target == name and isinstance(value, str | bool):
                         return value
     return None
 

@@ -39,9 +39,10 @@ class Course:
     """An episode is cut here."""
     seed: int
 
-    def games(self) -> list[Environment]:
-        """One environment for each episode."""
-        return [environments.make(self.environment) for _ in range(self.evaluation.episodes)]
+    def games(self, times: int = 1) -> list[Environment]:
+        """One environment for each episode, of the whole course `times` over."""
+        count = times * self.evaluation.episodes
+        return [environments.make(self.environment) for _ in range(count)]
 
     def play(
         self,
@@ -50,8 +51,11 @@ class Course:
         temperature: float,
         recorder: Recorder | None = None,
     ) -> list[Episode]:
-        """Play all episodes in lock-step."""
+        """Play all episodes in lock-step; with games for several times the course, each time from
+        the same starts.
+        """
         seeds = reset_seeds(self.evaluation, self.seed)
+        seeds *= len(games) // len(seeds)
         return play(
             player, games, seeds, self.environment.max_noops, self.max_steps, temperature, recorder
         )

@@ -28,7 +28,7 @@ from pipeline.environments import Environment
 from pipeline.errors import PipelineError
 from pipeline.language_model import begin_with
 from pipeline.models import Batch, SequencePolicy
-from pipeline.observations import open_store
+from pipeline.observations import ObservationStore, open_store
 from pipeline.optimisation import autocast, learning_rate, make_optimizer, update
 from pipeline.trajectories import Trajectories
 from pipeline.windows import sample_ends, split_episodes
@@ -107,13 +107,7 @@ def prepare(
     Its transformer begins with the layers of `language_model` if the configuration says so.
     """
     actions = len(game.action_meanings)
-    if data.actions.max() >= actions:
-        raise PipelineError(
-            f"{data.source}: action {data.actions.max()}, but the environment has {actions}; "
-            "check that the data set names the right environment"
-        )
-    kind, memory_mb = observation_kind(config.method) or "", config.training.cache_memory_mb
-    store = open_store(kind, observations, data, memory_mb)
+    store = open_observations(config, game, data, observations)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         policy = models.make(config, store.shape, store.attributes, actions)
@@ -126,6 +120,20 @@ def prepare(
         config, seed, actions, scale, store.shape, store.attributes, initial
     )
     return policy, windows, description
+
+
+def open_observations(
+    config: MethodConfig, game: Environment, data: Trajectories, path: Path
+) -> ObservationStore:
+    """What the method of `config` observes of `data`; PipelineError where they do not fit."""
+    actions = len(game.action_meanings)
+    if data.actions.max() >= actions:
+        raise PipelineError(
+            f"{data.source}: action {data.actions.max()}, but the environment has {actions}; "
+            "check that the data set names the right environment"
+        )
+    kind = observation_kind(config.method) or ""
+    return open_store(kind, path, data, config.training.cache_memory_mb)
 
 
 def train(
@@ -165,6 +173,11 @@ def train(
             if every and (step + 1) % every == 0 and step + 1 < settings.steps:
                 keep(step + 1)
     return rows
+
+
+def held_out_windows(windows: Windows, settings: TrainingConfig, seed: int) -> Sequence[Batch]:
+    """The windows that held-out columns are measured on; none if no episode is held out."""
+    return _held_out(windows, *_split(windows, settings, seed), settings.batch_size, seed).batches
 
 
 def write_curve(path: Path, rows: Sequence[CurveRow]) -> None:

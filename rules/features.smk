@@ -127,7 +127,7 @@ rule draw_regions:
         frames=rules.render_frames.output.frames,
         regions=regions_of,
     output:
-        picture="results/regions/{dataset}/{features}.png",
+        picture=in_report("results/regions/{dataset}/{features}.png", "regions"),
     log:
         "results/logs/draw_regions/{dataset}/{features}.log",
     conda:

@@ -63,13 +63,14 @@ rule plot_training_curves:
         ],
         scores=rules.gather_scores.output.scores,
     output:
-        picture="results/learning_curves/{table}.png",
+        picture=in_report("results/learning_curves/{table}.png", "learning_curves"),
     log:
         "results/logs/plot_training_curves/{table}.log",
     conda:
         "../envs/tables.yaml"
     params:
         code=code("plot_training_curves"),
+        seeds=lambda w: CONFIG.tables[w.table].seeds,
         runs=lambda w: json.dumps(trained_in(w), sort_keys=True),
     shell:
         "python -m pipeline.stages.plot_training_curves --runs {params.runs:q}"

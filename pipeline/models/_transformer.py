@@ -79,8 +79,40 @@ class Attention(nn.Module):
         past: KeyValue | None,
     ) -> tuple[Tensor, KeyValue]:
         """Attend; returns the output and the keys and values of `x` alone."""
-        batch, tokens, width = x.shape
+        query, key, value, mask, own = self._projected(x, mask, distance, returns, past)
         # Attention itself stays in float32: on short windows bfloat16 is slower there.
+        with torch.autocast(x.device.type, enabled=False):
+            mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        mixed = mixed.transpose(1, 2).reshape(x.shape)  # (batch, tokens, width)
+        return self.drop(self.output(mixed)), own
+
+    def weights(
+        self,
+        x: Tensor,
+        mask: Tensor,
+        distance: Tensor,
+        returns: Tensor | None,
+        past: KeyValue | None,
+    ) -> Tensor:
+        """Of every value in what `forward` mixes for the same arguments: (batch, heads, tokens,
+        past + tokens), to look at; `forward` itself never holds them.
+        """
+        query, key, _, mask, _ = self._projected(x, mask, distance, returns, past)
+        scores: Tensor = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5
+        masked = mask.dtype == torch.bool
+        scores = scores.masked_fill(~mask, -torch.inf) if masked else scores + mask
+        return scores.softmax(dim=-1)
+
+    def _projected(
+        self,
+        x: Tensor,
+        mask: Tensor,
+        distance: Tensor,
+        returns: Tensor | None,
+        past: KeyValue | None,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, KeyValue]:
+        """Query, key, value, the mask with biases, and the keys and values of `x` alone."""
+        width = x.shape[-1]
         projected = self.input(x).to(x.dtype)  # (batch, tokens, 3 width)
         query = self._split(projected[..., :width])  # (batch, heads, tokens, width / heads)
         key, value = own = self._key_value(projected[..., width:], returns)
@@ -90,10 +122,7 @@ class Attention(nn.Module):
         if self.distance_bias is not None:
             bias = self.distance_bias[:, distance]  # (heads, tokens, past + tokens)
             mask = bias.masked_fill(~mask, -torch.inf)  # (batch, heads, tokens, past + tokens)
-        with torch.autocast(x.device.type, enabled=False):
-            mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        mixed = mixed.transpose(1, 2).reshape(batch, tokens, width)  # (batch, tokens, width)
-        return self.drop(self.output(mixed)), own
+        return query, key, value, mask, own
 
     def remember(self, x: Tensor, returns: Tensor | None) -> KeyValue:
         """Only the keys and values of `x`, for a layer whose output nobody needs."""

@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 
 from pipeline.config import EnvironmentConfig, TableConfig
+from pipeline.figures import figure, interval, plus_minus
 from pipeline.tables import Table, printed, settings_of, summarise
 from pipeline.tables._across import across_games, section
-from pipeline.tables._markdown import Label, figure, footnote, game_grid, interval, plus_minus
+from pipeline.tables._markdown import Label, footnote, game_grid
 
 
 @dataclass(frozen=True)

@@ -19,23 +19,6 @@ def markdown_grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def figure(value: float, digits: int = 1) -> str:
-    """A number for people: one decimal, none from 1000 on, `n/a` for NaN."""
-    if np.isnan(value):
-        return "n/a"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}f}"
-
-
-def plus_minus(mean: float, deviation: float) -> str:
-    """Mean ± standard deviation, or the mean alone with a single seed."""
-    return figure(mean) if np.isnan(deviation) else f"{figure(mean)} ± {figure(deviation)}"
-
-
-def interval(low: float, high: float, digits: int = 1) -> str:
-    """An interval for people; empty where it does not exist."""
-    return "" if np.isnan(low) else f"[{figure(low, digits)}, {figure(high, digits)}]"
-
-
 def game_grid(
     rows: pd.DataFrame,
     text: str,

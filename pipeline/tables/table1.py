@@ -5,10 +5,11 @@ from collections.abc import Mapping
 import pandas as pd
 
 from pipeline.config import EnvironmentConfig, TableConfig
+from pipeline.figures import figure, plus_minus
 from pipeline.statistics import share_of_data
 from pipeline.tables import Table, printed, summarise
 from pipeline.tables._across import across_games, section
-from pipeline.tables._markdown import figure, footnote, game_grid, plus_minus
+from pipeline.tables._markdown import footnote, game_grid
 
 
 def build(

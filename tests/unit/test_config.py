@@ -305,5 +305,10 @@ def test_methods_are_the_models_that_observe() -> None:
     assert config_files.observation_kind("behaviour_cloning") == "pixels"
 
 
+def test_which_methods_take_a_target_return_is_read_from_source() -> None:
+    taking = [method for method in config_files.methods() if config_files.uses_returns(method)]
+    assert set(taking) == {"more3s", "decision_transformer"}
+
+
 def test_every_field_is_reachable_from_its_schema() -> None:
     assert {"scale", "methods", "tables"} <= set(Config.model_fields)

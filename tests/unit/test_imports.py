@@ -16,10 +16,11 @@ ROOMS = (
     *("environments", "trajectories", "frames", "prompts"),
     *("detectors", "regions", "encoders", "step_encoder", "moments", "cache", "probe"),
     *("windows", "observations", "models", "batches", "checkpoints", "optimisation"),
-    *("texts", "tokenizer", "language_model", "training"),
-    *("episodes", "evaluation", "rollout_video", "runs"),
-    *("statistics", "aggregates", "scores", "tables"),
-    *("learning_curves", "performance_profiles"),
+    *("texts", "tokenizer", "language_model", "training", "attention"),
+    *("episodes", "evaluation", "rollout_video", "runs", "target_sweep"),
+    *("statistics", "aggregates", "figures", "scores", "tables"),
+    *("learning_curves", "performance_profiles", "sweep_curves", "costs"),
+    *("markdown", "pages", "listings"),
     *("host", "contents", "records", "lineage", "lineage_text", "explanation", "stages"),
 )
 """In the order the data flows. A new room or module gets its place here."""

@@ -109,6 +109,10 @@ def test_class_constant_is_read_without_importing(package: Path) -> None:
     assert class_constant("pipeline.room.seen", "kind") == "pixels"
     assert class_constant("pipeline.room.heir", "kind") == "pixels"
     assert class_constant("pipeline.room.plain", "kind") is None
+    (package / "room" / "plain.py").write_text("class Plain:\n    lit = False\n    count = 3\n")
+    forget()
+    assert class_constant("pipeline.room.plain", "lit") is False
+    assert class_constant("pipeline.room.plain", "count") is None
 
 
 def test_versions_of_what_is_installed() -> None:

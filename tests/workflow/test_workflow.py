@@ -1,5 +1,6 @@
 """The toy workflow end to end, and what a change re-runs. One copy of the project, run once."""
 
+import json
 import os
 import re
 import shutil
@@ -9,8 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import browser
 import pandas as pd
 import pytest
+import report_file
 import yaml
 
 from pipeline import records
@@ -19,7 +22,7 @@ from pipeline.config_files import observation_kind
 pytestmark = pytest.mark.workflow
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("Snakefile", "rules", "config", "pipeline", "envs", "profiles", "resources")
+COPIED = ("Snakefile", "rules", "config", "pipeline", "envs", "profiles", "resources", "report")
 METHODS = ("more3s", "decision_transformer", "behaviour_cloning")
 SEEDS = 2
 
@@ -55,6 +58,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def report(project: Path) -> Path:
+    """The report of that run."""
+    done = snakemake(project, "--report", "report.html", "--configfile", "config/toy.yaml")
+    assert done.returncode == 0, done.stdout
+    return project / "report.html"
+
+
 @contextmanager
 def edited(path: Path, old: str, new: str) -> Iterator[None]:
     """Edit a file, and put it back as it was, modification time included."""
@@ -79,6 +90,8 @@ def test_every_output_is_there(project: Path) -> None:
         "cache/catch/toy.h5",
         "probe/catch/toy.csv",
         "learning_curves/table1.png",
+        "target_sweeps/catch.png",
+        "costs.csv",
         "table1.md",
     ):
         assert (results / name).stat().st_size > 0, name
@@ -242,7 +255,10 @@ def test_training_code_keeps_the_cache(project: Path) -> None:
     assert jobs.keys() <= {
         *("train_policy", "evaluate_policy", "evaluate_random"),
         *("gather_scores", "tabulate", "plot_training_curves"),
+        *("sweep_target_return", "plot_target_sweeps", "draw_attention", "show_rollout"),
+        *("render_table", "plot_costs", "list_runs"),
     }
+    assert jobs["sweep_target_return"] < jobs["draw_attention"] == len(METHODS)  # of one seed
 
 
 def test_a_model_touches_its_own_runs(project: Path) -> None:
@@ -352,3 +368,65 @@ def test_a_failed_stage_shows_its_error(project: Path) -> None:
     assert len(errors) == 1
     assert "catch.h5" in errors[0]
     assert "Traceback" not in done.stdout
+
+
+def test_every_measured_stage_has_its_cost(project: Path) -> None:
+    sources = "\n".join(path.read_text() for path in (project / "rules").glob("*.smk"))
+    blocks = re.findall(r"^rule (\w+):\n((?:(?: .*)?\n)*)", sources, flags=re.MULTILINE)
+    costs = pd.read_csv(project / "results" / "costs.csv")
+    assert set(costs["stage"]) == {name for name, block in blocks if "    benchmark:" in block}
+    assert costs.set_index("stage")["jobs"]["train_policy"] == len(METHODS) * SEEDS
+    assert (costs["total_seconds"] > 0).all()
+
+
+def test_a_sweep_asks_for_every_target(project: Path) -> None:
+    run = project / "results" / "runs" / "catch" / "more3s" / "default" / "seed-0"
+    sweep = pd.read_csv(run / "target_sweep.csv")
+    best = json.loads((run / "run.json").read_text())["data_max"]
+    assert (sweep["target_return"] == sweep["factor"] * best).all()
+    assert sweep.groupby("factor").size().tolist() == [5] * 5
+
+
+def test_the_report_is_whole_and_loads_nothing(report: Path) -> None:
+    html = report.read_text(encoding="utf-8")
+    categories, results = (report_file.variable(html, n) for n in ("categories", "results"))
+    assert sorted(categories) == list(report_file.SECTIONS)
+    assert {p for s in categories.values() for paths in s.values() for p in paths} == set(results)
+    for path, result in results.items():
+        kind, content = report_file.decoded(result["data_uri"])
+        assert kind == result["mime_type"], path
+        assert content.startswith(report_file.BEGINS[kind]), path
+        assert len(result["data_uri"]) < 2 * 2**20, f"{path}: a browser would not open it"
+        assert len(result["caption"]) > 50, path
+        assert "{{" not in result["caption"], path
+        html += content.decode() if kind == "text/html" else ""
+    addresses = report_file.loaded(html)
+    assert sum(address.startswith("data:video/mp4") for address in addresses) == len(METHODS)
+    for address in addresses:
+        kind, content = report_file.decoded(address)
+        assert kind == "video/mp4"
+        assert content[4:8] == b"ftyp"
+
+
+@pytest.mark.skipif(browser.PROGRAM is None, reason="no chromium and no google-chrome")
+def test_the_report_opens_in_a_browser_without_a_network(report: Path, tmp_path: Path) -> None:
+    results = report_file.variable(report.read_text(encoding="utf-8"), "results")
+    with browser.opened(report, tmp_path) as page:
+        text = page.wait("document.body.innerText")
+        assert all(section in text for section in report_file.SECTIONS)
+        page.wait("document.querySelector('#rulegraph canvas, #rulegraph svg') !== null")
+        for path, result in results.items():
+            view = "html" if result["mime_type"] == "text/html" else "img"
+            uri = f"results[{json.dumps(path)}].data_uri"
+            page.evaluate(f"app.setView({{content: '{view}', contentPath: {uri}}})")
+            shown = f"[...document.images].find((image) => image.src === {uri})?.naturalWidth > 0"
+            if view == "html":
+                seen = "document.querySelector('td')?.innerText"
+                if path.endswith("rollout.html"):
+                    seen = (
+                        "(v => v?.currentTime > 0 && v.videoWidth)(document.querySelector('video'))"
+                    )
+                shown = f"location.href.length === {len(result['data_uri'])} && {seen}"
+            page.wait(shown, frame=view == "html")
+            assert page.evaluate("[...document.images].every((image) => image.naturalWidth > 0)")
+        assert page.requests == [report.as_uri()]

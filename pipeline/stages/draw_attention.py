@@ -1,0 +1,34 @@
+"""Draw how a trained policy's attention spreads over the steps before, on held-out windows."""
+
+from argparse import Namespace
+
+from pipeline import attention, checkpoints, environments, training, trajectories
+from pipeline.atomic import replacing
+from pipeline.batches import Windows
+from pipeline.config import EnvironmentConfig, MethodConfig
+from pipeline.stages import StageParser, execute
+
+parser = StageParser(__doc__)
+parser.sections(method=MethodConfig, environment=EnvironmentConfig)
+parser.add_argument("--seed", type=int, required=True)
+parser.add_argument("--title", required=True)
+parser.inputs("policy", "observations", "trajectories")
+parser.outputs("output", help="PNG")
+
+
+def main(arguments: Namespace) -> None:
+    """Load, measure, draw."""
+    config, seed = arguments.method, arguments.seed
+    game = environments.make(arguments.environment)
+    data = trajectories.load(arguments.trajectories)
+    policy, description = checkpoints.load(arguments.policy, config)
+    store = training.open_observations(config, game, data, arguments.observations)
+    lengths = policy.memory_length, policy.context_length
+    windows = Windows(data, store, game.noop, description.return_scale, *lengths)
+    held_out = training.held_out_windows(windows, config.training, seed)
+    with replacing(arguments.output) as temporary:
+        attention.draw(attention.measure(policy, held_out), arguments.title, temporary)
+
+
+if __name__ == "__main__":
+    execute(main, parser)

@@ -1,0 +1,26 @@
+"""The sentences of all prompt sets of one data set's actions, as a page."""
+
+from argparse import Namespace
+
+from pipeline import environments, listings, pages
+from pipeline.config import EnvironmentConfig
+from pipeline.stages import StageParser, execute
+
+parser = StageParser(__doc__)
+parser.sections(environment=EnvironmentConfig)
+parser.add_argument("--prompt-sets", nargs="+", required=True)
+parser.add_argument("--title", required=True)
+parser.inputs("prompts", nargs="+", help="as --prompt-sets")
+parser.outputs("output", help="HTML")
+
+
+def main(arguments: Namespace) -> None:
+    """Read, write."""
+    meanings = environments.make(arguments.environment).action_meanings
+    listed = listings.prompts(meanings, arguments.prompt_sets, arguments.prompts)
+    body = pages.heading(arguments.title) + pages.table(listed)
+    pages.write(arguments.output, arguments.title, body)
+
+
+if __name__ == "__main__":
+    execute(main, parser)

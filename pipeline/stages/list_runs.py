@@ -1,0 +1,24 @@
+"""What every run was made from, as a page."""
+
+from argparse import Namespace
+
+from pipeline import listings, pages
+from pipeline.scores import read_grid
+from pipeline.stages import StageParser, execute
+
+parser = StageParser(__doc__)
+parser.add_argument("--runs", type=read_grid, required=True, help="dataset, method, variant, seed")
+parser.inputs("run-json", nargs="+", help="as --runs")
+parser.outputs("output", help="HTML")
+
+TITLE = "Runs and what they were made from"
+
+
+def main(arguments: Namespace) -> None:
+    """Read, write."""
+    listed = listings.runs(arguments.runs, arguments.run_json)
+    pages.write(arguments.output, TITLE, pages.heading(TITLE) + pages.table(listed))
+
+
+if __name__ == "__main__":
+    execute(main, parser)

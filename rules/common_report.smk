@@ -1,0 +1,99 @@
+"""Helpers of the report: what it shows, where, and what that reads."""
+
+from typing import get_args
+
+from snakemake.io import get_wildcard_names
+
+from pipeline.config import FeaturesConfig
+from pipeline.config_files import uses_returns
+
+# What the report shows of single runs: of every method on a data set the first variant and seed of the tables.
+SHOWN = [*{(run["dataset"], run["method"]): run for run in reversed(TRAINED)}.values()][::-1]
+SWEPT = [run for run in SHOWN if uses_returns(run["method"])]
+
+
+def attending_inputs(wildcards):
+    """What a look at a trained policy's attention reads: what it was trained on, and the policy."""
+    return {
+        "policy": rules.train_policy.output.policy,
+        "trajectories": rules.collect_trajectories.output.trajectories,
+        "observations": observations(wildcards),
+    }
+
+
+# Caption, a file of report/ → section; the menu sorts sections by name, hence the numbers.
+SECTIONS = {
+    "table": "1 Tables",
+    "learning_curves": "2 Learning curves",
+    "target_sweeps": "3 Target-return sweeps",
+    "rollout": "4 Rollout videos",
+    "regions": "5 Boxes on frames",
+    "attention": "6 Attention over memory",
+    "prompts": "7 Prompt lists",
+    "costs": "8 Cost per stage",
+    "provenance": "9 Provenance",
+}
+
+
+def in_report(path, caption):
+    """An output that `snakemake --report` shows; its wildcards tell it from others of its section."""
+    labels = {name: f"{{{name}}}" for name in sorted(get_wildcard_names(path))} or {"runs": "all"}
+    place = f"../report/{caption}.rst"
+    return report(path, caption=place, category=SECTIONS[caption], labels=labels)
+
+
+def datasets_of(found):
+    """Data sets of some runs."""
+    return list(dict.fromkeys(run["dataset"] for run in found))
+
+
+def swept_on(wildcards):
+    """The runs of a data set whose target return is swept."""
+    return [run for run in SWEPT if run["dataset"] == wildcards.dataset]
+
+
+def sweep_settings(wildcards):
+    return acting_settings(wildcards) + options(sweep=CONFIG.sweep)
+
+
+def prompt_sets():
+    """All there are, whether a run uses them or not."""
+    return get_args(FeaturesConfig.model_fields["prompt_set"].annotation)
+
+
+def language_models():
+    """Wildcards of the language models that some run begins with."""
+    settings = [CONFIG.method(run["method"], run["variant"]) for run in TRAINED]
+    return distinct(
+        [
+            {"language_model": method.language_model}
+            for method in settings
+            if method.policy.initial_weights == "language_model"
+        ]
+    )
+
+
+def measured():
+    """(rule, benchmark file) of every job that has one, in the order the data flow."""
+    on_pixels = [run for run in TRAINED if observation_kind(run["method"]) == "pixels"]
+    places = {
+        "collect_trajectories": [{"dataset": name} for name in datasets_of(TRAINED)],
+        "render_frames": [{"dataset": name} for name in datasets_of(TRAINED)],
+        "shrink_frames": [{"dataset": name} for name in datasets_of(on_pixels)],
+        "detect_regions": artefacts_of(REGIONS_DEPEND_ON),
+        "pretrain_encoder": artefacts_of(ENCODER_DEPENDS_ON),
+        "build_cache": artefacts_of(FeaturesConfig.model_fields),
+        "pretrain_language_model": language_models(),
+        "train_policy": TRAINED,
+        "evaluate_policy": TRAINED,
+        "evaluate_checkpoints": runs(
+            table for table in CONFIG.tables.values() if table.checkpoints
+        ),
+        "sweep_target_return": SWEPT,
+        "draw_attention": SHOWN,
+    }
+    return [
+        (name, expand(getattr(rules, name).benchmark, **place)[0])
+        for name, found in places.items()
+        for place in found
+    ]
