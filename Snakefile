@@ -25,6 +25,8 @@ rule all:
     default_target: True
     input:
         [expand(rules.tabulate.output, table=table) for table in CONFIG.tables],
+        # Named so that a deleted one is made again, which Snakemake does not do for what lies between.
+        [expand(rules.evaluate_policy.output, **run) for run in TRAINED],
         expand(rules.plot_training_curves.output.picture, table=CONFIG.tables),
         expand(rules.plot_performance_profiles.output.picture, table=CONFIG.tables),
         [

@@ -35,6 +35,7 @@ rule render_table:
 rule sweep_target_return:
     input:
         unpack(acting_inputs),
+        policy=rules.train_policy.output.policy,
     output:
         episodes="results/runs/{dataset}/{method}/{variant}/seed-{seed}/target_sweep.csv",
     log:

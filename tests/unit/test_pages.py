@@ -72,8 +72,8 @@ def test_runs_that_agree_share_a_row(tmp_path: Path) -> None:
     rest = '"sampling": "s", "data_mean": 1, "data_max": 2, "target_return": null'
     for file, weights in zip(files, texts, strict=True):
         file.write_text(
-            f'{{"weights": "{weights}", "data_source": "d", {rest}, "max_episode_steps": 3, "settings": {{}},'
-            ' "versions": {"torch": "2", "numpy": "1"}}'
+            f'{{"weights": "{weights}", "data_source": "d", {rest}, "max_episode_steps": 3,'
+            ' "settings": {}, "versions": {"torch": "2", "numpy": "1"}}'
         )
     listed = listings.runs([Run("catch", "more3s", "default", seed) for seed in range(3)], files)
     assert listed["seeds"].tolist() == ["0, 1", "2"]

@@ -25,6 +25,10 @@ ROOT = Path(__file__).parents[2]
 COPIED = ("Snakefile", "rules", "config", "pipeline", "envs", "profiles", "resources", "report")
 METHODS = ("more3s", "decision_transformer", "behaviour_cloning")
 SEEDS = 2
+ABLATED = ("synonym_prompts", "pretrained_gpt_alone")
+"""Variants of MORE-3S, of one seed each."""
+RUNS = len(METHODS) * SEEDS + len(ABLATED)
+TABLES = ("table1", "table5", "figure3")
 
 
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -89,10 +93,15 @@ def test_every_output_is_there(project: Path) -> None:
         "encoders/catch/toy.csv",
         "cache/catch/toy.h5",
         "probe/catch/toy.csv",
-        "learning_curves/table1.png",
+        "language_models/toy.safetensors",
+        "language_models/toy.csv",
+        *(f"{table}.csv" for table in TABLES),
+        *(f"{table}.md" for table in TABLES),
+        *(f"across_games/{table}.csv" for table in TABLES),
+        *(f"learning_curves/{table}.png" for table in TABLES),
+        *(f"performance_profiles/{table}.png" for table in TABLES),
         "target_sweeps/catch.png",
         "costs.csv",
-        "table1.md",
     ):
         assert (results / name).stat().st_size > 0, name
     for method in METHODS:
@@ -127,10 +136,11 @@ def explain(folder: Path, row: str, column: str) -> subprocess.CompletedProcess[
 def test_every_output_has_a_record(project: Path) -> None:
     results = project / "results"
     for path in results.rglob("*"):
-        encoder = path.parent.parent.parent.name == "encoders"  # a folder is one artefact
+        # A folder is one artefact: of an encoder, of checkpoints.
+        within = "checkpoints" == path.parent.name or "encoders" == path.parents[2].name
         unrecorded = path.is_dir() or path.name.endswith(records.SUFFIX)
         if not unrecorded and path.relative_to(results).parts[0] not in {"logs", "benchmarks"}:
-            assert records.sidecar(path.parent if encoder else path).is_file(), path
+            assert records.sidecar(path.parent if within else path).is_file(), path
     played = records.read(results / "runs/catch/more3s/default/seed-1/episodes.csv")
     policy = records.read(results / "runs/catch/more3s/default/seed-1/policy.safetensors")
     assert [read.option for read in played.inputs] == [
@@ -189,7 +199,7 @@ def test_another_column_of_the_row(project: Path) -> None:
 def test_what_has_changed_behind_a_cell_is_flagged(project: Path) -> None:
     results = project / "results"
     run = results / "runs/catch/more3s/default/seed-0"
-    with edited(run / "episodes.csv", "\n0,", "\n0,7"):
+    with edited(run / "episodes.csv", "\n40,0,", "\n40,0,7"):
         done = explain(project, "catch/more3s", "mean")
     assert done.returncode == 1
     assert "!! changed since it was read by gather_scores, when it was" in done.stdout
@@ -199,7 +209,7 @@ def test_what_has_changed_behind_a_cell_is_flagged(project: Path) -> None:
         done = explain(project, "catch/more3s", "mean")
     assert done.returncode == 1
     assert "!! changed since it was read by write_prompts" in done.stdout
-    with edited(run / "episodes.csv", "\n0,", "\n0,7"):
+    with edited(run / "episodes.csv", "\n40,0,", "\n40,0,7"):
         assert explain(project, "catch/decision_transformer", "mean").returncode == 0
     assert explain(project, "catch/more3s", "mean").returncode == 0
 
@@ -250,11 +260,11 @@ def test_the_order_of_the_configuration_runs_nothing(project: Path) -> None:
 def test_training_code_keeps_the_cache(project: Path) -> None:
     with edited(project / "pipeline" / "training.py", "\n\n\n", "\n\nEDITED = 1\n\n\n"):
         jobs = planned(project)
-    assert jobs["train_policy"] == len(METHODS) * SEEDS
-    assert jobs["evaluate_policy"] == len(METHODS) * SEEDS
+    assert jobs["train_policy"] == RUNS
+    assert jobs["evaluate_policy"] == RUNS
     assert jobs.keys() <= {
-        *("train_policy", "evaluate_policy", "evaluate_random"),
-        *("gather_scores", "tabulate", "plot_training_curves"),
+        *("train_policy", "evaluate_policy", "evaluate_checkpoints", "evaluate_random"),
+        *("gather_scores", "tabulate", "plot_training_curves", "plot_performance_profiles"),
         *("sweep_target_return", "plot_target_sweeps", "draw_attention", "show_rollout"),
         *("render_table", "plot_costs", "list_runs"),
     }
@@ -265,7 +275,7 @@ def test_a_model_touches_its_own_runs(project: Path) -> None:
     model = project / "pipeline" / "models" / "more3s.py"
     with edited(model, "\n\n\n", "\n\nEDITED = 1\n\n\n"):
         jobs = planned(project)
-    assert jobs["train_policy"] == jobs["evaluate_policy"] == SEEDS
+    assert jobs["train_policy"] == jobs["evaluate_policy"] == SEEDS + len(ABLATED)
     assert "build_cache" not in jobs
 
 
@@ -274,9 +284,11 @@ def test_the_detector_redoes_everything_after_it(project: Path) -> None:
     with edited(detector, "\n\n\n", "\n\nEDITED = 1\n\n\n"):
         jobs = planned(project)
     seeing = [method for method in METHODS if observation_kind(method) == "embeddings"]
-    for rule in ("detect_regions", "draw_regions", "pretrain_encoder", "build_cache"):
-        assert jobs[rule] == 1, rule
-    assert jobs["train_policy"] == jobs["evaluate_policy"] == len(seeing) * SEEDS
+    # Ablations of prompts and of the encoder have the same regions.
+    assert jobs["detect_regions"] == jobs["draw_regions"] == 1
+    assert jobs["pretrain_encoder"] == jobs["build_cache"] == 1 + len(ABLATED)
+    runs = len(seeing) * SEEDS + len(ABLATED)
+    assert jobs["train_policy"] == jobs["evaluate_policy"] == runs
     assert not jobs.keys() & {"collect_trajectories", "render_frames", "write_prompts"}
     assert "shrink_frames" not in jobs
 
@@ -285,7 +297,7 @@ def test_a_setting_of_the_evaluation_does_not_train(project: Path) -> None:
     with edited(project / "config" / "toy.yaml", "episodes: 3", "episodes: 4"):
         jobs = planned(project)
     assert "train_policy" not in jobs
-    assert jobs["evaluate_policy"] == len(METHODS) * SEEDS
+    assert jobs["evaluate_policy"] == RUNS
     assert jobs["evaluate_random"] == SEEDS
 
 
@@ -293,8 +305,55 @@ def test_a_setting_of_the_encoder_keeps_the_regions(project: Path) -> None:
     path = project / "config" / "features" / "toy.yaml"
     with edited(path, "pretraining_steps: 10", "pretraining_steps: 11"):
         jobs = planned(project)
-    assert jobs["pretrain_encoder"] == jobs["build_cache"] == 1
+    # Its own and those of the variant with other prompts; the variant without pretraining has none.
+    assert jobs["pretrain_encoder"] == jobs["build_cache"] == 2
+    assert jobs["train_policy"] == SEEDS + 1
     assert not jobs.keys() & {"detect_regions", "render_frames", "shrink_frames"}
+
+
+AFTER_SCORES = {
+    **{"gather_scores": 1, "tabulate": 1, "render_table": 1},
+    **{"plot_training_curves": 1, "plot_performance_profiles": 1},
+    **{"plot_costs": 1, "list_runs": 1},
+}
+"""What follows when the runs of one table change."""
+
+
+def test_a_new_variant_is_exactly_its_own_jobs(project: Path) -> None:
+    variant = project / "config" / "variants" / "calm.yaml"
+    variant.write_text("policy:\n  dropout: 0\n")
+    toy = project / "config" / "toy.yaml"
+    with edited(toy, "[default, synonym_prompts]", "[default, synonym_prompts, calm]"):
+        jobs = planned(project)
+    variant.unlink()
+    assert jobs == {"train_policy": 1, "evaluate_policy": 1, **AFTER_SCORES}
+
+
+def test_a_deleted_score_is_played_again_and_nothing_trained(project: Path) -> None:
+    run = project / "results" / "runs" / "catch" / "more3s" / "default" / "seed-1"
+    kept = run / "kept.csv"
+    (run / "episodes.csv").rename(kept)  # seed 1 is in table 1 alone
+    jobs = planned(project)
+    kept.rename(run / "episodes.csv")
+    assert jobs == {"evaluate_policy": 1, **AFTER_SCORES}
+    assert planned(project) == {}
+
+
+def test_a_language_model_redoes_what_begins_with_it(project: Path) -> None:
+    with edited(project / "config" / "language_models" / "toy.yaml", "steps: 10", "steps: 11"):
+        jobs = planned(project)
+    assert jobs["pretrain_language_model"] == 1
+    assert jobs["train_policy"] == jobs["evaluate_policy"] == jobs["evaluate_checkpoints"] == 1
+    assert not jobs.keys() & {"pretrain_encoder", "build_cache"}
+
+
+def test_ablations_name_what_they_changed(project: Path) -> None:
+    table = pd.read_csv(project / "results" / "table5.csv", keep_default_na=False)
+    assert table["setting"].tolist() == ["Random", "original", "synonym"]
+    figure = pd.read_csv(project / "results" / "figure3.csv", keep_default_na=False)
+    assert figure["step"].tolist() == [20, 40, 20, 40]
+    text = (project / "results" / "figure3.md").read_text()
+    assert "language model of the documentation of Python" in text
 
 
 def test_an_ablation_shares_the_cache(project: Path) -> None:
@@ -375,7 +434,7 @@ def test_every_measured_stage_has_its_cost(project: Path) -> None:
     blocks = re.findall(r"^rule (\w+):\n((?:(?: .*)?\n)*)", sources, flags=re.MULTILINE)
     costs = pd.read_csv(project / "results" / "costs.csv")
     assert set(costs["stage"]) == {name for name, block in blocks if "    benchmark:" in block}
-    assert costs.set_index("stage")["jobs"]["train_policy"] == len(METHODS) * SEEDS
+    assert costs.set_index("stage")["jobs"]["train_policy"] == RUNS
     assert (costs["total_seconds"] > 0).all()
 
 
