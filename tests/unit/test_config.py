@@ -39,6 +39,7 @@ def test_shipped_configurations_load() -> None:
     assert config.scale == "laptop"
     assert set(config.tables["table1"].datasets) == {"breakout", "pong", "qbert", "seaquest"}
     assert load(CONFIG / "toy.yaml").scale == "toy"
+    assert load(CONFIG / "paper.yaml").scale == "paper"
 
 
 def test_toy_replaces_the_default_configuration() -> None:
@@ -74,9 +75,12 @@ def test_no_memory_differs_in_one_key() -> None:
 def test_every_shipped_variant_differs_from_the_default() -> None:
     config = load(CONFIG / "config.yaml")
     default = config.method("more3s")
-    # half_memory is the default at this scale, and meant for others
     same = {v for v in config.variants if config.method("more3s", v) == default}
-    assert same == {"default", "half_memory"}
+    # The other two are the default at this scale, and differ from it at the paper's.
+    assert same == {"default", "half_memory", "random_gpt"}
+    paper = load(CONFIG / "paper.yaml")
+    assert paper.method("more3s", "half_memory").policy.memory_length == 15
+    assert paper.method("more3s", "random_gpt") != paper.method("more3s")
     for path in (CONFIG / "variants").glob("*.yaml"):
         lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
         assert len(lines) <= 5, path

@@ -137,7 +137,7 @@ def test_every_output_has_a_record(project: Path) -> None:
     results = project / "results"
     for path in results.rglob("*"):
         # A folder is one artefact: of an encoder, of checkpoints.
-        within = "checkpoints" == path.parent.name or "encoders" == path.parents[2].name
+        within = path.parent.name == "checkpoints" or path.parents[2].name == "encoders"
         unrecorded = path.is_dir() or path.name.endswith(records.SUFFIX)
         if not unrecorded and path.relative_to(results).parts[0] not in {"logs", "benchmarks"}:
             assert records.sidecar(path.parent if within else path).is_file(), path
