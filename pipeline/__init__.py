@@ -6,19 +6,18 @@ episodes) → `frames` (replay, each distinct frame once) → `prompts` (a sente
 `cache` (O_t of every distinct pair, on disk), `probe` (what can be read from it).
 
 Stage two, once per run: `windows`, `observations`, `batches` (artefacts → training windows) →
-`models` (one sequence model per file) → `training`, `checkpoints` → `evaluation`, `runs`,
-`rollout_video` (closed-loop play) → `scores`, `statistics`, `aggregates` → `tables`,
-`learning_curves`.
+`models` (one sequence model per file) → `texts`, `tokenizer`, `language_model` (what a model may
+begin with) → `training`, `checkpoints` → `evaluation`, `runs`, `rollout_video`, `target_sweep`
+(closed-loop play) → `episodes`, `scores` → `statistics` (one row), `aggregates` (across games) →
+`tables` → `report` (pictures and pages for people).
 
-What made what: `host`, `contents`, `records` (a file beside every artefact) → `lineage`,
-`lineage_text`, `explanation` (from a table's cell back to the first data).
-
-For the report: `attention` (where a policy looks), `target_sweep` with `sweep_curves` (does it do
-what it is asked for), `costs`, `listings`, and `pages` with `markdown` (HTML that stands alone).
+What made what: `records` (a file beside every artefact, and `explain` from a table's cell back to
+the first data).
 
 Below all of it: `errors`, `plugins` (a name in the configuration is a file name), `config` (the
-schema), `config_files`, `provenance` (digests of code), `storage` with `block_cache`, `atomic`. On
-top: `stages`, one command per rule of the workflow.
+sections), `experiment` (all of them, and the settings of a run), `validation`, `config_files`,
+`provenance` (digests of code), `optimisation`, `figures`, `storage` with `block_cache`, `atomic`.
+On top: `stages`, one command per rule of the workflow.
 
 Imports go from later rooms to earlier ones only. The package knows contents and the workflow knows
 locations: no path of an artefact is spelled here. `docs/architecture.md` tells it at length.

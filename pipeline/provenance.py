@@ -22,7 +22,7 @@ NO_INFLUENCE = frozenset(
         f"{PACKAGE}.{leaf}"
         for leaf in (
             *("validation", "config", "experiment", "config_files", "errors", "plugins"),
-            *("contents", "host", "provenance", "records"),
+            *("provenance", "records", "records.contents", "records.host"),
         )
     }
 )

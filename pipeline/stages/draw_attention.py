@@ -2,10 +2,11 @@
 
 from argparse import Namespace
 
-from pipeline import attention, checkpoints, environments, training, trajectories
+from pipeline import checkpoints, environments, training, trajectories
 from pipeline.atomic import replacing
 from pipeline.batches import Windows
 from pipeline.config import EnvironmentConfig, MethodConfig
+from pipeline.report import attention
 from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)

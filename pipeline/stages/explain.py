@@ -8,7 +8,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from pipeline.explanation import explain
+from pipeline.records.explanation import explain
 from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)

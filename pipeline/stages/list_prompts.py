@@ -2,8 +2,9 @@
 
 from argparse import Namespace
 
-from pipeline import environments, listings, pages
+from pipeline import environments
 from pipeline.config import EnvironmentConfig
+from pipeline.report import listings, pages
 from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from pipeline import listings, pages
+from pipeline.report import listings, pages
 from pipeline.scores import read_grid
 from pipeline.stages import StageParser, execute
 

@@ -3,7 +3,7 @@
 from argparse import Namespace
 
 from pipeline.config import TableConfig
-from pipeline.performance_profiles import plot
+from pipeline.report.performance_profiles import plot
 from pipeline.scores import read_scores
 from pipeline.stages import StageParser, execute
 

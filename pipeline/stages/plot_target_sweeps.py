@@ -2,8 +2,8 @@
 
 from argparse import Namespace
 
-from pipeline import sweep_curves
 from pipeline.atomic import replacing
+from pipeline.report import sweep_curves
 from pipeline.scores import read_grid
 from pipeline.stages import StageParser, execute
 

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from pipeline.learning_curves import plot, read_curve
+from pipeline.report.learning_curves import plot, read_curve
 from pipeline.scores import read_grid, read_scores
 from pipeline.stages import StageParser, execute
 

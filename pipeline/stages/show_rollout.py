@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from pipeline import pages
+from pipeline.report import pages
 from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)

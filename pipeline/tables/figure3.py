@@ -1,6 +1,6 @@
 """Figure 3: what pretrained LXMERT and a pretrained transformer are worth, as learning curves.
 
-The curves are drawn by `pipeline/learning_curves.py`; their figures are here: the score of every
+`pipeline/report/learning_curves.py` draws the curves; their figures are here: the score of every
 checkpoint that was played, by {LXMERT pretrained | random} × {GPT pretrained | random}.
 """
 

@@ -12,8 +12,8 @@ import pytest
 from pipeline import tables
 from pipeline.config import EnvironmentConfig, TableConfig
 from pipeline.errors import PipelineError
-from pipeline.learning_curves import plot
-from pipeline.performance_profiles import plot as plot_profiles
+from pipeline.report.learning_curves import plot
+from pipeline.report.performance_profiles import plot as plot_profiles
 from pipeline.scores import COLUMNS, Run
 
 ENVIRONMENTS = {

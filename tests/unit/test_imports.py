@@ -16,12 +16,10 @@ ROOMS = (
     *("environments", "trajectories", "frames", "prompts"),
     *("detectors", "regions", "encoders", "step_encoder", "moments", "cache", "probe"),
     *("windows", "observations", "models", "batches", "checkpoints", "optimisation"),
-    *("texts", "tokenizer", "language_model", "training", "attention"),
+    *("texts", "tokenizer", "language_model", "training"),
     *("episodes", "evaluation", "rollout_video", "runs", "target_sweep"),
     *("statistics", "aggregates", "figures", "scores", "tables"),
-    *("learning_curves", "performance_profiles", "sweep_curves", "costs"),
-    *("markdown", "pages", "listings"),
-    *("host", "contents", "records", "lineage", "lineage_text", "explanation", "stages"),
+    *("report", "records", "stages"),
 )
 """In the order the data flows. A new room or module gets its place here."""
 HEAVY = {"torch", "transformers", "h5py", "gymnasium", "ale_py", "matplotlib", "pandas", "scipy"}

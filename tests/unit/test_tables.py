@@ -12,7 +12,7 @@ from pipeline import tables
 from pipeline.config import EnvironmentConfig, TableConfig
 from pipeline.errors import PipelineError
 from pipeline.figures import figure, interval, plus_minus
-from pipeline.learning_curves import plot, read_curve
+from pipeline.report.learning_curves import plot, read_curve
 from pipeline.scores import COLUMNS, Run
 from pipeline.stages import execute, tabulate
 

@@ -9,10 +9,11 @@ import pytest
 from imageio import v3 as imageio
 from policies import SHAPE, method_config, policy_of, trajectories_of
 
-from pipeline import checkpoints, runs, statistics, sweep_curves, target_sweep
+from pipeline import checkpoints, runs, statistics, target_sweep
 from pipeline.config import EnvironmentConfig, EvaluationConfig, SweepConfig
 from pipeline.errors import PipelineError
 from pipeline.observations.pixels import PixelObserver
+from pipeline.report import sweep_curves
 from pipeline.scores import Run
 
 CATCH = EnvironmentConfig.model_validate(

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import host, records
+from pipeline import records
 from pipeline.config import EnvironmentConfig
-from pipeline.contents import measure
 from pipeline.environments import identify
 from pipeline.errors import PipelineError
 from pipeline.provenance import code_digest
-from pipeline.records import Job, Record
+from pipeline.records import Job, Record, host
+from pipeline.records.contents import measure
 
 CATCH = EnvironmentConfig(family="catch", game="Catch", random_score=-2, reference_score=6)
 STAGE = "pipeline.stages.render_frames"

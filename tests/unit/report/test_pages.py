@@ -7,12 +7,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline import listings, markdown, pages, prompts
+from pipeline import prompts
 from pipeline.errors import PipelineError
+from pipeline.report import listings, markdown, pages
 from pipeline.scores import Run
 from pipeline.tables._markdown import markdown_grid
 
-RESOURCES = Path(__file__).parents[2] / "resources"
+RESOURCES = Path(__file__).parents[3] / "resources"
 
 
 def test_a_page_stands_alone_and_text_stays_text(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline.lineage import Link, Node
 from pipeline.records import Record
+from pipeline.records.lineage import Link, Node
 
 STEPS = {
     "train_policy": ("method", "training", "steps"),

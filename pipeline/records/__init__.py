@@ -15,11 +15,12 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-from pipeline import host, provenance
+from pipeline import provenance
 from pipeline.atomic import replacing
 from pipeline.config import EnvironmentConfig, Section
-from pipeline.contents import Content, measure, size_and_time
 from pipeline.errors import PipelineError
+from pipeline.records import host
+from pipeline.records.contents import Content, measure, size_and_time
 
 SUFFIX = ".provenance.json"
 DISTRIBUTIONS = (

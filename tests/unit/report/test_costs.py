@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from imageio import v3 as imageio
 
-from pipeline import costs
 from pipeline.errors import PipelineError
+from pipeline.report import costs
 
 HEADER = "s\th:m:s\tmax_rss\tmean_load\n"
 

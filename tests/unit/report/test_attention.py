@@ -11,9 +11,9 @@ from imageio import v3 as imageio
 from policies import batch_of, padded, policy_of
 from torch import Tensor
 
-from pipeline import attention
 from pipeline.models._memory import KeyValue, Positions, band_mask, distances
 from pipeline.models._transformer import Attention, TransformerConfig
+from pipeline.report import attention
 
 WIDTH, HEADS, REACH = 16, 2, 4
 

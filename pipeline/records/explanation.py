@@ -9,13 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline import lineage, scores, statistics, tables
+from pipeline import scores, statistics, tables
 from pipeline.config import TableConfig
 from pipeline.episodes import read_episodes
 from pipeline.errors import PipelineError, unknown_name
-from pipeline.lineage import Link, Node
-from pipeline.lineage_text import Tree, surroundings
-from pipeline.records import Input, Record
+from pipeline.records import Input, Record, lineage
+from pipeline.records.lineage import Link, Node
+from pipeline.records.lineage_text import Tree, surroundings
 
 PLACE = ("dataset", "method", "variant")
 """Columns that name a row, and say which runs are behind it."""

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import explanation, records
+from pipeline import records
 from pipeline.errors import PipelineError
-from pipeline.records import Job
+from pipeline.records import Job, explanation
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TABLE = """dataset,method,variant,mean
 catch,random,default,1.0
 catch,more3s,default,2.0
