@@ -90,6 +90,9 @@ def artefacts_of(sections):
     )
 
 
+REGIONS = artefacts_of(REGIONS_DEPEND_ON)
+ENCODERS = artefacts_of(ENCODER_DEPENDS_ON)
+
 # Threads. With `--cores 8` on 2 CPUs Snakemake would start 8 training jobs, which then fight over the CPUs; so a job
 # declares its real threads times this factor. Beyond `--threads`, which is for torch, a stage has one thread.
 try:

@@ -25,6 +25,8 @@ def attending_inputs(wildcards):
 SECTIONS = {
     "table": "1 Tables",
     "learning_curves": "2 Learning curves",
+    "performance_profiles": "2 Learning curves",
+    "language_models": "2 Learning curves",
     "target_sweeps": "3 Target-return sweeps",
     "rollout": "4 Rollout videos",
     "regions": "5 Boxes on frames",
@@ -80,8 +82,8 @@ def measured():
         "collect_trajectories": [{"dataset": name} for name in datasets_of(TRAINED)],
         "render_frames": [{"dataset": name} for name in datasets_of(TRAINED)],
         "shrink_frames": [{"dataset": name} for name in datasets_of(on_pixels)],
-        "detect_regions": artefacts_of(REGIONS_DEPEND_ON),
-        "pretrain_encoder": artefacts_of(ENCODER_DEPENDS_ON),
+        "detect_regions": REGIONS,
+        "pretrain_encoder": ENCODERS,
         "build_cache": artefacts_of(FeaturesConfig.model_fields),
         "pretrain_language_model": language_models(),
         "train_policy": TRAINED,
@@ -96,4 +98,20 @@ def measured():
         (name, expand(getattr(rules, name).benchmark, **place)[0])
         for name, found in places.items()
         for place in found
+    ]
+
+
+def report_contents():
+    """All that the report shows."""
+    tables = [rules.plot_training_curves.output.picture, rules.render_table.output.page]
+    tables += [rules.plot_performance_profiles.output.picture]
+    return [
+        [expand(path, table=CONFIG.tables) for path in tables],
+        [expand(rules.draw_regions.output.picture, **regions) for regions in REGIONS],
+        [expand(rules.show_rollout.output.page, **run) for run in SHOWN],
+        [expand(rules.draw_attention.output.picture, **run) for run in SHOWN],
+        [expand(rules.plot_perplexity.output.picture, **model) for model in language_models()],
+        expand(rules.plot_target_sweeps.output.picture, dataset=datasets_of(SWEPT)),
+        expand(rules.list_prompts.output.page, dataset=datasets_of(TRAINED)),
+        [rules.plot_costs.output.picture, rules.list_runs.output.page],
     ]

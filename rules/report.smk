@@ -8,6 +8,7 @@ setting to turn; `snakemake results/table1.csv` makes none of it.
 
 
 localrules:
+    plot_perplexity,
     render_table,
     show_rollout,
     plot_target_sweeps,
@@ -30,6 +31,22 @@ rule render_table:
     shell:
         "python -m pipeline.stages.render_table --markdown {input.markdown:q}"
         " --output {output.page:q} > {log:q} 2>&1"
+
+
+rule plot_perplexity:
+    input:
+        curve=rules.pretrain_language_model.output.curve,
+    output:
+        picture=in_report("results/language_models/{language_model}.png", "language_models"),
+    log:
+        "results/logs/plot_perplexity/{language_model}.log",
+    conda:
+        "../envs/tables.yaml"
+    params:
+        code=code("plot_perplexity"),
+    shell:
+        "python -m pipeline.stages.plot_perplexity --title {wildcards.language_model:q}"
+        " --curve {input.curve:q} --output {output.picture:q} > {log:q} 2>&1"
 
 
 rule sweep_target_return:

@@ -82,7 +82,7 @@ rule plot_performance_profiles:
     input:
         scores=rules.gather_scores.output.scores,
     output:
-        picture="results/performance_profiles/{table}.png",
+        picture=in_report("results/performance_profiles/{table}.png", "performance_profiles"),
     log:
         "results/logs/plot_performance_profiles/{table}.log",
     conda:

@@ -95,6 +95,7 @@ def test_every_output_is_there(project: Path) -> None:
         "probe/catch/toy.csv",
         "language_models/toy.safetensors",
         "language_models/toy.csv",
+        "language_models/toy.png",
         *(f"{table}.csv" for table in TABLES),
         *(f"{table}.md" for table in TABLES),
         *(f"across_games/{table}.csv" for table in TABLES),

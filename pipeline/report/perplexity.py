@@ -1,0 +1,25 @@
+"""Figure: how a language model's perplexity falls."""
+
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pipeline.errors import PipelineError
+
+COLUMNS = ("step", "train_perplexity", "held_out_perplexity")
+
+
+def plot(curve: Path, title: str, output: Path) -> None:
+    """Draw the curve that `pretrain_language_model` wrote; PipelineError where a column lacks."""
+    rows = pd.read_csv(curve)
+    for column in COLUMNS:
+        if column not in rows.columns:
+            raise PipelineError(f"{curve}: column {column!r} is missing; pretrain it again")
+    figure = Figure(figsize=(6, 3.5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(rows["step"], rows["train_perplexity"], label="on the training part")
+    axes.plot(rows["step"], rows["held_out_perplexity"], label="on the held-out part")
+    axes.set(xlabel="updates", ylabel="perplexity per token", title=title, yscale="log")
+    axes.legend(fontsize=8)
+    figure.savefig(output, format="png", dpi=110, metadata={"Software": None})

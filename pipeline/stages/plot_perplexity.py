@@ -1,0 +1,20 @@
+"""A language model's curve → one picture."""
+
+from argparse import Namespace
+
+from pipeline.report import perplexity
+from pipeline.stages import StageParser, execute
+
+parser = StageParser(__doc__)
+parser.add_argument("--title", required=True)
+parser.inputs("curve", help="CSV of pretrain_language_model")
+parser.outputs("output", help="PNG")
+
+
+def main(arguments: Namespace) -> None:
+    """Read, draw."""
+    perplexity.plot(arguments.curve, arguments.title, arguments.output)
+
+
+if __name__ == "__main__":
+    execute(main, parser)
