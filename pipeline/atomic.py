@@ -26,16 +26,21 @@ def replacing(path: Path, tag: str = "partial") -> Iterator[Path]:
 
 
 @contextmanager
-def replacing_folder(path: Path) -> Iterator[Path]:
+def replacing_folder(path: Path, resumed: bool | None = None) -> Iterator[Path]:
     """Yield a new, empty folder beside `path`; it takes the place of `path`, and of what was there,
     when the block ends without an error.
+
+    With `resumed`, what is in the new folder outlasts an error, for the next attempt; if it is
+    True, this is that attempt, and goes on with what is there.
     """
     temporary = path.with_name(f".partial.{path.name}")
-    shutil.rmtree(temporary, ignore_errors=True)  # of a run that was killed
-    temporary.mkdir(parents=True)
+    if not resumed:
+        shutil.rmtree(temporary, ignore_errors=True)  # of a run that was killed
+    temporary.mkdir(parents=True, exist_ok=True)
     try:
         yield temporary
         shutil.rmtree(path, ignore_errors=True)
         temporary.replace(path)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if resumed is None:
+            shutil.rmtree(temporary, ignore_errors=True)

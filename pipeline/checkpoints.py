@@ -17,6 +17,7 @@ from pipeline.atomic import replacing
 from pipeline.config import MethodConfig
 from pipeline.errors import PipelineError
 from pipeline.models import SequencePolicy
+from pipeline.resumption import tensors_of
 
 DESCRIBING = ("text_tokens", "storage", "features", "weights")
 """Attributes of an observation store that go into the checkpoint."""
@@ -80,11 +81,9 @@ def steps(folder: Path) -> dict[int, Path]:
 def save(path: Path, policy: SequencePolicy, description: Description) -> None:
     """Write the checkpoint, whole or not at all."""
     assert isinstance(policy, nn.Module)
-    tensors = {name: tensor.detach().contiguous() for name, tensor in policy.state_dict().items()}
+    described = json.dumps(asdict(description), sort_keys=True)
     with replacing(path) as temporary:
-        save_file(
-            tensors, temporary, {"description": json.dumps(asdict(description), sort_keys=True)}
-        )
+        save_file(tensors_of(policy), temporary, {"description": described})
 
 
 def load(path: Path, config: MethodConfig) -> tuple[SequencePolicy, Description]:

@@ -18,3 +18,8 @@ def plus_minus(mean: float, deviation: float) -> str:
 def interval(low: float, high: float, digits: int = 1) -> str:
     """An interval for people; empty where it does not exist."""
     return "" if np.isnan(low) else f"[{figure(low, digits)}, {figure(high, digits)}]"
+
+
+def count(number: int, thing: str) -> str:
+    """`1 seed`, `3 seeds`."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"

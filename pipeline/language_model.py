@@ -31,6 +31,7 @@ from pipeline.models import SequencePolicy
 from pipeline.models._memory import Positions
 from pipeline.models._transformer import Transformer, TransformerConfig
 from pipeline.optimisation import autocast, learning_rate, make_optimizer, update
+from pipeline.resumption import Resumption, tensors_of
 
 DESCRIPTION = "language_model"
 """The entry of the file's metadata that says what it is."""
@@ -116,11 +117,17 @@ class Corpus:
 
 
 def pretrain(
-    config: LanguageModelConfig, tokens: NDArray[np.int64], vocabulary: int, text: str, output: Path
+    config: LanguageModelConfig,
+    tokens: NDArray[np.int64],
+    vocabulary: int,
+    text: str,
+    output: Path,
+    saved: Resumption | None = None,
 ) -> list[PerplexityRow]:
     """Train on `tokens` (n,) of the text described as `text`; writes `output`, returns the curve.
 
-    Raises PipelineError naming the step where the loss is not finite.
+    With `saved` a killed training is gone on with. Raises PipelineError naming the step where the
+    loss is not finite.
     """
     corpus = Corpus.split(tokens, config)
     torch.manual_seed(config.seed)
@@ -132,11 +139,12 @@ def pretrain(
         weight_decay=config.weight_decay,
     )
     optimizer = make_optimizer(model, settings)
-    saved = _Resumption(output, {"config": config.as_json(), "text": text, "tokens": len(tokens)})
-    done, rows = saved.load(model, optimizer)
+    progress = saved.load(model, optimizer) if saved else None
+    rows = [PerplexityRow(**row) for row in progress["rows"]] if progress else []
+    done = rows[-1].step if rows else 0
     losses: list[float] = []
-    progress = tqdm(range(done, config.steps), "pretrain", config.steps, initial=done, unit="step")
-    for step in progress:
+    bar = tqdm(range(done, config.steps), "pretrain", config.steps, initial=done, unit="step")
+    for step in bar:
         torch.manual_seed(config.seed + step)  # dropout
         with autocast(config.precision):
             loss = model.loss(corpus.batch(config, step))
@@ -153,12 +161,12 @@ def pretrain(
             )
             rows.append(row)
             losses.clear()
-            progress.set_postfix(perplexity=f"{row.held_out_perplexity:.1f}")
-            saved.save(model, optimizer, rows)
+            bar.set_postfix(perplexity=f"{row.held_out_perplexity:.1f}")
+            if saved:
+                saved.save(model, optimizer, {"rows": [asdict(row) for row in rows]})
     described = json.dumps({"config": config.model_dump(), "text": text}, sort_keys=True)
     with replacing(output) as temporary:  # one entry: the library writes several in any order
-        save_file(_tensors(model), temporary, {DESCRIPTION: described})
-    saved.remove()
+        save_file(tensors_of(model), temporary, {DESCRIPTION: described})
     return rows
 
 
@@ -210,10 +218,6 @@ def _perplexity(model: LanguageModel, corpus: Corpus, config: LanguageModelConfi
     return math.exp(total / count)
 
 
-def _tensors(model: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
-
-
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and description of a language model's file."""
     try:
@@ -227,49 +231,3 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"{path}: not a language model ({error}); run pretrain_language_model again"
         ) from None
     return tensors, described
-
-
-class _Resumption:
-    """What a killed training goes on from: a file beside its output that is no result itself."""
-
-    def __init__(self, output: Path, identity: dict[str, Any]) -> None:
-        self._path = output.with_name(f".{output.name}.resume")
-        self._identity = json.dumps(identity, sort_keys=True)
-
-    def save(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer, rows: Sequence[PerplexityRow]
-    ) -> None:
-        tensors = {f"model.{name}": tensor for name, tensor in _tensors(model).items()}
-        for index, state in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
-        curve = json.dumps([asdict(row) for row in rows])
-        with replacing(self._path) as temporary:
-            save_file(tensors, temporary, {"identity": self._identity, "curve": curve})
-
-    def load(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer
-    ) -> tuple[int, list[PerplexityRow]]:
-        """Updates done and the curve so far; nothing where there is no file of this training."""
-        try:
-            with safe_open(self._path, "pt") as file:
-                described = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError):
-            return 0, []
-        if described.get("identity") != self._identity:
-            return 0, []  # of other settings or another text
-        model.load_state_dict(
-            {name[6:]: x for name, x in tensors.items() if name.startswith("model.")}
-        )
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            kind, _, rest = name.partition(".")
-            if kind == "optimizer":
-                index, _, key = rest.partition(".")
-                state.setdefault(int(index), {})[key] = value
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-        rows = [PerplexityRow(**row) for row in json.loads(described["curve"])]
-        return rows[-1].step, rows
-
-    def remove(self) -> None:
-        self._path.unlink(missing_ok=True)

@@ -30,6 +30,7 @@ from pipeline.language_model import begin_with
 from pipeline.models import Batch, SequencePolicy
 from pipeline.observations import ObservationStore, open_store
 from pipeline.optimisation import autocast, learning_rate, make_optimizer, update
+from pipeline.resumption import Resumption
 from pipeline.trajectories import Trajectories
 from pipeline.windows import sample_ends, split_episodes
 
@@ -142,11 +143,14 @@ def train(
     settings: TrainingConfig,
     seed: int,
     keep: Callable[[int], None] = lambda step: None,
+    saved: Resumption | None = None,
 ) -> list[CurveRow]:
     """Train `policy` in place and return its curve; the same seed gives the same curve.
 
     `keep` is called with the number of updates done, at every `settings.checkpoint_every` before
-    the last. Raises PipelineError naming the step if the loss or its gradient is not finite.
+    the last. With `saved` the training is saved at each row of the curve, and goes on from where a
+    killed one was saved, to the same bytes. Raises PipelineError naming the step if the loss or its
+    gradient is not finite.
     """
     train_steps, held_out_steps = _split(windows, settings, seed)
     held_out = _held_out(windows, train_steps, held_out_steps, settings.batch_size, seed)
@@ -157,21 +161,29 @@ def train(
     _module(policy).train()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # dropout
-        progress = tqdm(range(settings.steps), desc="train", unit="step", mininterval=1)
-        for step in progress:
+        if saved and (progress := saved.load(_module(policy), optimizer)):
+            generator.bit_generator.state = progress["generator"]
+            rows = [CurveRow(**row) for row in progress["rows"]]
+        done = rows[-1].step if rows else 0
+        bar = tqdm(range(done, settings.steps), "train", settings.steps, initial=done, unit="step")
+        for step in bar:
             rate = learning_rate(step, settings)
             batch = windows.batch(sample_ends(generator, train_steps, settings.batch_size))
             losses.append(_update(policy, batch, optimizer, rate, settings, step))
             if (step + 1) % settings.evaluate_every == 0 or step + 1 == settings.steps:
                 measured = held_out.measure(policy, settings)
                 rows.append(CurveRow(step + 1, float(np.mean(losses)), rate, **measured))
-                progress.set_postfix(
+                bar.set_postfix(
                     loss=f"{rows[-1].train_loss:.3f}", held_out=f"{rows[-1].held_out_accuracy:.3f}"
                 )
                 losses.clear()
             every = settings.checkpoint_every
             if every and (step + 1) % every == 0 and step + 1 < settings.steps:
                 keep(step + 1)
+            if saved and rows and rows[-1].step == step + 1:  # after a checkpoint is kept
+                state = {"generator": generator.bit_generator.state}
+                curve = [asdict(row) for row in rows]
+                saved.save(_module(policy), optimizer, state | {"rows": curve})
     return rows
 
 

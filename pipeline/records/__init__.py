@@ -4,6 +4,8 @@ A record may hold times and the kind of machine; the artefact itself never does,
 settings give the same bytes. Paths are recorded as the stage was given them, contents by SHA-256.
 """
 
+import hashlib
+import json
 import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
@@ -104,6 +106,17 @@ def write(job: Job, started: datetime) -> None:
             host=host.describe(),
         )
         _save(record, path)
+
+
+def identity(job: Job) -> str:
+    """SHA-256 of all that a job's outputs depend on: settings, what the inputs hold, and code."""
+    depends_on = {
+        "settings": to_jsonable_python(dict(job.settings)),
+        "inputs": [[option, _settled(path).sha256] for option, path, _ in job.inputs],
+        "code": provenance.code_digest(provenance.loaded_modules() | {job.module}),
+        "versions": provenance.versions(*DISTRIBUTIONS),
+    }
+    return hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()
 
 
 def read(path: Path) -> Record:

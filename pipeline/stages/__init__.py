@@ -67,6 +67,10 @@ class StageParser(ArgumentParser):
         outputs = [path for _, path in self._given(values, "output")]
         return records.Job(module, settings, inputs, outputs)
 
+    def identity(self, arguments: Namespace, main: Callable[[Namespace], None]) -> str:
+        """All that the outputs depend on, as one digest: for a long stage that can be resumed."""
+        return records.identity(self.job(arguments, _module_of(main)))
+
     def _paths(
         self, kind: str, group: Any, names: tuple[str, ...], keywords: dict[str, Any]
     ) -> None:
@@ -93,11 +97,16 @@ def execute(main: Callable[[Namespace], None], parser: StageParser) -> None:
         if torch := sys.modules.get("torch"):  # of a stage that computes with it
             torch.set_num_threads(arguments.threads)
         main(arguments)
-        spec = sys.modules[main.__module__].__spec__  # of `__main__`: the name it was run by
-        records.write(parser.job(arguments, spec.name if spec else main.__module__), started)
+        records.write(parser.job(arguments, _module_of(main)), started)
     except PipelineError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def _module_of(main: Callable[[Namespace], None]) -> str:
+    """The name of a stage's module, also where it runs as `__main__`."""
+    spec = sys.modules[main.__module__].__spec__
+    return spec.name if spec else main.__module__
 
 
 def _key(name: str) -> str:

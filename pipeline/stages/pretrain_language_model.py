@@ -5,6 +5,7 @@ from argparse import Namespace
 from pipeline import language_model, texts, tokenizer
 from pipeline.atomic import replacing
 from pipeline.config import LanguageModelConfig
+from pipeline.resumption import Resumption
 from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)
@@ -20,8 +21,12 @@ def main(arguments: Namespace) -> None:
     text = texts.read(config)
     with replacing(arguments.tokenizer) as temporary:
         tokens, vocabulary = tokenizer.tokenize(config, text.content, temporary)
-    rows = language_model.pretrain(config, tokens, vocabulary, text.description, arguments.output)
+    saved = Resumption(arguments.output, parser.identity(arguments, main))
+    rows = language_model.pretrain(
+        config, tokens, vocabulary, text.description, arguments.output, saved
+    )
     language_model.write_curve(arguments.curve, rows)
+    saved.remove()
 
 
 if __name__ == "__main__":

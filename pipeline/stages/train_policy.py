@@ -5,6 +5,7 @@ from argparse import Namespace
 from pipeline import checkpoints, environments, training, trajectories
 from pipeline.atomic import replacing_folder
 from pipeline.config import EnvironmentConfig, MethodConfig
+from pipeline.resumption import Resumption
 from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)
@@ -26,14 +27,16 @@ def main(arguments: Namespace) -> None:
     policy, windows, description = training.prepare(
         config, game, data, arguments.observations, arguments.seed, arguments.language_model
     )
-    with replacing_folder(arguments.checkpoints) as folder:
+    saved = Resumption(arguments.output, parser.identity(arguments, main))
+    with replacing_folder(arguments.checkpoints, resumed=saved.waiting) as folder:
 
         def keep(step: int) -> None:
             checkpoints.save(folder / checkpoints.name(step), policy, description)
 
-        curve = training.train(policy, windows, config.training, arguments.seed, keep)
-    checkpoints.save(arguments.output, policy, description)
+        curve = training.train(policy, windows, config.training, arguments.seed, keep, saved)
     training.write_curve(arguments.curve, curve)
+    checkpoints.save(arguments.output, policy, description)
+    saved.remove()
 
 
 if __name__ == "__main__":

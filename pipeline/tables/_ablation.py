@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.config import EnvironmentConfig, TableConfig
-from pipeline.figures import figure, interval, plus_minus
+from pipeline.figures import count, figure, interval, plus_minus
 from pipeline.tables import Table, printed, settings_of, summarise
 from pipeline.tables._across import across_games, section
 from pipeline.tables._markdown import Label, footnote, game_grid
@@ -42,9 +42,10 @@ class Ablation:
         for frame in (rows, across):
             keys = zip(frame["method"], frame["variant"], strict=True)
             frame["setting"] = [label(*key) for key in keys]
+        seeds = count(len(table.seeds), "seed")
         sections = [
             f"# {self.title} ({scale} scale)",
-            f"Raw score, mean ± standard deviation across {len(table.seeds)} seeds, in brackets "
+            f"Raw score, mean ± standard deviation across {seeds}, in brackets "
             "the 95 % interval of the mean of these runs (episodes resampled within each seed); "
             "the best in bold.",
             game_grid(rows.assign(text=_texts(rows)), "text", "mean", _data_mean, label),

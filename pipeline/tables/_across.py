@@ -15,7 +15,7 @@ from pipeline.aggregates import (
     probability_of_improvement,
 )
 from pipeline.config import TableConfig
-from pipeline.figures import figure, interval
+from pipeline.figures import count, figure, interval
 from pipeline.statistics import pooled_interquartile_mean
 from pipeline.tables import runs_of
 from pipeline.tables._markdown import Label, markdown_grid
@@ -46,8 +46,8 @@ def across_games(name: str, scores: pd.DataFrame, table: TableConfig) -> pd.Data
 def section(across: pd.DataFrame, label: Label) -> str:
     """The figures across games as Markdown."""
     keys = list(zip(across["method"], across["variant"], strict=True))
-    first, n = label(*keys[0]), f"{across['games'].iloc[0]} games × {across['seeds'].iloc[0]} seeds"
-    header = ["", "IQM of g", f"less {first}", f"P(better than {first})"]
+    n = " × ".join(count(int(across[f"{each}s"].iloc[0]), each) for each in ("game", "seed"))
+    header = ["", "IQM of g", "less the first row", "P(better than the first row)"]
     lines = [
         [label(*key), *(_text(row, name) for name in FIGURES)]
         for key, (_, row) in zip(keys, across.iterrows(), strict=True)
@@ -55,9 +55,9 @@ def section(across: pd.DataFrame, label: Label) -> str:
     lines[0][2:] = ["", ""]
     return "\n\n".join(
         [
-            f"Across games, n = {n}: interquartile mean of g, its mean difference from {first} "
-            "paired by seed, and the probability that a run is better than one of "
-            f"{first}; in brackets 95 % intervals, runs resampled within each game.",
+            f"Across games, n = {n}: interquartile mean of g, mean difference of g from the first "
+            "row paired by seed, and probability that a run is better than one of the first row; "
+            "in brackets 95 % intervals, runs resampled within each game.",
             markdown_grid(header, lines),
         ]
     )

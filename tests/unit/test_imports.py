@@ -15,7 +15,7 @@ ROOMS = (
     *("atomic", "block_cache", "storage"),
     *("environments", "trajectories", "frames", "prompts"),
     *("detectors", "regions", "encoders", "step_encoder", "moments", "cache", "probe"),
-    *("windows", "observations", "models", "batches", "checkpoints", "optimisation"),
+    *("windows", "observations", "models", "batches", "resumption", "checkpoints", "optimisation"),
     *("texts", "tokenizer", "language_model", "training"),
     *("episodes", "evaluation", "rollout_video", "runs", "target_sweep"),
     *("statistics", "aggregates", "figures", "scores", "tables"),

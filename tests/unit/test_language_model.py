@@ -13,6 +13,7 @@ from pipeline import language_model
 from pipeline.config import LanguageModelConfig
 from pipeline.errors import PipelineError
 from pipeline.language_model import Corpus, LanguageModel, begin_with, pretrain
+from pipeline.resumption import Resumption
 
 VOCABULARY = 20
 SMALL = {
@@ -63,24 +64,16 @@ def test_a_killed_run_ends_with_the_same_bytes(
         return batch(corpus, settings, step)
 
     batch = Corpus.batch
+    saved = Resumption(resumed, "this one")
     with monkeypatch.context() as patched:
         patched.setattr(Corpus, "batch", killed)
         with pytest.raises(KeyboardInterrupt):
-            pretrain(config(), tokens(), VOCABULARY, "count", resumed)
+            pretrain(config(), tokens(), VOCABULARY, "count", resumed, saved)
     assert not resumed.exists()
-    again = pretrain(config(), tokens(), VOCABULARY, "count", resumed)
+    assert saved.waiting == (killed_after >= 4)
+    again = pretrain(config(), tokens(), VOCABULARY, "count", resumed, saved)
     assert resumed.read_bytes() == whole.read_bytes()
     assert again == curve
-    assert sorted(path.name for path in tmp_path.iterdir()) == [resumed.name, whole.name]
-
-
-def test_what_another_text_left_is_not_gone_on_with(tmp_path: Path) -> None:
-    output = tmp_path / "model.safetensors"
-    (tmp_path / ".model.safetensors.resume").write_bytes(b"torn")
-    first = pretrain(config(), tokens(), VOCABULARY, "count", output)
-    kept = output.read_bytes()
-    assert pretrain(config(), tokens(), VOCABULARY, "count", output) == first
-    assert output.read_bytes() == kept
 
 
 def test_a_policy_begins_with_the_layers(tmp_path: Path) -> None:

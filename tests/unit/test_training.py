@@ -9,10 +9,11 @@ import torch
 from policies import ACTIONS, TEXT, RandomStore, method_config, trajectories_of
 from torch import nn
 
-from pipeline import checkpoints, models
+from pipeline import checkpoints, models, training
 from pipeline.batches import Windows
 from pipeline.config import TrainingConfig
 from pipeline.errors import PipelineError
+from pipeline.resumption import Resumption
 from pipeline.training import CurveRow, learning_rate, make_optimizer, train, write_curve
 
 TRAINING = {"steps": 20, "batch_size": 8, "warmup_steps": 3, "evaluate_every": 5}
@@ -155,3 +156,55 @@ def test_checkpoints_are_found_by_their_step(tmp_path: Path) -> None:
         (tmp_path / checkpoints.name(step)).touch()
     (tmp_path / "other").touch()
     assert list(checkpoints.steps(tmp_path)) == [20, 500, 1_000_000]
+
+
+@pytest.mark.parametrize("killed_after", [2, 5, 13, 19])
+def test_a_killed_training_ends_with_the_same_weights(
+    killed_after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dropout and history dropout draw from torch's generator, windows from one of their own."""
+    config = method_config("more3s", {**TRAINING, "checkpoint_every": 5}, history_dropout=0.5)
+
+    def attempt(saved: Resumption | None, kept: list[int]) -> tuple[Any, list[CurveRow]]:
+        data, store = trajectories_of([20, 30, 10]), RandomStore("more3s", 60)
+        torch.manual_seed(1)
+        policy = models.make(config, store.shape, store.attributes, ACTIONS)
+        windows = Windows(data, store, 0, 10.0, policy.memory_length, policy.context_length)
+        return policy, train(policy, windows, config.training, 1, kept.append, saved)
+
+    expected, curve = attempt(None, [])
+    calls = iter(range(10_000))
+
+    def killed(*arguments: Any) -> Any:
+        if next(calls) == killed_after:
+            raise KeyboardInterrupt
+        return drawn(*arguments)
+
+    drawn, saved = training.sample_ends, Resumption(tmp_path / "policy", "this one")
+    kept: list[int] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "sample_ends", killed)
+        with pytest.raises(KeyboardInterrupt):
+            attempt(saved, kept)
+    assert saved.waiting == (killed_after >= 5)
+    resumed, again = attempt(saved, kept)
+    assert again == curve
+    assert kept == [5, 10, 15]  # each once: what was kept before the kill is not made again
+    for name, tensor in expected.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[name]), name
+
+
+def test_a_training_of_another_identity_is_not_gone_on_with(tmp_path: Path) -> None:
+    policy, _ = trained(1)
+    optimizer = make_optimizer(policy, TrainingConfig())
+    ours, other = (Resumption(tmp_path / "policy", name) for name in ("ours", "other"))
+    assert ours.load(policy, optimizer) is None
+    ours.save(policy, optimizer, {"rows": []})
+    assert ours.waiting
+    assert not other.waiting
+    assert other.load(policy, optimizer) is None
+    path = tmp_path / ".policy.resume"
+    path.write_bytes(path.read_bytes()[:-10])
+    assert not ours.waiting
+    ours.remove()
+    assert not path.exists()

@@ -1,0 +1,96 @@
+"""What a killed training goes on from: a file beside its output that is no result itself.
+
+It holds the weights, the optimiser's state and progress, and says which training it is of; one of
+other settings, inputs or code is not gone on with.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from pipeline.atomic import replacing
+
+DESCRIPTION = "resumption"
+"""The entry of the file's metadata with identity and progress."""
+GENERATOR = "generator"
+MODEL, OPTIMIZER = "model.", "optimizer."
+
+
+class Resumption:
+    """Saves a training now and then, and finds it again after a kill."""
+
+    def __init__(self, output: Path, identity: str) -> None:
+        """`identity` says all that the training depends on."""
+        self._path = output.with_name(f".{output.name}.resume")
+        self._identity = identity
+
+    def save(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Mapping[str, Any]
+    ) -> None:
+        """Save all that the next step depends on, torch's generator included, whole or not at all.
+
+        `progress` is JSON.
+        """
+        tensors = {f"{MODEL}{name}": tensor for name, tensor in tensors_of(model).items()}
+        for index, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"{OPTIMIZER}{index}.{name}": value for name, value in state.items()}
+        tensors[GENERATOR] = torch.get_rng_state()
+        described = json.dumps({"identity": self._identity, "progress": progress})
+        with replacing(self._path) as temporary:
+            save_file(tensors, temporary, {DESCRIPTION: described})
+
+    def load(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Any:
+        """Put everything back as it was saved; returns the progress, or None where there is none
+        of this training.
+        """
+        found = self._read()
+        if found is None:
+            return None
+        tensors, progress = found
+        model.load_state_dict(_part(tensors, MODEL))
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in _part(tensors, OPTIMIZER).items():
+            index, _, key = name.partition(".")
+            state.setdefault(int(index), {})[key] = value
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+        torch.set_rng_state(tensors[GENERATOR])
+        return progress
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a killed training of this identity left something to go on from."""
+        return self._read() is not None
+
+    def remove(self) -> None:
+        """The training has ended: nothing is left to go on from."""
+        self._path.unlink(missing_ok=True)
+
+    def _read(self) -> tuple[dict[str, Tensor], Any] | None:
+        try:
+            with safe_open(self._path, "pt") as file:
+                described = json.loads((file.metadata() or {})[DESCRIPTION])
+                if described["identity"] != self._identity:
+                    return None
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError, KeyError, ValueError):
+            return None  # none, or not one of ours
+        return tensors, described["progress"]
+
+
+def tensors_of(model: nn.Module) -> dict[str, Tensor]:
+    """A module's weights as safetensors takes them."""
+    return {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
