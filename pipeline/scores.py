@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.episodes import EPISODE_COLUMNS, read_csv, read_episodes
+from pipeline.csv_files import read_csv
+from pipeline.episodes import EPISODE_COLUMNS, read_episodes
 from pipeline.errors import PipelineError
 
 RUN_KEYS = (

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import statistics
-from pipeline.errors import PipelineError
+from pipeline.csv_files import read_csv
 from pipeline.scores import EARLIER, LAST, Run
 from pipeline.tables import printed, select
 
@@ -25,11 +25,7 @@ CURVE_COLUMNS = ("step", "held_out_accuracy", "majority_accuracy", "repeat_accur
 
 def read_curve(path: Path) -> pd.DataFrame:
     """A training curve; raises PipelineError naming the file and the column it lacks."""
-    curve = pd.read_csv(path)
-    for column in CURVE_COLUMNS:
-        if column not in curve.columns:
-            raise PipelineError(f"{path}: column {column!r} is missing; train the policy again")
-    return curve
+    return read_csv(path, CURVE_COLUMNS, "train the policy again")
 
 
 def plot(

@@ -2,20 +2,16 @@
 
 from pathlib import Path
 
-import pandas as pd
 from matplotlib.figure import Figure
 
-from pipeline.errors import PipelineError
+from pipeline.csv_files import read_csv
 
 COLUMNS = ("step", "train_perplexity", "held_out_perplexity")
 
 
 def plot(curve: Path, title: str, output: Path) -> None:
     """Draw the curve that `pretrain_language_model` wrote; PipelineError where a column lacks."""
-    rows = pd.read_csv(curve)
-    for column in COLUMNS:
-        if column not in rows.columns:
-            raise PipelineError(f"{curve}: column {column!r} is missing; pretrain it again")
+    rows = read_csv(curve, COLUMNS, "pretrain it again")
     figure = Figure(figsize=(6, 3.5), layout="constrained")
     axes = figure.subplots()
     axes.plot(rows["step"], rows["train_perplexity"], label="on the training part")

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pipeline import statistics
-from pipeline.errors import PipelineError
+from pipeline.csv_files import read_csv
 from pipeline.scores import Run
 from pipeline.tables import printed
 
@@ -19,11 +19,7 @@ APART = 0.008
 
 def read(path: Path) -> pd.DataFrame:
     """A run's sweep; raises PipelineError naming the file and the column it lacks."""
-    sweep = pd.read_csv(path)
-    for column in NEEDED:
-        if column not in sweep.columns:
-            raise PipelineError(f"{path}: column {column!r} is missing; sweep the run again")
-    return sweep
+    return read_csv(path, NEEDED, "sweep the run again")
 
 
 def summarise(sweep: pd.DataFrame) -> pd.DataFrame:

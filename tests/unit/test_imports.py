@@ -17,7 +17,7 @@ ROOMS = (
     *("detectors", "regions", "encoders", "step_encoder", "moments", "cache", "probe"),
     *("windows", "observations", "models", "batches", "resumption", "checkpoints", "optimisation"),
     *("texts", "tokenizer", "language_model", "training"),
-    *("episodes", "evaluation", "rollout_video", "runs", "target_sweep"),
+    *("csv_files", "episodes", "evaluation", "rollout_video", "runs", "target_sweep"),
     *("statistics", "aggregates", "figures", "scores", "tables"),
     *("report", "records", "stages"),
 )
