@@ -20,7 +20,7 @@ from benchmarks._stages import GAME, ROOT, configuration
 from pipeline import encoders, prompts
 from pipeline.config import FeaturesConfig
 from pipeline.detectors import Regions
-from pipeline.encoders._pretraining import write_encoder
+from pipeline.encoders.lxmert import create
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -43,7 +43,7 @@ def compare(features: FeaturesConfig, frames: int, repeats: int) -> tuple[list[_
     sentences = list(prompts.read(ROOT / "resources", GAME, features.prompt_set).values())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_encoder(features.encoder, features.detector.feature_size, sentences, folder)
+        create(features.encoder, features.detector.feature_size, sentences, folder)
         encoder: Any = encoders.load(features.encoder, folder)  # also has the model and `tokenize`
     regions = random_regions(features, frames)
     prompt = torch.arange(frames) % len(sentences)

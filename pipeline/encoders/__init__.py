@@ -1,15 +1,24 @@
-"""Vision-and-language encoders: regions + sentence → O_t. One file per encoder, with `load`."""
+"""Vision-and-language encoders: regions + sentence → O_t. One file per encoder, with `create`,
+`pretrain` and `load`.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline import plugins
 from pipeline.config import EncoderConfig
 from pipeline.detectors import Regions
+from pipeline.storage import Artefact
+
+FramePrompts = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Frame and prompt of each distinct pair of a data set, (P,) each."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,31 @@ class Encoder(Protocol):
             regions_mask: (B, N) bool.
         """
         ...
+
+
+def create(config: EncoderConfig, feature_size: int, sentences: list[str], folder: Path) -> None:
+    """Write an encoder with initial weights for regions of `feature_size` into `folder`.
+
+    Raises PipelineError for an unknown encoder.
+    """
+    plugins.load("encoders", config.name).create(config, feature_size, sentences, folder)
+
+
+def pretrain(
+    config: EncoderConfig,
+    folder: Path,
+    regions: Artefact,
+    sentences: list[str],
+    pairs: FramePrompts,
+) -> pd.DataFrame:
+    """Train the encoder in `folder` in place on a data set's pairs; returns the curve.
+
+    Raises PipelineError where a loss is not finite.
+    """
+    curve: pd.DataFrame = plugins.load("encoders", config.name).pretrain(
+        config, folder, regions, sentences, pairs
+    )
+    return curve
 
 
 def load(config: EncoderConfig, folder: Path, device: torch.device | str = "cpu") -> Encoder:

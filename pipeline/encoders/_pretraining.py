@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tokenizers.pre_tokenizers import BertPreTokenizer
 from torch import Tensor, nn
 from tqdm import tqdm
-from transformers import LxmertForPreTraining, LxmertModel
+from transformers import LxmertForPreTraining
 
 from pipeline.config import EncoderConfig
 from pipeline.detectors import Regions
@@ -24,7 +23,6 @@ from pipeline.encoders import lxmert
 from pipeline.errors import PipelineError
 from pipeline.storage import Artefact
 
-SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 MASKED_SHARE = 0.15
 MISMATCHED_SHARE = 0.5
 CURVE_EVERY = 20
@@ -44,19 +42,6 @@ class PretrainingBatch:
     matched: Tensor  # (B,) int64: 1 where the prompt is the frame's own
 
 
-def write_encoder(
-    config: EncoderConfig, feature_size: int, sentences: list[str], folder: Path
-) -> None:
-    """Write an encoder with initial weights into `folder`, in the published layout."""
-    folder.mkdir(parents=True, exist_ok=True)
-    words = _vocabulary(sentences)
-    (folder / "vocab.txt").write_text("\n".join(words) + "\n")
-    settings = lxmert.settings(config, feature_size, len(words))
-    model = LxmertModel(settings)
-    lxmert.initialise(model, config.seed)
-    lxmert.save(model, folder)
-
-
 def pretrain(
     config: EncoderConfig,
     folder: Path,
@@ -64,7 +49,7 @@ def pretrain(
     sentences: list[str],
     pairs: tuple[NDArray[np.int64], NDArray[np.int64]],
 ) -> list[dict[str, float]]:
-    """Train the encoder in `folder` (see `write_encoder`) in place; returns the loss curve's rows.
+    """Train the encoder in `folder` (see `lxmert.create`) in place; returns the loss curve's rows.
 
     With `pretraining_steps: 0` the initial weights stay and the curve is empty.
 
@@ -184,10 +169,3 @@ def _batches(
             text_mask=text_mask[prompt],
             matched=torch.from_numpy((~swap).astype(np.int64)),
         )
-
-
-def _vocabulary(sentences: list[str]) -> list[str]:
-    """Special tokens, then the distinct words of the prompts in alphabetical order."""
-    split = BertPreTokenizer().pre_tokenize_str
-    words = {word for sentence in sentences for word, _ in split(sentence.lower())}
-    return [*SPECIAL_TOKENS, *sorted(words)]

@@ -8,17 +8,21 @@ equal `LxmertModel.forward`.
 
 from pathlib import Path
 
+import pandas as pd
 import torch
 from safetensors import SafetensorError
+from tokenizers.pre_tokenizers import BertPreTokenizer
 from torch import Tensor, nn
 from transformers import BertTokenizer, LxmertConfig, LxmertModel
 from transformers.utils import logging
 
 from pipeline.config import EncoderConfig
 from pipeline.detectors import Regions
-from pipeline.encoders import PromptStates, _boxes
+from pipeline.encoders import FramePrompts, PromptStates, _boxes
 from pipeline.errors import PipelineError
+from pipeline.storage import Artefact
 
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 REBUILD = "run pretrain_encoder again"
 CHECKED = (
     "hidden_size",
@@ -97,6 +101,30 @@ class Lxmert:
 def additive(mask: Tensor) -> Tensor:
     """What LXMERT adds to attention scores for a bool mask (B, T): (B, 1, 1, T), 0 or lowest."""
     return (~mask)[:, None, None, :].float() * torch.finfo(torch.float32).min
+
+
+def create(config: EncoderConfig, feature_size: int, sentences: list[str], folder: Path) -> None:
+    """Write an encoder with initial weights that knows the words of `sentences` into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    words = _vocabulary(sentences)
+    (folder / "vocab.txt").write_text("\n".join(words) + "\n")
+    model = LxmertModel(settings(config, feature_size, len(words)))
+    initialise(model, config.seed)
+    save(model, folder)
+
+
+def pretrain(
+    config: EncoderConfig,
+    folder: Path,
+    regions: Artefact,
+    sentences: list[str],
+    pairs: FramePrompts,
+) -> pd.DataFrame:
+    """Train the encoder in `folder` in place; the curve of its losses, empty if untrained."""
+    from pipeline.encoders import _pretraining  # here: it builds on this module
+
+    rows = _pretraining.pretrain(config, folder, regions, sentences, pairs)
+    return pd.DataFrame(rows, columns=["step", *_pretraining.OBJECTIVES])
 
 
 def load(config: EncoderConfig, folder: Path, device: torch.device) -> Lxmert:
@@ -203,3 +231,10 @@ def initialise(model: nn.Module, seed: int) -> None:
         elif isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, std=module.embedding_dim**-0.5, generator=generator)
             module.weight.data[module.padding_idx or 0].zero_()
+
+
+def _vocabulary(sentences: list[str]) -> list[str]:
+    """Special tokens, then the distinct words of the prompts in alphabetical order."""
+    split = BertPreTokenizer().pre_tokenize_str
+    words = {word for sentence in sentences for word, _ in split(sentence.lower())}
+    return [*SPECIAL_TOKENS, *sorted(words)]

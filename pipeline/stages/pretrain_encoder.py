@@ -1,14 +1,12 @@
-"""Initialise the configured LXMERT and pretrain it on the frames and prompts at hand."""
+"""Initialise the configured encoder and pretrain it on the frames and prompts at hand."""
 
 from argparse import Namespace
 
-import pandas as pd
-
+from pipeline import encoders
 from pipeline.atomic import replacing, replacing_folder
 from pipeline.cache import distinct_pairs
 from pipeline.config import EnvironmentConfig, FeaturesConfig
 from pipeline.detectors import open_regions
-from pipeline.encoders import _pretraining as pretraining
 from pipeline.environments import make
 from pipeline.prompts import Prompts
 from pipeline.stages import StageParser, execute
@@ -33,12 +31,9 @@ def main(arguments: Namespace) -> None:
     pairs = distinct_pairs(config, data, frames.read("step_frame"), prompts, noop)
     encoder, size, sentences = config.encoder, regions.shape("features")[-1], prompts.sentences
     with replacing_folder(arguments.output) as folder, replacing(arguments.curve) as curve:
-        pretraining.write_encoder(encoder, size, sentences, folder)
-        rows = pretraining.pretrain(
-            encoder, folder, regions, sentences, (pairs.frame, pairs.prompt)
-        )
-        table = pd.DataFrame(rows, columns=["step", *pretraining.OBJECTIVES])
-        table.to_csv(curve, index=False)
+        encoders.create(encoder, size, sentences, folder)
+        rows = encoders.pretrain(encoder, folder, regions, sentences, (pairs.frame, pairs.prompt))
+        rows.to_csv(curve, index=False)
 
 
 if __name__ == "__main__":

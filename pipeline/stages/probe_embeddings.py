@@ -10,7 +10,6 @@ from pipeline import encoders, probe
 from pipeline.atomic import replacing
 from pipeline.config import EnvironmentConfig, FeaturesConfig
 from pipeline.detectors import open_regions
-from pipeline.encoders import _pretraining
 from pipeline.prompts import Prompts
 from pipeline.stages import StageParser, execute
 from pipeline.storage import Artefact
@@ -30,7 +29,7 @@ def main(arguments: Namespace) -> None:
     regions = open_regions(arguments.regions, frames)
     with tempfile.TemporaryDirectory() as folder:
         size = regions.shape("features")[-1]
-        _pretraining.write_encoder(config, size, sentences, Path(folder))
+        encoders.create(config, size, sentences, Path(folder))
         before = encoders.load(config, Path(folder))
     after = encoders.load(config, arguments.encoder)
     rows = {

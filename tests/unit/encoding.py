@@ -10,7 +10,7 @@ from pipeline import detectors, encoders
 from pipeline import regions as region_files
 from pipeline.config import DetectorConfig, EncoderConfig, FeaturesConfig
 from pipeline.detectors import Regions
-from pipeline.encoders import Encoder, _pretraining
+from pipeline.encoders import Encoder, lxmert
 from pipeline.prompts import Prompts
 from pipeline.step_encoder import StepEncoder
 from pipeline.storage import Artefact, ArtefactWriter
@@ -80,7 +80,7 @@ def write_regions(path: Path, stored: Artefact) -> Artefact:
 def encoder(folder: Path, config: EncoderConfig = ENCODER) -> Encoder:
     """An encoder with initial weights, written to and read from `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    _pretraining.write_encoder(config, DETECTOR.feature_size, PROMPTS.sentences, folder)
+    lxmert.create(config, DETECTOR.feature_size, PROMPTS.sentences, folder)
     return encoders.load(config, folder)
 
 

@@ -14,7 +14,7 @@ from transformers import LxmertConfig, LxmertForPreTraining, LxmertModel
 from pipeline import encoders
 from pipeline.config import EncoderConfig
 from pipeline.detectors import Regions
-from pipeline.encoders import _pretraining, lxmert
+from pipeline.encoders import lxmert
 from pipeline.errors import PipelineError
 
 DEEP = ENCODER.model_copy(
@@ -80,7 +80,7 @@ def test_weights_in_the_published_layout(tmp_path: Path) -> None:
     torch.manual_seed(0)
     sizes = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 64}
     layers = {"l_layers": 1, "r_layers": 1, "x_layers": 1}
-    _pretraining.write_encoder(COORDINATES, DETECTOR.feature_size, PROMPTS.sentences, tmp_path)
+    lxmert.create(COORDINATES, DETECTOR.feature_size, PROMPTS.sentences, tmp_path)
     words = len((tmp_path / "vocab.txt").read_text().split())
     model = LxmertForPreTraining(
         LxmertConfig(vocab_size=words, visual_feat_dim=DETECTOR.feature_size, **sizes, **layers)

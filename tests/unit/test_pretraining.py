@@ -9,7 +9,7 @@ import torch
 from encoding import DETECTOR, ENCODER, PROMPTS, encoder, write_frames, write_regions
 from safetensors.torch import load_file
 
-from pipeline.encoders import _pretraining
+from pipeline.encoders import _pretraining, lxmert
 from pipeline.encoders._pretraining import OBJECTIVES
 from pipeline.errors import PipelineError
 from pipeline.storage import Artefact, ArtefactWriter
@@ -91,7 +91,7 @@ def test_few_steps_work(tmp_path: Path, regions: Artefact, steps: int) -> None:
 
 
 def test_one_sentence_and_one_pair_work(tmp_path: Path, regions: Artefact) -> None:
-    _pretraining.write_encoder(ENCODER, DETECTOR.feature_size, ["wait"], tmp_path)
+    lxmert.create(ENCODER, DETECTOR.feature_size, ["wait"], tmp_path)
     pair = np.array([0]), np.array([0])
     curve = _pretraining.pretrain(ENCODER, tmp_path, regions, ["wait"], pair)
     assert all(np.isfinite(list(row.values())).all() for row in curve)
