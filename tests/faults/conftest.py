@@ -1,0 +1,169 @@
+"""Toy artefacts of every stage, and stages that run in a process of their own, to be killed."""
+
+import os
+import signal
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from pipeline import experiment
+from pipeline.config_files import load
+from pipeline.stages import (
+    build_cache,
+    collect_trajectories,
+    detect_regions,
+    evaluate_policy,
+    execute,
+    pretrain_encoder,
+    pretrain_language_model,
+    render_frames,
+    shrink_frames,
+    train_policy,
+    write_prompts,
+)
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A stage with its command line; outputs go to a folder of choice."""
+
+    stage: ModuleType
+    options: dict[str, str]
+    outputs: dict[str, str]
+    """Option → name of the file or folder."""
+
+    def start(self, folder: Path) -> int:
+        """Run in a fork of this process, which has imported all that is slow; returns its id."""
+        process = os.fork()
+        if process:
+            return process
+        try:
+            given = {**self.options, **{k: str(folder / v) for k, v in self.outputs.items()}}
+            words = [word for name, value in given.items() for word in (f"--{name}", value)]
+            sys.argv = [self.stage.__name__, *words]
+            with (folder / "log").open("w") as log:
+                os.dup2(log.fileno(), 1)
+                os.dup2(log.fileno(), 2)
+                execute(self.stage.main, self.stage.parser)
+        except BaseException as error:
+            code = error.code if isinstance(error, SystemExit) else 70
+            if code == 70:
+                traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(int(code or 0))
+        os._exit(0)
+
+    def run(self, folder: Path) -> float:
+        """Run to the end; returns the seconds it took."""
+        started = time.monotonic()
+        _, status = os.waitpid(self.start(folder), 0)
+        assert os.waitstatus_to_exitcode(status) == 0, (folder / "log").read_text()
+        return time.monotonic() - started
+
+    def kill(self, folder: Path, after: float) -> bool:
+        """Run, and kill after so many seconds; whether it was still running."""
+        process = self.start(folder)
+        time.sleep(after)
+        os.kill(process, signal.SIGKILL)
+        _, status = os.waitpid(process, 0)
+        return os.WIFSIGNALED(status)
+
+
+def contents(folder: Path, names: list[str]) -> dict[str, bytes]:
+    """Every file of the outputs that are there."""
+    found = {}
+    for name in names:
+        path = folder / name
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        found |= {str(f.relative_to(folder)): f.read_bytes() for f in files if f.is_file()}
+    return found
+
+
+@pytest.fixture(scope="session")
+def config() -> experiment.Config:
+    torch.set_num_threads(1)  # before a fork: threads do not survive one
+    return load(ROOT / "config" / "toy.yaml")
+
+
+@pytest.fixture(scope="session")
+def jobs(config: experiment.Config, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Job]:
+    """Every long stage of the toy workflow, each with the inputs that those before it left."""
+    made = tmp_path_factory.mktemp("made")
+    method = config.method("more3s")
+    longer = {"steps": 150, "evaluate_every": 10, "checkpoint_every": 30}
+    training = method.training.model_copy(update=longer)
+    method = method.model_copy(update={"training": training})
+    features, environment = config.features["toy"], config.environment("catch")
+    language_model = config.language_models["toy"].model_copy(
+        update={"steps": 150, "evaluate_every": 10}
+    )
+    sections = {
+        "dataset": config.datasets["catch"].as_json(),
+        "environment": environment.as_json(),
+        "features": features.as_json(),
+        "detector": features.detector.as_json(),
+        "method": method.as_json(),
+        "language_model": language_model.as_json(),
+        "resources": str(ROOT / "resources"),
+        "prompt-set": "original",
+        "seed": "0",
+    }
+    found: dict[str, Job] = {}
+
+    def stage(module: ModuleType, options: str, inputs: dict[str, str], **outputs: str) -> None:
+        paths = {name: str(made / file) for name, file in inputs.items()}
+        chosen = {name: sections[name] for name in options.split()}
+        named = {key.replace("_", "-"): value for key, value in outputs.items()}
+        job = Job(module, {**chosen, **paths}, named)
+        job.run(made)
+        found[module.__name__.rpartition(".")[2]] = job
+
+    steps = {"trajectories": "trajectories.h5"}
+    frames = {"frames": "frames.h5"}
+    seen = {**steps, **frames, "prompts": "prompts.json", "regions": "regions.h5"}
+    acting = {**steps, "policy": "policy", "prompts": "prompts.json", "encoder": "encoder"}
+    stage(collect_trajectories, "dataset environment resources", {}, output="trajectories.h5")
+    stage(render_frames, "environment", steps, output="frames.h5")
+    stage(write_prompts, "environment prompt-set resources", {}, output="prompts.json")
+    stage(shrink_frames, "", frames, output="pixels.h5")
+    stage(detect_regions, "detector", frames, output="regions.h5")
+    stage(pretrain_encoder, "features environment", seen, output="encoder", curve="encoder.csv")
+    stage(
+        build_cache,
+        "features environment",
+        {**seen, "encoder": "encoder"},
+        output="cache.h5",
+    )
+    stage(
+        pretrain_language_model,
+        "language_model",
+        {},
+        output="language_model",
+        tokenizer="tokenizer.json",
+        curve="perplexity.csv",
+    )
+    stage(
+        train_policy,
+        "method environment seed",
+        {**steps, "observations": "cache.h5"},
+        output="policy",
+        checkpoints="checkpoints",
+        curve="curve.csv",
+    )
+    stage(
+        evaluate_policy,
+        "method features environment dataset seed",
+        acting,
+        episodes_csv="episodes.csv",
+        run_json="run.json",
+        video="rollout.mp4",
+    )
+    return found
