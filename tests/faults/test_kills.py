@@ -16,7 +16,7 @@ LONG = (
 
 @pytest.mark.parametrize("name", LONG)
 def test_killed_at_random_moments(jobs: dict[str, Job], name: str, tmp_path: Path) -> None:
-    """Each attempt finds what those before it left; training goes on from it, others begin again."""
+    """Each attempt finds what those before it left: training goes on, others begin again."""
     job = jobs[name]
     names = list(job.outputs.values())
     undisturbed, folder = tmp_path / "undisturbed", tmp_path / "killed"
