@@ -7,10 +7,12 @@ import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
+from threading import RLock
 from types import ModuleType
 
 import pytest
 import torch
+from tqdm import tqdm
 
 from pipeline import experiment
 from pipeline.config_files import load
@@ -29,6 +31,8 @@ from pipeline.stages import (
 )
 
 ROOT = Path(__file__).parents[2]
+LONGEST = 120
+"""Seconds after which a stage is ended as stuck."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,10 @@ class Job:
         if process:
             return process
         try:
+            signal.alarm(LONGEST)
+            tqdm.set_lock(
+                RLock()
+            )  # the usual one is shared with forks, and a kill may leave it held
             given = {**self.options, **{k: str(folder / v) for k, v in self.outputs.items()}}
             words = [word for name, value in given.items() for word in (f"--{name}", value)]
             sys.argv = [self.stage.__name__, *words]
