@@ -51,9 +51,7 @@ class Job:
             return process
         try:
             signal.alarm(LONGEST)
-            tqdm.set_lock(
-                RLock()
-            )  # the usual one is shared with forks, and a kill may leave it held
+            tqdm.set_lock(RLock())  # the usual one is shared by forks: a kill may leave it held
             given = {**self.options, **{k: str(folder / v) for k, v in self.outputs.items()}}
             words = [word for name, value in given.items() for word in (f"--{name}", value)]
             sys.argv = [self.stage.__name__, *words]
