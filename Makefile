@@ -23,7 +23,7 @@ demo: $(RUNTIME)  ## one game, one seed, MORE-3S alone: a rollout video and a pi
 	@ls results/runs/*/more3s/default/seed-*/rollout.mp4 results/regions/*/*.png
 
 test: check  ## everything that continuous integration runs
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(DEVELOPMENT)  ## formatting, types, workflow lint
 	$(BIN)/ruff check .

@@ -1,0 +1,18 @@
+"""How tests are shared out between processes."""
+
+from pathlib import Path
+
+import pytest
+
+WORKFLOW = Path(__file__).parent / "workflow"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests in one process, and all of the workflow's, so that it runs once."""
+    for item in items:
+        together = item.path
+        if item.path.is_relative_to(WORKFLOW):
+            together = WORKFLOW
+            item.add_marker(pytest.mark.workflow)
+        item.add_marker(pytest.mark.xdist_group(str(together)))

@@ -1,0 +1,141 @@
+"""What a change runs again, and what it leaves alone."""
+
+from pathlib import Path
+
+import yaml
+from toy_project import ABLATED, METHODS, RUNS, SEEDS, edited, planned
+
+from pipeline.config_files import observation_kind
+
+
+def test_nothing_is_done_twice(project: Path) -> None:
+    assert planned(project) == {}
+
+
+def test_a_comment_or_a_docstring_runs_nothing(project: Path) -> None:
+    stage = project / "pipeline" / "stages" / "detect_regions.py"
+    with edited(stage, '"""Detect', "# A comment.\n\n" + '"""Really detect'):
+        assert planned(project) == {}
+
+
+def test_the_order_of_the_configuration_runs_nothing(project: Path) -> None:
+    path = project / "config" / "toy.yaml"
+    text = path.read_text()
+    content = yaml.safe_load(text)
+    reversed_text = yaml.safe_dump(dict(reversed(content.items())), sort_keys=False)
+    with edited(path, text, reversed_text):
+        assert planned(project) == {}
+
+
+def test_training_code_keeps_the_cache(project: Path) -> None:
+    with edited(project / "pipeline" / "training.py", "\n\n\n", "\n\nEDITED = 1\n\n\n"):
+        jobs = planned(project)
+    assert jobs["train_policy"] == RUNS
+    assert jobs["evaluate_policy"] == RUNS
+    assert jobs.keys() <= {
+        *("train_policy", "evaluate_policy", "evaluate_checkpoints", "evaluate_random"),
+        *("gather_scores", "tabulate", "plot_training_curves", "plot_performance_profiles"),
+        *("sweep_target_return", "plot_target_sweeps", "draw_attention", "show_rollout"),
+        *("render_table", "plot_costs", "list_runs"),
+    }
+    assert jobs["sweep_target_return"] < jobs["draw_attention"] == len(METHODS)  # of one seed
+
+
+def test_a_model_touches_its_own_runs(project: Path) -> None:
+    model = project / "pipeline" / "models" / "more3s.py"
+    with edited(model, "\n\n\n", "\n\nEDITED = 1\n\n\n"):
+        jobs = planned(project)
+    assert jobs["train_policy"] == jobs["evaluate_policy"] == SEEDS + len(ABLATED)
+    assert "build_cache" not in jobs
+
+
+def test_the_detector_redoes_everything_after_it(project: Path) -> None:
+    detector = project / "pipeline" / "detectors" / "fast_rcnn.py"
+    with edited(detector, "\n\n\n", "\n\nEDITED = 1\n\n\n"):
+        jobs = planned(project)
+    seeing = [method for method in METHODS if observation_kind(method) == "embeddings"]
+    # Ablations of prompts and of the encoder have the same regions.
+    assert jobs["detect_regions"] == jobs["draw_regions"] == 1
+    assert jobs["pretrain_encoder"] == jobs["build_cache"] == 1 + len(ABLATED)
+    runs = len(seeing) * SEEDS + len(ABLATED)
+    assert jobs["train_policy"] == jobs["evaluate_policy"] == runs
+    assert not jobs.keys() & {"collect_trajectories", "render_frames", "write_prompts"}
+    assert "shrink_frames" not in jobs
+
+
+def test_a_setting_of_the_evaluation_does_not_train(project: Path) -> None:
+    with edited(project / "config" / "toy.yaml", "episodes: 3", "episodes: 4"):
+        jobs = planned(project)
+    assert "train_policy" not in jobs
+    assert jobs["evaluate_policy"] == RUNS
+    assert jobs["evaluate_random"] == SEEDS
+
+
+def test_a_setting_of_the_encoder_keeps_the_regions(project: Path) -> None:
+    path = project / "config" / "features" / "toy.yaml"
+    with edited(path, "pretraining_steps: 10", "pretraining_steps: 11"):
+        jobs = planned(project)
+    # Its own and those of the variant with other prompts; the variant without pretraining has none.
+    assert jobs["pretrain_encoder"] == jobs["build_cache"] == 2
+    assert jobs["train_policy"] == SEEDS + 1
+    assert not jobs.keys() & {"detect_regions", "render_frames", "shrink_frames"}
+
+
+AFTER_SCORES = {
+    **{"gather_scores": 1, "tabulate": 1, "render_table": 1},
+    **{"plot_training_curves": 1, "plot_performance_profiles": 1},
+    **{"plot_costs": 1, "list_runs": 1},
+}
+"""What follows when the runs of one table change."""
+
+
+def test_a_new_variant_is_exactly_its_own_jobs(project: Path) -> None:
+    variant = project / "config" / "variants" / "calm.yaml"
+    variant.write_text("policy:\n  dropout: 0\n")
+    toy = project / "config" / "toy.yaml"
+    with edited(toy, "[default, synonym_prompts]", "[default, synonym_prompts, calm]"):
+        jobs = planned(project)
+    variant.unlink()
+    assert jobs == {"train_policy": 1, "evaluate_policy": 1, **AFTER_SCORES}
+
+
+def test_a_deleted_score_is_played_again_and_nothing_trained(project: Path) -> None:
+    run = project / "results" / "runs" / "catch" / "more3s" / "default" / "seed-1"
+    kept = run / "kept.csv"
+    (run / "episodes.csv").rename(kept)  # seed 1 is in table 1 alone
+    jobs = planned(project)
+    kept.rename(run / "episodes.csv")
+    assert jobs == {"evaluate_policy": 1, **AFTER_SCORES}
+    assert planned(project) == {}
+
+
+def test_a_language_model_redoes_what_begins_with_it(project: Path) -> None:
+    with edited(project / "config" / "language_models" / "toy.yaml", "steps: 10", "steps: 11"):
+        jobs = planned(project)
+    assert jobs["pretrain_language_model"] == 1
+    assert jobs["train_policy"] == jobs["evaluate_policy"] == jobs["evaluate_checkpoints"] == 1
+    assert not jobs.keys() & {"pretrain_encoder", "build_cache"}
+
+
+def test_an_ablation_shares_the_cache(project: Path) -> None:
+    with edited(project / "config" / "toy.yaml", "[default]", "[default, no_memory]"):
+        jobs = planned(project)
+    assert jobs["train_policy"] == len(METHODS) * SEEDS
+    assert "build_cache" not in jobs
+
+
+def test_the_table_is_enough_of_a_target(project: Path) -> None:
+    jobs = planned(project, "results/table1.csv", configfile="config/config.yaml")
+    config = yaml.safe_load((project / "config" / "config.yaml").read_text())
+    table = config["tables"]["table1"]
+    runs = len(table["datasets"]) * len(table["methods"]) * len(table["seeds"])
+    assert jobs["train_policy"] == jobs["evaluate_policy"] == runs
+    assert jobs["tabulate"] == 1
+
+
+def test_the_demo_is_one_run(project: Path) -> None:
+    jobs = planned(project, "demo", configfile="config/config.yaml")
+    assert jobs.pop("demo") == 1
+    assert set(jobs.values()) == {1}
+    assert {"train_policy", "evaluate_policy", "draw_regions"} <= jobs.keys()
+    assert "shrink_frames" not in jobs
