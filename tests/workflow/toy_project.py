@@ -41,9 +41,11 @@ def edited(path: Path, old: str, new: str) -> Iterator[None]:
     before, times = path.read_text(), path.stat()
     assert old in before
     path.write_text(before.replace(old, new, 1))
-    yield
-    path.write_text(before)
-    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    try:
+        yield
+    finally:
+        path.write_text(before)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def explain(folder: Path, row: str, column: str) -> subprocess.CompletedProcess[str]:
