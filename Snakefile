@@ -10,6 +10,7 @@ report: "report/workflow.rst"
 
 include: "rules/common.smk"
 include: "rules/common_report.smk"
+include: "rules/retrieve.smk"
 include: "rules/features.smk"
 include: "rules/policy.smk"
 include: "rules/tables.smk"

@@ -43,6 +43,13 @@ def medians(work: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, fl
     return {name: median(values[1:]) for name, values in seconds.items()}
 
 
+def core_seconds(run: Callable[[], Any]) -> float:
+    """Seconds of all cores together that one call takes; a busy machine changes them less."""
+    start = time.process_time()
+    run()
+    return time.process_time() - start
+
+
 def machine(threads: int) -> str:
     """The machine line below every table."""
     model = platform.processor() or platform.machine()

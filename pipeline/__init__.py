@@ -14,6 +14,9 @@ begin with) → `training`, `checkpoints` → `evaluation`, `runs`, `rollout_vid
 What made what: `records` (a file beside every artefact, and `explain` from a table's cell back to
 the first data).
 
+What others made: `published` (which files), `retrieval` (brings them), `weights`, `array_pickle`
+(read them, with nothing in them run), `gpt2` (layers for a policy to begin with).
+
 Below all of it: `errors`, `plugins` (a name in the configuration is a file name), `config` (the
 sections), `experiment` (all of them, and the settings of a run), `validation`, `config_files`,
 `provenance` (digests of code), `actions` (what they are in an environment), `optimisation`,

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pipeline.validation import explain
 
 Precision = Literal["float32", "bfloat16"]
+Activation = Literal["gelu", "gelu_tanh", "relu"]
+"""`gelu_tanh` is what GPT-2 was trained with."""
 MEMORY_LENGTHS: dict[str, Callable[[int], int]] = {
     "K/2": lambda context: context // 2,
     "K": lambda context: context,
@@ -131,11 +133,21 @@ class DetectorConfig(Section):
     regions: int = Field(36, ge=1, description="N: regions per frame, padded and masked")
     feature_size: int = Field(64, ge=1, description="F: length of a RoI feature")
     seed: int = Field(0, ge=0, description="seed of the backbone's random weights")
+    published: str | None = Field(
+        None,
+        description="artefact of config/artefacts.csv with the detector's weights, for those that "
+        "take one; default: random weights",
+    )
 
     @property
     def weights(self) -> str:
         """What the weights are, as tables print it."""
-        return f"{self.name} random"
+        return f"{self.name} {_published(self.published) or 'random'}"
+
+
+def _published(artefact: str | None) -> str | None:
+    """How tables name weights that others have published."""
+    return f"published ({artefact})" if artefact else None
 
 
 class EncoderConfig(Section):
@@ -157,6 +169,11 @@ class EncoderConfig(Section):
         description="sines and cosines that stand for each box coordinate; 0: the coordinate "
         "itself, which published weights take",
     )
+    published: str | None = Field(
+        None,
+        description="artefact of config/artefacts.csv with the initial weights and the vocabulary; "
+        "default: drawn",
+    )
     seed: int = Field(0, ge=0, description="seed of the initial weights and of pretraining")
     pretraining_steps: int = Field(
         600, ge=0, description="0: the encoder keeps its initial weights (labelled random)"
@@ -167,7 +184,9 @@ class EncoderConfig(Section):
     @property
     def weights(self) -> str:
         """What the weights are, as tables print it."""
-        return f"{self.name} pretrained here" if self.pretraining_steps else f"{self.name} random"
+        trained = "pretrained here" if self.pretraining_steps else None
+        origin = filter(None, (_published(self.published), trained))
+        return f"{self.name} {', then '.join(origin) or 'random'}"
 
 
 class FeaturesConfig(Section):
@@ -196,9 +215,13 @@ class FeaturesConfig(Section):
 class LanguageModelConfig(Section):
     """`config/language_models/<language_model>.yaml`: a transformer that learns to write first.
 
-    Width, layers, heads and activation have to be those of the policies that begin with it.
+    Width, layers, heads and activation have to be those of the policies that begin with it. One
+    that was published is not trained, and the settings of text and training say nothing about it.
     """
 
+    published: str | None = Field(
+        None, description="artefact of config/artefacts.csv: a GPT-2, whose first layers are taken"
+    )
     source: str = Field("python_docs", description="module of pipeline/texts/")
     name: str | None = Field(
         None, description="of the text: a file's path, or a data set's name on the hub"
@@ -214,7 +237,7 @@ class LanguageModelConfig(Section):
     width: int = Field(128, ge=8)
     layers: int = Field(3, ge=1)
     heads: int = Field(4, ge=1)
-    activation: Literal["gelu", "relu"] = "gelu"
+    activation: Activation = "gelu"
     dropout: float = Field(0.1, ge=0, lt=1)
     context_length: int = Field(64, ge=2, description="tokens of a training sequence")
     tokens_per_batch: int = Field(8192, ge=2)
@@ -244,7 +267,7 @@ class PolicyConfig(Section):
     layers: int = Field(3, ge=1)
     heads: int = Field(4, ge=1)
     dropout: float = Field(0.1, ge=0, lt=1)
-    activation: Literal["gelu", "relu"] = "gelu"
+    activation: Activation = "gelu"
     time_embedding: Literal["relative", "sinusoidal", "learned", "none"] = Field(
         "relative",
         description="relative: attention is biased by the distance in steps, no absolute time",

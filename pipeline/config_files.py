@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from pipeline import plugins, provenance
+from pipeline import plugins, provenance, published
 from pipeline.config import (
     DatasetConfig,
     EnvironmentConfig,
@@ -32,6 +32,8 @@ FOLDERS: dict[str, type[Section] | None] = {
     "variants": None,
 }
 """Folders beside the configuration file; a file's name is the name of what it defines."""
+ARTEFACTS = "artefacts.csv"
+"""Beside the configuration file: what others have published."""
 
 
 def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
@@ -50,8 +52,9 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
             stem: validate(schema, text, file) if schema else _overlay(text, file)
             for stem, (text, file) in texts.items()
         }
+    sections["published"] = published.read(folder / ARTEFACTS)
     for key in raw:
-        own = [name for name in Config.model_fields if name not in FOLDERS]
+        own = [name for name in Config.model_fields if name not in sections]
         known("key", key, own, where)
     _overlay(raw.get("defaults") or {}, f"{where}: defaults")
     for method, settings in (raw.get("methods") or {}).items():
@@ -68,6 +71,8 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
     _check_overlays(config, where, folder)
     features = {**config.features, **config.derived_features()}
     config = config.model_copy(update={"features": features})
+    for artefact in config.unverified_artefacts:
+        _check_published(config, artefact, f"{where}: unverified_artefacts")
     _check_plugins(config, folder)
     _check_tables(config, where)
     return config
@@ -87,6 +92,11 @@ def observation_kind(method: str) -> str | None:
 def uses_returns(method: str) -> bool:
     """`SequencePolicy.uses_returns` of a method, read from source as well."""
     return provenance.class_constant(f"pipeline.models.{method}", "uses_returns") is True
+
+
+def detector_constant(detector: str, name: str) -> str | bool | None:
+    """What the class of a detector says of itself, read from source as well."""
+    return provenance.class_constant(f"pipeline.detectors.{detector}", name)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -155,9 +165,29 @@ def _check_plugins(config: Config, folder: Path) -> None:
         file = _shown(folder / "features" / f"{name.partition(DIFFERENCE)[0]}.yaml")
         known("detector", features.detector.name, plugins.names("detectors"), file)
         known("encoder", features.encoder.name, plugins.names("encoders"), file)
+        _check_published(config, features.encoder.published, f"{file}: encoder.published")
+        if features.encoder.published and features.encoder.box_frequencies:
+            raise PipelineError(
+                f"{file}: encoder.box_frequencies is {features.encoder.box_frequencies}; published "
+                "weights take the coordinates themselves, set it to 0"
+            )
+        artefact, place = features.detector.published, f"{file}: detector.published"
+        _check_published(config, artefact, place)
+        if artefact and not detector_constant(features.detector.name, "takes_weights"):
+            raise PipelineError(
+                f"{place}: {features.detector.name} takes no published weights; remove the key, or "
+                "choose a detector that does"
+            )
     for name, language_model in config.language_models.items():
         file = _shown(folder / "language_models" / f"{name}.yaml")
         known("text source", language_model.source, plugins.names("texts"), file)
+        _check_published(config, language_model.published, f"{file}: published")
+
+
+def _check_published(config: Config, artefact: str | None, where: str) -> None:
+    """Check that an artefact is one of the table of published files."""
+    if artefact is not None:
+        known(f"artefact of {ARTEFACTS}", artefact, config.published, where)
 
 
 def _check_tables(config: Config, where: str) -> None:

@@ -22,6 +22,7 @@ from pipeline.config import (
     SweepConfig,
     TableConfig,
 )
+from pipeline.published import Published
 from pipeline.validation import known, merge, validate
 
 DIFFERENCE = "-"
@@ -47,6 +48,17 @@ class Config(Section):
     variants: dict[str, dict[str, Any]] = Field(
         description="variant → what differs from the method's settings"
     )
+    published: dict[str, Published] = Field(
+        default={}, description="what others have published, by name: artefacts.csv"
+    )
+    artefacts_dir: str | None = Field(
+        None,
+        description="a folder that holds published files, in a folder per artefact; nothing is "
+        "downloaded then",
+    )
+    unverified_artefacts: list[str] = Field(
+        [], description="artefacts that are accepted though a file has no known checksum"
+    )
 
     def method(self, method: str, variant: str = "default") -> MethodConfig:
         """Settings of one run: defaults, then the method's, then the variant's, merged key by key.
@@ -59,7 +71,7 @@ class Config(Section):
         merged: dict[str, Any] = {}
         for layer in layers:
             merged = merge(merged, {key: layer[key] for key in layer if key != "features"})
-        name, difference = _features(layers)
+        name, difference = self._features(layers)
         chosen = {"features": derived_name(name, difference), "method": method}
         return validate(MethodConfig, {**merged, **chosen}, f"method {method}, variant {variant}")
 
@@ -68,7 +80,7 @@ class Config(Section):
         derived = {}
         for method, variant in ((m, v) for m in self.methods for v in self.variants):
             layers = (self.defaults, self.methods[method], self.variants[variant])
-            name, difference = _features(layers)
+            name, difference = self._features(layers)
             if difference:
                 known("features", name, self.features, f"method {method}, variant {variant}")
                 content = merge(self.features[name].model_dump(), difference)
@@ -90,6 +102,12 @@ class Config(Section):
         return validate(
             EvaluationConfig, self.defaults.get("evaluation", {}), "defaults.evaluation"
         )
+
+    def _features(self, layers: tuple[Mapping[str, Any], ...]) -> tuple[str, dict[str, Any]]:
+        """The features that were named last, and what the layers above really change in them."""
+        name, difference = _features(layers)
+        base = self.features[name].model_dump() if name in self.features else {}
+        return name, _changed(base, difference)
 
     def environment(self, dataset: str) -> EnvironmentConfig:
         """The environment that `dataset` was recorded in."""
@@ -113,6 +131,19 @@ def _features(layers: tuple[Mapping[str, Any], ...]) -> tuple[str, dict[str, Any
         else:
             difference = merge(difference, given)
     return name, difference
+
+
+def _changed(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """`overlay` without the values that `base` has too."""
+    changed: dict[str, Any] = {}
+    for key, value in overlay.items():
+        old = base.get(key)
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            if below := _changed(old, value):
+                changed[key] = below
+        elif key not in base or value != old:
+            changed[key] = value
+    return changed
 
 
 def _leaves(content: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:

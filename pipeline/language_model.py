@@ -36,7 +36,8 @@ from pipeline.resumption import Resumption, tensors_of
 DESCRIPTION = "language_model"
 """The entry of the file's metadata that says what it is."""
 BIAS = "distance_bias"
-LAYERS = "transformer.blocks."
+PREFIX = "transformer."
+LAYERS = f"{PREFIX}blocks."
 """The names that a policy takes over begin so; norms inside the blocks are among them."""
 
 
@@ -190,10 +191,13 @@ def begin_with(path: Path | None, policy: SequencePolicy) -> str:
         )
     tensors, described = _read(path)
     own = policy.transformer.state_dict()
+    biased = any(name.endswith(BIAS) for name in tensors)  # GPT-2 knows time by other means
     for name in own:
-        theirs = tensors.get(f"transformer.{name}")
-        if name.endswith("conditioning") or not f"transformer.{name}".startswith(LAYERS):
+        theirs = tensors.get(f"{PREFIX}{name}")
+        if name.endswith("conditioning") or not f"{PREFIX}{name}".startswith(LAYERS):
             continue  # what a language model does not have, or what its output alone is made for
+        if name.endswith(BIAS) and not biased:
+            continue
         if theirs is not None and name.endswith(BIAS):
             theirs = theirs[:, : own[name].shape[1]]
         if theirs is None or theirs.shape != own[name].shape:
@@ -204,7 +208,7 @@ def begin_with(path: Path | None, policy: SequencePolicy) -> str:
             )
         own[name] = theirs
     policy.transformer.load_state_dict(own)
-    return f"language model of the {described['text']}"
+    return str(described.get("origin") or f"language model of the {described['text']}")
 
 
 def _perplexity(model: LanguageModel, corpus: Corpus, config: LanguageModelConfig) -> float:

@@ -119,9 +119,10 @@ def open_observer(
     description: Description,
     encoder: Path | None,
     prompts: Path | None,
+    weights: Path | None = None,
 ) -> Observer:
     """The live observer of a trained policy; `embeddings` need the encoder and the prompts of stage
-    one.
+    one, and the detector's weights where it has published ones.
 
     Raises PipelineError if those are not given, or if the policy was trained on other features.
     """
@@ -131,7 +132,7 @@ def open_observer(
             "evaluate_policy: --features differ from what the policy was trained on; train it again"
         )
     observer: Observer = plugins.load("observations", kind).open_observer(
-        features, encoder, prompts
+        features, encoder, prompts, weights
     )
     return observer
 

@@ -10,7 +10,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import available_cpu_count
 
 from pipeline.config import EvaluationConfig
-from pipeline.config_files import load, observation_kind
+from pipeline.config_files import detector_constant, load, observation_kind
 from pipeline.errors import PipelineError
 from pipeline.provenance import source_digest
 
@@ -24,6 +24,8 @@ except PipelineError as error:
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
 
 RESOURCES = "resources"
+# Megabytes that a detector on detectron2 takes, LXMERT at full size beside it included.
+DETECTOR_MEMORY = 6000
 # The pseudo-method that every table begins with.
 RANDOM = {"method": "random", "variant": "default"}
 
@@ -40,6 +42,7 @@ wildcard_constraints:
     method=names(CONFIG.methods),
     variant=names(CONFIG.variants),
     table=names(CONFIG.tables),
+    artefact=names(CONFIG.published),
     prompt_set="[a-z]+",
     seed=r"\d+",
 
@@ -144,11 +147,18 @@ def features_of(wildcards):
 
 def given(wildcards, input, threads):
     """The threads a job may run, from the slots it was granted, and each named input as `--name path`."""
-    paths = {name: str(path) for name, path in input.items()}
+    paths = {name: str(path) for name, path in input.items() if path}
     named = {"threads": str(max(1, threads // OVERBOOKED)), **paths}
     return [
         text for name, value in named.items() for text in (f"--{name.replace('_', '-')}", value)
     ]
+
+
+def permitted(wildcards, threads):
+    """How an artefact may be had. Where it came from makes no difference to what it holds."""
+    offline = ["--offline", CONFIG.artefacts_dir] if CONFIG.artefacts_dir else []
+    confirmed = wildcards.artefact in CONFIG.unverified_artefacts
+    return [*offline, *(["--unverified"] if confirmed else [])]
 
 
 def options(**sections):
@@ -233,7 +243,53 @@ def eyes_of(wildcards):
     return [detector_of(wildcards), encoder_of(wildcards)] if reads_embeddings(wildcards) else []
 
 
+# The environments of jobs that run a detector: some need a library that the others must do without.
+
+
+def environment_with_detector(wildcards, otherwise):
+    """The detector's own environment if it has one."""
+    name = detector_constant(features_of(wildcards).detector.name, "environment")
+    return f"../envs/{name or otherwise}.yaml"
+
+
+def detecting_environment(wildcards):
+    return environment_with_detector(wildcards, "features")
+
+
+def acting_environment(wildcards):
+    """That of stage two, unless the policy sees through such a detector."""
+    if not reads_embeddings(wildcards):
+        return "../envs/policy.yaml"
+    return environment_with_detector(wildcards, "policy")
+
+
+def memory_with_detector(megabytes):
+    """What a job needs in all, with a network of detectron2 or without."""
+
+    def needed(wildcards):
+        embeddings = hasattr(wildcards, "features") or reads_embeddings(wildcards)
+        large = embeddings and detecting_environment(wildcards) != "../envs/features.yaml"
+        return megabytes + (DETECTOR_MEMORY if large else 0)
+
+    return needed
+
+
 # Inputs that depend on a setting.
+
+
+def published_files(name):
+    """The folder of a published artefact; none if a setting names none."""
+    return expand(rules.retrieve.output.files, artefact=name) if name else []
+
+
+def detector_weights(wildcards):
+    """The published weights of a job's detector, if it has any."""
+    return published_files(features_of(wildcards).detector.published)
+
+
+def initial_encoder(wildcards):
+    """The published weights that an encoder begins with, if it does."""
+    return published_files(features_of(wildcards).encoder.published)
 
 
 def recording(wildcards):
@@ -296,9 +352,13 @@ def training_inputs(wildcards):
     }
     method = method_of(wildcards)
     if method.policy.initial_weights == "language_model":
-        inputs["language_model"] = expand(
-            rules.pretrain_language_model.output.model, language_model=method.language_model
+        name = method.language_model
+        made = (
+            rules.take_layers
+            if CONFIG.language_models[name].published
+            else rules.pretrain_language_model
         )
+        inputs["language_model"] = expand(made.output.model, language_model=name)
     return inputs
 
 
@@ -308,6 +368,7 @@ def acting_inputs(wildcards):
     if reads_embeddings(wildcards):
         inputs["prompts"] = expand(rules.write_prompts.output.prompts, **place(wildcards))
         inputs["encoder"] = encoder_folder(wildcards)
+        inputs["detector_weights"] = detector_weights(wildcards)
     return inputs
 
 

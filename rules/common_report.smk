@@ -71,6 +71,7 @@ def language_models():
             {"language_model": method.language_model}
             for method in settings
             if method.policy.initial_weights == "language_model"
+            and not CONFIG.language_models[method.language_model].published
         ]
     )
 

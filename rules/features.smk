@@ -102,6 +102,7 @@ rule shrink_frames:
 rule detect_regions:
     input:
         frames=rules.render_frames.output.frames,
+        detector_weights=detector_weights,
     output:
         regions="results/regions/{dataset}/{features}.h5",
     log:
@@ -109,10 +110,10 @@ rule detect_regions:
     benchmark:
         "results/benchmarks/detect_regions/{dataset}/{features}.tsv"
     conda:
-        "../envs/features.yaml"
+        detecting_environment
     threads: slots(1)
     resources:
-        mem_mb=2000,
+        mem_mb=memory_with_detector(2000),
         runtime=60,
     params:
         code=lambda w: code("detect_regions", detector_of(w)),
@@ -150,6 +151,7 @@ rule pretrain_encoder:
     input:
         unpack(encoder_inputs),
         trajectories=rules.collect_trajectories.output.trajectories,
+        published=initial_encoder,
     output:
         encoder=directory("results/encoders/{dataset}/{features}"),
         curve="results/encoders/{dataset}/{features}.csv",
@@ -168,8 +170,7 @@ rule pretrain_encoder:
         settings=encoder_settings,
         given=given,
     shell:
-        "python -m pipeline.stages.pretrain_encoder"
-        " {params.given:q} {params.settings:q}"
+        "python -m pipeline.stages.pretrain_encoder {params.given:q} {params.settings:q}"
         " --output {output.encoder:q} --curve {output.curve:q} > {log:q} 2>&1"
 
 
@@ -204,6 +205,7 @@ rule probe_embeddings:
     input:
         unpack(encoder_inputs),
         encoder=encoder_folder,
+        published=initial_encoder,
     output:
         probe="results/probe/{dataset}/{features}.csv",
     log:

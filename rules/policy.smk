@@ -28,6 +28,28 @@ rule pretrain_language_model:
         " > {log:q} 2>&1"
 
 
+rule take_layers:
+    input:
+        published=lambda w: published_files(CONFIG.language_models[w.language_model].published),
+    output:
+        model="results/published_layers/{language_model}.safetensors",
+    log:
+        "results/logs/take_layers/{language_model}.log",
+    conda:
+        "../envs/policy.yaml"
+    threads: slots(1)
+    resources:
+        mem_mb=3000,
+        runtime=10,
+    params:
+        code=code("take_layers"),
+        settings=lambda w: options(language_model=CONFIG.language_models[w.language_model]),
+        given=given,
+    shell:
+        "python -m pipeline.stages.take_layers {params.given:q} {params.settings:q}"
+        " --output {output.model:q} > {log:q} 2>&1"
+
+
 rule train_policy:
     input:
         unpack(training_inputs),
@@ -67,10 +89,10 @@ rule evaluate_policy:
     benchmark:
         "results/benchmarks/evaluate_policy/{dataset}/{method}/{variant}/seed-{seed}.tsv"
     conda:
-        "../envs/policy.yaml"
+        acting_environment
     threads: slots(1)
     resources:
-        mem_mb=2000,
+        mem_mb=memory_with_detector(2000),
         runtime=120,
     params:
         code=lambda w: code("evaluate_policy", *model_of(w), *eyes_of(w), family_of(w)),
@@ -92,10 +114,10 @@ rule evaluate_checkpoints:
     benchmark:
         "results/benchmarks/evaluate_checkpoints/{dataset}/{method}/{variant}/seed-{seed}.tsv"
     conda:
-        "../envs/policy.yaml"
+        acting_environment
     threads: slots(1)
     resources:
-        mem_mb=2000,
+        mem_mb=memory_with_detector(2000),
         runtime=240,
     params:
         code=lambda w: code("evaluate_checkpoints", *model_of(w), *eyes_of(w), family_of(w)),

@@ -60,10 +60,10 @@ rule sweep_target_return:
     benchmark:
         "results/benchmarks/sweep_target_return/{dataset}/{method}/{variant}/seed-{seed}.tsv"
     conda:
-        "../envs/policy.yaml"
+        acting_environment
     threads: slots(1)
     resources:
-        mem_mb=2000,
+        mem_mb=memory_with_detector(2000),
         runtime=120,
     params:
         code=lambda w: code("sweep_target_return", *model_of(w), *eyes_of(w), family_of(w)),

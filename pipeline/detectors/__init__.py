@@ -1,4 +1,6 @@
-"""Detectors: frames → regions. One file per detector with `build(config, device) -> Detector`."""
+"""Detectors: frames → regions. One file per detector with `build(config, device) -> Detector`; one
+that takes published weights has them as a third argument, and says `takes_weights` of itself.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline import plugins
+from pipeline import plugins, provenance
 from pipeline.config import DetectorConfig
 from pipeline.errors import PipelineError
 from pipeline.storage import Artefact
@@ -54,10 +56,40 @@ class Detector(Protocol):
         ...
 
 
-def make(config: DetectorConfig, device: torch.device | str = "cpu") -> Detector:
-    """Build the detector that `config.name` names; raises PipelineError for an unknown name."""
-    detector: Detector = plugins.load("detectors", config.name).build(config, torch.device(device))
-    return detector
+def make(
+    config: DetectorConfig, device: torch.device | str = "cpu", weights: Path | None = None
+) -> Detector:
+    """Build the detector that `config.name` names, with its published `weights` if it has any.
+
+    Raises PipelineError for an unknown name, for weights that are missing, not asked for or of
+    another detector, and where a library of the detector is not installed.
+    """
+    build = plugins.load("detectors", config.name).build
+    if provenance.class_constant(f"pipeline.detectors.{config.name}", "takes_weights"):
+        detector: Detector = build(config, torch.device(device), weights)
+        return detector
+    if weights is not None or config.published is not None:
+        raise PipelineError(f"detector {config.name} takes no published weights; remove the key")
+    plain: Detector = build(config, torch.device(device))
+    return plain
+
+
+def check_frames(frames: NDArray[np.uint8], detector: str) -> None:
+    """Raise a PipelineError unless `frames` are (B, H, W, 3) uint8."""
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3:
+        raise PipelineError(
+            f"detector {detector}: frames are {frames.shape} {frames.dtype}, "
+            "expected (frames, height, width, 3) uint8 RGB; convert them first"
+        )
+
+
+def check_feature_size(config: DetectorConfig, own: int) -> None:
+    """Raise a PipelineError unless the configuration asks for the detector's own feature size."""
+    if config.feature_size != own:
+        raise PipelineError(
+            f"detector.feature_size is {config.feature_size}, {config.name} gives {own} numbers "
+            f"per region; set it to {own}"
+        )
 
 
 def open_regions(path: Path, frames: Artefact, memory_mb: int = 2048) -> Artefact:

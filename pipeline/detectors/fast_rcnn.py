@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.config import DetectorConfig
-from pipeline.detectors import Regions
+from pipeline.detectors import Regions, check_frames
 from pipeline.detectors._segments import propose
-from pipeline.errors import PipelineError
 
 STEM_CHANNELS = 8
 SAMPLES = 3
@@ -34,11 +33,7 @@ class FastRCNN:
     @torch.no_grad()
     def __call__(self, frames: NDArray[np.uint8]) -> Regions:
         """Regions of `frames` (B, H, W, 3) uint8 RGB; PipelineError for frames of another kind."""
-        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3:
-            raise PipelineError(
-                f"detector fast_rcnn: frames are {frames.shape} {frames.dtype}, "
-                "expected (frames, height, width, 3) uint8 RGB; convert them first"
-            )
+        check_frames(frames, "fast_rcnn")
         proposals, real = propose(frames, self.regions)
         boxes = torch.from_numpy(proposals).to(self._device)
         mask = torch.from_numpy(real).to(self._device)

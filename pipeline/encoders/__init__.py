@@ -15,6 +15,7 @@ from torch import Tensor
 from pipeline import plugins
 from pipeline.config import EncoderConfig
 from pipeline.detectors import Regions
+from pipeline.errors import PipelineError
 from pipeline.storage import Artefact
 
 FramePrompts = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -63,12 +64,25 @@ class Encoder(Protocol):
         ...
 
 
-def create(config: EncoderConfig, feature_size: int, sentences: list[str], folder: Path) -> None:
+def create(
+    config: EncoderConfig,
+    feature_size: int,
+    sentences: list[str],
+    folder: Path,
+    published: Path | None = None,
+) -> None:
     """Write an encoder with initial weights for regions of `feature_size` into `folder`.
 
-    Raises PipelineError for an unknown encoder.
+    The weights are drawn, or those in the folder `published`. Raises PipelineError for an unknown
+    encoder, and for published files that are missing, damaged or of another size.
     """
-    plugins.load("encoders", config.name).create(config, feature_size, sentences, folder)
+    if (published is None) != (config.published is None):
+        given = "no --published is given" if published is None else f"{published} is given"
+        raise PipelineError(
+            f"encoder: published is {config.published}, but {given}; make them agree"
+        )
+    create = plugins.load("encoders", config.name).create
+    create(config, feature_size, sentences, folder, published)
 
 
 def pretrain(

@@ -6,6 +6,7 @@ only the cross-modality layers on the pair, so each is called on what it depends
 equal `LxmertModel.forward`.
 """
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -18,21 +19,12 @@ from transformers.utils import logging
 
 from pipeline.config import EncoderConfig
 from pipeline.detectors import Regions
-from pipeline.encoders import FramePrompts, PromptStates, _boxes
+from pipeline.encoders import FramePrompts, PromptStates, _boxes, _published
 from pipeline.errors import PipelineError
 from pipeline.storage import Artefact
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 REBUILD = "run pretrain_encoder again"
-CHECKED = (
-    "hidden_size",
-    "num_attention_heads",
-    "l_layers",
-    "r_layers",
-    "x_layers",
-    "visual_pos_dim",
-)
-"""What of a folder's configuration has to be as asked for."""
 
 
 class Lxmert:
@@ -103,9 +95,21 @@ def additive(mask: Tensor) -> Tensor:
     return (~mask)[:, None, None, :].float() * torch.finfo(torch.float32).min
 
 
-def create(config: EncoderConfig, feature_size: int, sentences: list[str], folder: Path) -> None:
-    """Write an encoder with initial weights that knows the words of `sentences` into `folder`."""
+def create(
+    config: EncoderConfig,
+    feature_size: int,
+    sentences: list[str],
+    folder: Path,
+    published: Path | None = None,
+) -> None:
+    """Write an encoder with initial weights into `folder`: the published ones and their
+    vocabulary, or drawn ones that know the words of `sentences`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    if published is not None:
+        save(_published.read(config, feature_size, published), folder)
+        shutil.copyfile(published / "vocab.txt", folder / "vocab.txt")
+        return
     words = _vocabulary(sentences)
     (folder / "vocab.txt").write_text("\n".join(words) + "\n")
     model = LxmertModel(settings(config, feature_size, len(words)))
@@ -136,14 +140,7 @@ def load(config: EncoderConfig, folder: Path, device: torch.device) -> Lxmert:
         if not (folder / name).is_file():
             raise PipelineError(f"{folder / name}: missing; {REBUILD}")
     model, tokenizer = _from_pretrained(folder)
-    expected = settings(config, model.config.visual_feat_dim, model.config.vocab_size)
-    for key in CHECKED:
-        found, wanted = getattr(model.config, key), getattr(expected, key)
-        if found != wanted:
-            raise PipelineError(
-                f"{folder / 'config.json'}: {key} is {found}, the configuration asks for {wanted}; "
-                f"change it, or {REBUILD}"
-            )
+    _published.check(config, model.config, folder, REBUILD)
     if config.text_tokens > model.config.max_position_embeddings:
         raise PipelineError(
             f"{folder / 'config.json'}: prompts of {config.text_tokens} word pieces are asked for, "

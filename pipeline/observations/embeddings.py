@@ -122,11 +122,16 @@ def open_store(
 
 
 def open_observer(
-    config: FeaturesConfig, encoder: Path | None, prompts: Path | None, device: str = "cpu"
+    config: FeaturesConfig,
+    encoder: Path | None,
+    prompts: Path | None,
+    weights: Path | None = None,
+    device: str = "cpu",
 ) -> EmbeddingObserver:
-    """Build the live observer from the configuration, the encoder's folder and the prompt file.
+    """Build the live observer from the configuration, the encoder's folder, the prompt file and the
+    detector's weights, if it has published ones.
 
-    Raises PipelineError if one of the two is not given or not whole.
+    Raises PipelineError if one of them is not given or not whole.
     """
     if encoder is None or prompts is None:
         raise PipelineError(
@@ -134,7 +139,7 @@ def open_observer(
         )
     sentences = Prompts.read(prompts)
     step_encoder = StepEncoder(
-        detectors.make(config.detector, device),
+        detectors.make(config.detector, device, weights),
         encoders.load(config.encoder, encoder, device),
         sentences.sentences,
     )

@@ -10,13 +10,14 @@ from pipeline.storage import Artefact, ArtefactWriter
 parser = StageParser(__doc__)
 parser.sections(detector=DetectorConfig)
 parser.inputs("frames", help="artefact of render_frames")
+parser.inputs("detector-weights", required=False, help="of retrieve, if it has published ones")
 parser.outputs("output")
 
 
 def main(arguments: Namespace) -> None:
     """Load, detect, write."""
     frames = Artefact(arguments.frames, "frames")
-    detector = detectors.make(arguments.detector)
+    detector = detectors.make(arguments.detector, weights=arguments.detector_weights)
     attributes = {"detector": arguments.detector.model_dump()}
     with ArtefactWriter(arguments.output, "regions", attributes) as writer:
         regions.detect(detector, frames, writer)

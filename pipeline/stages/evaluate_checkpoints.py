@@ -13,6 +13,7 @@ parser.sections(environment=EnvironmentConfig, dataset=DatasetConfig)
 parser.add_argument("--seed", type=int, required=True)
 parser.inputs("checkpoints", help="folder")
 parser.inputs("encoder", "prompts", required=False, help="for a method that reads embeddings")
+parser.inputs("detector-weights", required=False, help="where its detector has published ones")
 parser.inputs("trajectories", help="what was trained on")
 parser.outputs("episodes-csv")
 
@@ -29,8 +30,8 @@ def main(arguments: Namespace) -> None:
     played = []
     for step, path in checkpoints.steps(arguments.checkpoints).items():
         policy, description = checkpoints.load(path, arguments.method)
-        eyes = arguments.features, description, arguments.encoder, arguments.prompts
-        observer = runs.open_observer(policy.observation, *eyes)
+        eyes = arguments.encoder, arguments.prompts, arguments.detector_weights
+        observer = runs.open_observer(policy.observation, arguments.features, description, *eyes)
         episodes, _ = runs.play_policy(course, policy, description, observer, course.games())
         played += [(step, episode) for episode in episodes]
     write_episodes(arguments.episodes_csv, played)

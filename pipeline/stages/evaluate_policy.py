@@ -14,6 +14,7 @@ parser.sections(environment=EnvironmentConfig, dataset=DatasetConfig)
 parser.add_argument("--seed", type=int, required=True)
 parser.inputs("policy")
 parser.inputs("encoder", "prompts", required=False, help="for a method that reads embeddings")
+parser.inputs("detector-weights", required=False, help="where its detector has published ones")
 parser.inputs("trajectories", help="what was trained on")
 parser.outputs("episodes-csv", "run-json")
 parser.outputs("video", required=False, help="MP4 file of the first episode")
@@ -30,9 +31,8 @@ def main(arguments: Namespace) -> None:
         arguments.seed,
     )
     policy, description = checkpoints.load(arguments.policy, config)
-    observer = runs.open_observer(
-        policy.observation, arguments.features, description, arguments.encoder, arguments.prompts
-    )
+    eyes = arguments.encoder, arguments.prompts, arguments.detector_weights
+    observer = runs.open_observer(policy.observation, arguments.features, description, *eyes)
     games = course.games()
     video = VideoRecorder(config.evaluation.video_steps, observer, games[0].actions)
     episodes, run = runs.play_policy(course, policy, description, observer, games, video)

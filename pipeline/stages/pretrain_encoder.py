@@ -16,6 +16,7 @@ from pipeline.trajectories import load
 parser = StageParser(__doc__)
 parser.sections(features=FeaturesConfig, environment=EnvironmentConfig)
 parser.inputs("regions", "frames", "prompts", "trajectories")
+parser.inputs("published", required=False, help="weights that it begins with, of retrieve")
 parser.outputs("output", help="folder of the encoder")
 parser.outputs("curve", help="CSV of the losses")
 
@@ -31,7 +32,7 @@ def main(arguments: Namespace) -> None:
     pairs = distinct_pairs(config, data, frames.read("step_frame"), prompts, space)
     encoder, size, sentences = config.encoder, regions.shape("features")[-1], prompts.sentences
     with replacing_folder(arguments.output) as folder, replacing(arguments.curve) as curve:
-        encoders.create(encoder, size, sentences, folder)
+        encoders.create(encoder, size, sentences, folder, arguments.published)
         rows = encoders.pretrain(encoder, folder, regions, sentences, (pairs.frame, pairs.prompt))
         rows.to_csv(curve, index=False)
 

@@ -17,6 +17,7 @@ from pipeline.storage import Artefact
 parser = StageParser(__doc__)
 parser.sections(features=FeaturesConfig, environment=EnvironmentConfig)
 parser.inputs("encoder", "regions", "frames", "prompts")
+parser.inputs("published", required=False, help="weights that it begins with, of retrieve")
 parser.outputs("output")
 
 
@@ -29,7 +30,7 @@ def main(arguments: Namespace) -> None:
     regions = open_regions(arguments.regions, frames)
     with tempfile.TemporaryDirectory() as folder:
         size = regions.shape("features")[-1]
-        encoders.create(config, size, sentences, Path(folder))
+        encoders.create(config, size, sentences, Path(folder), arguments.published)
         before = encoders.load(config, Path(folder))
     after = encoders.load(config, arguments.encoder)
     rows = {

@@ -13,6 +13,7 @@ parser.sections(sweep=config.SweepConfig)
 parser.add_argument("--seed", type=int, required=True)
 parser.inputs("policy")
 parser.inputs("encoder", "prompts", required=False, help="for a method that reads embeddings")
+parser.inputs("detector-weights", required=False, help="where its detector has published ones")
 parser.inputs("trajectories", help="what was trained on")
 parser.outputs("output", help="CSV")
 
@@ -27,8 +28,8 @@ def main(arguments: Namespace) -> None:
         arguments.seed,
     )
     policy, described = checkpoints.load(arguments.policy, arguments.method)
-    eyes = arguments.features, described, arguments.encoder, arguments.prompts
-    observer = runs.open_observer(policy.observation, *eyes)
+    eyes = arguments.encoder, arguments.prompts, arguments.detector_weights
+    observer = runs.open_observer(policy.observation, arguments.features, described, *eyes)
     played = target_sweep.play(course, policy, described, observer, arguments.sweep)
     with replacing(arguments.output) as temporary:
         played.to_csv(temporary, index=False)

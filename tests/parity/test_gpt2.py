@@ -6,31 +6,9 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2Model
 
+from pipeline import gpt2
 from pipeline.models._memory import Positions
 from pipeline.models._transformer import Transformer, TransformerConfig
-
-LAYERS = {
-    "ln_1": "attention_norm",
-    "attn.c_attn": "attention.input",
-    "attn.c_proj": "attention.output",
-    "ln_2": "feedforward_norm",
-    "mlp.c_fc": "feedforward.0",
-    "mlp.c_proj": "feedforward.2",
-}
-
-
-def copy_weights(source: GPT2Model, target: Transformer) -> None:
-    weights = {}
-    for name, tensor in source.state_dict().items():
-        if name.startswith("ln_f"):
-            weights[name.replace("ln_f", "norm")] = tensor
-        elif name.startswith("h."):
-            _, index, rest = name.split(".", 2)
-            layer, kind = rest.rsplit(".", 1)
-            # GPT-2 stores its projections as (in, out)
-            turned = tensor.T if tensor.dim() == 2 else tensor
-            weights[f"blocks.{index}.{LAYERS[layer]}.{kind}"] = turned
-    target.load_state_dict(weights)
 
 
 @pytest.mark.parametrize("conditioned", [False, True])
@@ -43,7 +21,7 @@ def test_same_hidden_states_on_the_same_weights(conditioned: bool) -> None:
         torch.nn.init.normal_(parameter, std=0.2)
     plain = TransformerConfig(48, 3, 4, activation="gelu_tanh")
     ours = Transformer(plain, reach=None).eval()
-    copy_weights(reference, ours)
+    ours.load_state_dict(gpt2.renamed(reference.state_dict(), layers=3))
     returns = None
     if conditioned:  # u starts at zero, so pretrained attention is unchanged
         weights = ours.state_dict()

@@ -316,3 +316,42 @@ def test_which_methods_take_a_target_return_is_read_from_source() -> None:
 
 def test_every_field_is_reachable_from_its_schema() -> None:
     assert {"scale", "methods", "tables"} <= set(Config.model_fields)
+
+
+def test_published_artefacts_are_those_of_the_table(folder: Path) -> None:
+    full = folder / "features" / "lxmert_full.yaml"
+    edit(full, encoder={"published": "lxmert_bas"})
+    assert "lxmert_full.yaml: encoder.published: unknown artefact" in message(
+        folder / "config.yaml"
+    )
+    assert "did you mean 'lxmert_base'?" in message(folder / "config.yaml")
+    edit(full, encoder={"published": "lxmert_base", "box_frequencies": 6})
+    assert "box_frequencies is 6; published weights take" in message(folder / "config.yaml")
+    edit(full, encoder={"box_frequencies": 0}, detector={"name": "fast_rcnn"})
+    assert "fast_rcnn takes no published weights" in message(folder / "config.yaml")
+    edit(full, detector={"name": "faster_rcnn_vg"})
+    edit(folder / "language_models" / "gpt2_6.yaml", published="gpt3")
+    assert "gpt2_6.yaml: published: unknown artefact" in message(folder / "config.yaml")
+    edit(folder / "language_models" / "gpt2_6.yaml", published="gpt2")
+    edit(folder / "config.yaml", unverified_artefacts=["lxmert"])
+    assert "unverified_artefacts: unknown artefact" in message(folder / "config.yaml")
+    edit(folder / "config.yaml", unverified_artefacts=["lxmert_base"], artefacts_dir="brought")
+    assert load(folder / "config.yaml").artefacts_dir == "brought"
+    edit(folder / "config.yaml", published={"net": {}})
+    assert "unknown key 'published'" in message(folder / "config.yaml")
+
+
+def test_a_difference_that_is_none_names_nothing() -> None:
+    """One variant takes the published weights away at the paper's scale, the steps at another."""
+    paper = load(CONFIG / "paper.yaml")
+    features = paper.method("more3s", "random_lxmert").features
+    assert features == "lxmert_full-encoder.published=None"
+    assert paper.features[features].weights.endswith("lxmert random")
+    assert paper.features["lxmert_full"].weights == (
+        "faster_rcnn_vg published (frcnn_vg), lxmert published (lxmert_base)"
+    )
+    blind = paper.features[paper.method("more3s", "no_image").features]
+    assert (blind.detector.name, blind.detector.published) == ("blind", None)
+    gpt2 = paper.method("more3s", "gpt2_6")
+    assert paper.language_models[str(gpt2.language_model)].published == "gpt2"
+    assert (gpt2.policy.width, gpt2.policy.layers, gpt2.policy.heads) == (768, 6, 12)

@@ -1,0 +1,29 @@
+"""Faster R-CNN of Visual Genome (bottom-up attention): the detector LXMERT was pretrained with.
+
+Frames enter, shown BGR with a shorter side of 600 pixels; `Regions` leave (method §1.2): features
+of the proposals, 2048 numbers each, and their boxes after regression.
+"""
+
+from pathlib import Path
+
+import torch
+
+from pipeline.config import DetectorConfig
+from pipeline.detectors import _detectron2, check_feature_size
+from pipeline.detectors._detectron2 import RegionDetector, Size
+
+SIZE = Size(short=600, long=1000)
+FEATURES = 2048
+
+
+def build(
+    config: DetectorConfig, device: torch.device, weights: Path | None = None, size: Size = SIZE
+) -> RegionDetector:
+    """Build the detector; called by `pipeline.detectors.make`."""
+    check_feature_size(config, FEATURES)
+    _detectron2.require(config.name)
+    from pipeline.detectors import _visual_genome
+
+    model = _detectron2.make(config, _visual_genome.settings(given_proposals=False), device)
+    _detectron2.load(model, weights, config)
+    return RegionDetector(config, model, size, propose=None)
