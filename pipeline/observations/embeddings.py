@@ -6,7 +6,7 @@ the whitened mean per modality. N is as long as the data needed when stored, `re
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline import detectors, encoders
-from pipeline.actions import Actions
 from pipeline.config import FeaturesConfig
 from pipeline.detectors import Regions
 from pipeline.errors import PipelineError
-from pipeline.observations import Observation
+from pipeline.observations import Observation, Situation
 from pipeline.prompts import Prompts
 from pipeline.step_encoder import StepEncoder
 from pipeline.storage import Artefact
@@ -86,14 +85,30 @@ class EmbeddingObserver:
         self._storage = storage
         self._regions: Regions | None = None
 
-    def observe(
-        self,
-        frames: NDArray[np.uint8],
-        previous_actions: Actions,
-        episodes: NDArray[np.int64],
-    ) -> Observation:
-        """Observe `frames` (B, H, W, 3) after `previous_actions` (B, …); tensors (B, 1, …)."""
-        prompt = self._prompts.action_prompt[previous_actions]
+    @classmethod
+    def open(
+        cls, config: FeaturesConfig, encoder: Path | None, prompts: Path | None, device: str = "cpu"
+    ) -> Self:
+        """Build the live observer from the configuration, the encoder's folder and the prompt file.
+
+        Raises PipelineError if one of the two is not given or not whole.
+        """
+        if encoder is None or prompts is None:
+            raise PipelineError(
+                "evaluate_policy: this method observes embeddings; give --encoder and --prompts"
+            )
+        sentences = Prompts.read(prompts)
+        step_encoder = StepEncoder(
+            detectors.make(config.detector, device),
+            encoders.load(config.encoder, encoder, device),
+            sentences.sentences,
+        )
+        return cls(step_encoder, sentences, config.storage)
+
+    def observe(self, situation: Situation) -> Observation:
+        """O_t of the situation's frames and previous actions; tensors (B, 1, …)."""
+        frames = situation.frames
+        prompt = self._prompts.action_prompt[situation.previous_actions]
         self._regions = self._encoder.detect(frames)
         embeddings = self._encoder.encode_regions(
             self._regions, torch.arange(len(frames)), torch.from_numpy(prompt)
@@ -123,18 +138,5 @@ def open_store(
 def open_observer(
     config: FeaturesConfig, encoder: Path | None, prompts: Path | None, device: str = "cpu"
 ) -> EmbeddingObserver:
-    """Build the live observer from the configuration, the encoder's folder and the prompt file.
-
-    Raises PipelineError if one of the two is not given or not whole.
-    """
-    if encoder is None or prompts is None:
-        raise PipelineError(
-            "evaluate_policy: this method observes embeddings; give --encoder and --prompts"
-        )
-    sentences = Prompts.read(prompts)
-    step_encoder = StepEncoder(
-        detectors.make(config.detector, device),
-        encoders.load(config.encoder, encoder, device),
-        sentences.sentences,
-    )
-    return EmbeddingObserver(step_encoder, sentences, config.storage)
+    """See `EmbeddingObserver.open`."""
+    return EmbeddingObserver.open(config, encoder, prompts, device)

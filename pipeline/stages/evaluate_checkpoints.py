@@ -30,7 +30,7 @@ def main(arguments: Namespace) -> None:
     for step, path in checkpoints.steps(arguments.checkpoints).items():
         policy, description = checkpoints.load(path, arguments.method)
         eyes = arguments.features, description, arguments.encoder, arguments.prompts
-        observer = runs.open_observer(policy.observation, *eyes)
+        observer = runs.open_observer(*eyes)
         episodes, _ = runs.play_policy(course, policy, description, observer, course.games())
         played += [(step, episode) for episode in episodes]
     write_episodes(arguments.episodes_csv, played)

@@ -31,7 +31,7 @@ def main(arguments: Namespace) -> None:
     )
     policy, description = checkpoints.load(arguments.policy, config)
     observer = runs.open_observer(
-        policy.observation, arguments.features, description, arguments.encoder, arguments.prompts
+        arguments.features, description, arguments.encoder, arguments.prompts
     )
     games = course.games()
     video = VideoRecorder(config.evaluation.video_steps, observer, games[0].actions)

@@ -28,7 +28,7 @@ def main(arguments: Namespace) -> None:
     )
     policy, described = checkpoints.load(arguments.policy, arguments.method)
     eyes = arguments.features, described, arguments.encoder, arguments.prompts
-    observer = runs.open_observer(policy.observation, *eyes)
+    observer = runs.open_observer(*eyes)
     played = target_sweep.play(course, policy, described, observer, arguments.sweep)
     with replacing(arguments.output) as temporary:
         played.to_csv(temporary, index=False)
