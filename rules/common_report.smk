@@ -88,6 +88,7 @@ def measured():
         "pretrain_language_model": language_models(),
         "train_policy": TRAINED,
         "evaluate_policy": TRAINED,
+        "film_policy": SHOWN,
         "evaluate_checkpoints": runs(
             table for table in CONFIG.tables.values() if table.checkpoints
         ),

@@ -61,7 +61,6 @@ rule evaluate_policy:
     output:
         episodes="results/runs/{dataset}/{method}/{variant}/seed-{seed}/episodes.csv",
         run="results/runs/{dataset}/{method}/{variant}/seed-{seed}/run.json",
-        video="results/runs/{dataset}/{method}/{variant}/seed-{seed}/rollout.mp4",
     log:
         "results/logs/evaluate_policy/{dataset}/{method}/{variant}/seed-{seed}.log",
     benchmark:
@@ -78,7 +77,32 @@ rule evaluate_policy:
         given=given,
     shell:
         "python -m pipeline.stages.evaluate_policy --seed {wildcards.seed} {params.given:q} {params.settings:q}"
-        " --video {output.video:q} --episodes-csv {output.episodes:q} --run-json {output.run:q} > {log:q} 2>&1"
+        " --episodes-csv {output.episodes:q} --run-json {output.run:q} > {log:q} 2>&1"
+
+
+rule film_policy:
+    input:
+        unpack(acting_inputs),
+        policy=rules.train_policy.output.policy,
+    output:
+        video="results/runs/{dataset}/{method}/{variant}/seed-{seed}/rollout.mp4",
+    log:
+        "results/logs/film_policy/{dataset}/{method}/{variant}/seed-{seed}.log",
+    benchmark:
+        "results/benchmarks/film_policy/{dataset}/{method}/{variant}/seed-{seed}.tsv"
+    conda:
+        "../envs/policy.yaml"
+    threads: slots(1)
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=lambda w: code("film_policy", *model_of(w), *eyes_of(w), family_of(w)),
+        settings=acting_settings,
+        given=given,
+    shell:
+        "python -m pipeline.stages.film_policy --seed {wildcards.seed} {params.given:q} {params.settings:q}"
+        " --video {output.video:q} > {log:q} 2>&1"
 
 
 rule evaluate_checkpoints:
