@@ -39,6 +39,20 @@ class Section(BaseModel):
             raise explain(error, cls.__name__, cls) from None
 
 
+class RenderingConfig(Section):
+    """How a simulator's frames are drawn; the consoles of games draw their own."""
+
+    size: int = Field(160, ge=32, le=1024, description="side of a frame in pixels")
+    camera: str | None = Field(
+        "track", description="of the robot's model; null: a fixed one that sees all of it"
+    )
+    scenery: Literal["flat", "original"] = Field(
+        "flat",
+        description="flat: a colour for each part of the robot, no light, tiles of a metre as "
+        "ground, so that regions are parts; original: as the model says, without shadows",
+    )
+
+
 class EnvironmentConfig(Section):
     """`config/environments/<environment>.yaml`."""
 
@@ -61,8 +75,24 @@ class EnvironmentConfig(Section):
     )
     state_variables: dict[str, int] = Field(
         default={},
-        description="name → address in the machine's memory, for the probe of the embeddings",
+        description="name → address in the machine's memory, or place among a simulator's "
+        "positions, for the probe of the embeddings",
     )
+    prompts: str | None = Field(
+        None, description="file of resources/prompts/; default: the game in lower case"
+    )
+    action_levels: int = Field(
+        3, ge=2, description="named levels of a continuous action's components, in its prompts"
+    )
+    rendering: RenderingConfig = RenderingConfig()
+    options: dict[str, bool | int | float | str] = Field(
+        default={}, description="keyword arguments of a gymnasium environment"
+    )
+
+    @property
+    def wording(self) -> str:
+        """File of the prompts' sentences, below the resources."""
+        return f"prompts/{(self.prompts or self.game).lower()}.yaml"
 
 
 class DatasetConfig(Section):
@@ -70,8 +100,8 @@ class DatasetConfig(Section):
 
     environment: str = Field(description="file of config/environments/")
     source: str = Field(description="module of pipeline/trajectories/")
-    file: str | None = Field(
-        None, description="recording below resources/, for sources that read one"
+    file: str | list[str] | None = Field(
+        None, description="recording below resources/, or several, for sources that read one"
     )
     max_epsilon: float = Field(
         1.0, ge=0, le=1, description="keep episodes recorded with at most this epsilon"
@@ -87,6 +117,11 @@ class DatasetConfig(Section):
     )
     episodes: int = Field(0, ge=0, description="episodes to play, for the `played` source")
     seed: int = Field(0, ge=0, description="seed of the `played` source")
+
+    @property
+    def files(self) -> list[str]:
+        """The recordings, none, one or several."""
+        return [self.file] if isinstance(self.file, str) else self.file or []
 
 
 class DetectorConfig(Section):

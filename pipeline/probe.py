@@ -33,6 +33,8 @@ def coordinates(
 
     Raises PipelineError for an address outside the memory.
     """
+    if not variables:
+        return {}
     size = frames.shape("step_state")[1]
     for name, address in variables.items():
         if not 0 <= address < size:

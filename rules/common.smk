@@ -250,9 +250,8 @@ def eyes_of(wildcards):
 
 
 def recording(wildcards):
-    """The recording that a dataset reads, if its source reads one."""
-    file = dataset_of(wildcards).file
-    return [f"{RESOURCES}/{file}"] if file else []
+    """The recordings that a dataset reads, if its source reads any."""
+    return [f"{RESOURCES}/{file}" for file in dataset_of(wildcards).files]
 
 
 def text_of(wildcards):
@@ -262,8 +261,8 @@ def text_of(wildcards):
 
 
 def wording(wildcards):
-    """The sentences that a game's prompts are made of."""
-    return f"{RESOURCES}/prompts/{environment_of(wildcards).game.lower()}.yaml"
+    """The sentences that an environment's prompts are made of."""
+    return f"{RESOURCES}/{environment_of(wildcards).wording}"
 
 
 def place(wildcards, *sections):

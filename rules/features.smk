@@ -42,17 +42,19 @@ rule render_frames:
         mem_mb=2000,
         runtime=60,
     params:
-        code=lambda w: code("render_frames", family_of(w)),
-        settings=lambda w: options(environment=environment_of(w)),
+        code=lambda w: code("render_frames", family_of(w), source_of(w)),
+        settings=lambda w: options(environment=environment_of(w), dataset=dataset_of(w)),
         given=given,
+        resources=RESOURCES,
     shell:
         "python -m pipeline.stages.render_frames {params.given:q} {params.settings:q}"
-        " --output {output.frames:q} > {log:q} 2>&1"
+        " --resources {params.resources:q} --output {output.frames:q} > {log:q} 2>&1"
 
 
 rule write_prompts:
     input:
         wording,
+        trajectories=rules.collect_trajectories.output.trajectories,
     output:
         prompts="results/prompts/{dataset}/{prompt_set}.json",
     log:

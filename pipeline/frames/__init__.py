@@ -1,111 +1,111 @@
-"""Trajectories → frames: replay every episode in the emulator, keep each distinct frame once.
+"""Trajectories → frames: what is seen before each action, each distinct frame once.
 
-The replay must give the recorded score, and the recorded hash of the machine's memory at the end,
-for every episode; otherwise the actions belong to other pictures than the recording's and nothing
-after this would mean anything (docs/method.md §1.1).
+Where frames come from depends on what the trajectories hold: a game is replayed from its seeds
+(`_replay.py`), a simulator draws the positions of its joints, and a source that brings pictures of
+its own offers `frames(config, environment, resources) -> Iterator[Frame]`, one for every step.
 """
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from pipeline import environments
-from pipeline.config import EnvironmentConfig
-from pipeline.environments import Environment, Frame
+from pipeline import environments, plugins
+from pipeline.config import DatasetConfig, EnvironmentConfig
+from pipeline.environments import Environment, Frame, Simulator
 from pipeline.errors import PipelineError
+from pipeline.frames import _replay
+from pipeline.frames._step import Step
 from pipeline.storage import ArtefactWriter
 from pipeline.trajectories import Trajectories
 
 KIND = "frames"
 
 
-def render(trajectories: Trajectories, config: EnvironmentConfig, path: Path) -> None:
-    """Replay all episodes and write the frames artefact `path`; memory does not grow with them.
+def render(
+    trajectories: Trajectories,
+    config: EnvironmentConfig,
+    path: Path,
+    own: Iterator[Frame] | None = None,
+) -> None:
+    """Write the frames artefact `path`; memory does not grow with the number of steps.
 
+    `own` are frames of the source's own, from `of_source`.
     Arrays: `frames` (N, H, W, 3) uint8 in order of first appearance; `step_frame` (T,) int64, the
-    frame of s_t, which is the one before a_t; `step_state` (T, bytes) uint8, the memory at s_t.
-    Raises PipelineError naming game, episode and emulator version when a replay differs.
+    frame of s_t, which is the one before a_t; `step_state` (T, …), the machine's state at s_t,
+    where it is known. Raises PipelineError where a replay differs, an action is unknown, or there
+    is not one frame for each step.
     """
     game = environments.make(config)
-    attributes = {"environment": config.model_dump(mode="json"), "versions": game.versions}
     if fault := game.actions.fault(trajectories.actions):
         raise PipelineError(
             f"{config.game}: {trajectories.source}: {fault}; "
             "check that the data set names the right environment"
         )
-    game.reset(0, 0)
+    attributes = {"environment": config.model_dump(mode="json"), "versions": game.versions}
+    total = len(trajectories.actions)
     seen: dict[bytes, int] = {}
-    with (
-        ArtefactWriter(path, KIND, {**attributes, "source": trajectories.source}) as writer,
-        tqdm(total=len(trajectories.actions), desc=f"{config.game}: replay", unit="step") as bar,
-    ):
-        writer.create("frames", game.frame().shape, np.uint8)
-        writer.create("step_frame", (), np.int64)
-        writer.create("step_state", game.state().shape, game.state().dtype)
-        for episode in range(len(trajectories.episode_length)):
-            indices = []
-            for frame, state in _replay(trajectories, episode, game, config.game):
-                digest = hashlib.blake2b(frame.data, digest_size=16).digest()
-                if digest not in seen:
-                    seen[digest] = len(seen)
-                    writer.append("frames", frame[None])  # (1, H, W, 3)
-                indices.append(seen[digest])
-                writer.append("step_state", state[None])  # (1, bytes)
-            writer.append("step_frame", np.array(indices, np.int64))
-            bar.update(len(indices))
+    indices: list[int] = []
+    with ArtefactWriter(path, KIND, {**attributes, "source": trajectories.source}) as writer:
+        steps = _steps(trajectories, game, config, own)
+        for step in tqdm(steps, f"{config.game}: frames", total, unit="step"):
+            if not seen:
+                _create(writer, step)
+            digest = hashlib.blake2b(step.frame.data, digest_size=16).digest()
+            if digest not in seen:
+                seen[digest] = len(seen)
+                writer.append("frames", step.frame[None])  # (1, H, W, 3)
+            if step.state is not None:
+                writer.append("step_state", step.state[None])
+            indices.append(seen[digest])
+        if len(indices) != total:
+            raise PipelineError(
+                f"{trajectories.source}: {len(indices)} frames for {total} steps; "
+                "restore the source's files"
+            )
+        writer.write("step_frame", np.array(indices, np.int64))
 
 
-@dataclass
-class _Outcome:
-    """What must agree between a recorded episode and its replay."""
-
-    score: float
-    length: int
-    terminated: bool
-    state_sha256: str
-
-    def difference(self, replayed: "_Outcome") -> str | None:
-        """The first difference in words; an empty hash of the recording is not compared."""
-        for name in ("length", "score", "terminated", "state_sha256"):
-            recorded, found = getattr(self, name), getattr(replayed, name)
-            if recorded != found and recorded != "":
-                return f"{name} is {found}, recorded {recorded}"
-        return None
+def of_source(
+    dataset: DatasetConfig, environment: EnvironmentConfig, resources: Path
+) -> Iterator[Frame] | None:
+    """The pictures that a data set's source brings, one for every step; None if it brings none."""
+    source = plugins.load("trajectories", dataset.source)
+    frames = getattr(source, "frames", None)
+    found: Iterator[Frame] | None = frames and frames(dataset, environment, resources)
+    return found
 
 
-def _replay(
-    trajectories: Trajectories, episode: int, game: Environment, name: str
-) -> Iterator[tuple[Frame, np.ndarray]]:
-    """Yield frame and machine memory before each action; check the outcome after the last."""
-    seed, noops, hashes = trajectories.seed, trajectories.noops, trajectories.state_sha256
-    if seed is None or noops is None or hashes is None:
-        raise PipelineError(f"{trajectories.source}: no seeds to replay; give frames of its own")
-    start, length = int(trajectories.starts[episode]), int(trajectories.episode_length[episode])
-    game.reset(int(seed[episode]), int(noops[episode]))
-    score, steps, terminated = 0.0, 0, False
-    for action in trajectories.actions[start : start + length]:
-        if terminated:
-            break
-        yield game.frame(), game.state()
-        reward, terminated = game.step(action)
-        score += reward
-        steps += 1
-    recorded = _Outcome(
-        float(trajectories.score[episode]),
-        length,
-        bool(trajectories.terminated[episode]),
-        hashes[episode],
-    )
-    digest = hashlib.sha256(game.state().tobytes()).hexdigest()
-    difference = recorded.difference(_Outcome(score, steps, terminated, digest))
-    if difference:
-        versions = ", ".join(f"{key} {value}" for key, value in game.versions.items())
+def files_of(dataset: DatasetConfig) -> list[str]:
+    """The files below the resources that `of_source` reads."""
+    source = plugins.load("trajectories", dataset.source)
+    return dataset.files if hasattr(source, "frames") else []
+
+
+def _create(writer: ArtefactWriter, first: Step) -> None:
+    """Begin the growing arrays, shaped like the first step."""
+    writer.create("frames", first.frame.shape, np.uint8)
+    if first.state is not None:
+        writer.create("step_state", first.state.shape, first.state.dtype)
+
+
+def _steps(
+    trajectories: Trajectories,
+    game: Environment,
+    config: EnvironmentConfig,
+    own: Iterator[Frame] | None,
+) -> Iterator[Step]:
+    """Every step, from wherever its frame comes."""
+    if own is not None:
+        yield from (Step(frame) for frame in own)
+    elif trajectories.qpos is None:
+        yield from _replay.steps(trajectories, game, config.game)
+    elif isinstance(game, Simulator):
+        yield from (Step(game.show(qpos), qpos) for qpos in trajectories.qpos)
+    else:
         raise PipelineError(
-            f"{name}, episode {episode} of {trajectories.source}: the replay differs: "
-            f"{difference} ({versions}); "
-            "install the pinned emulator version or repair the recording"
+            f"{trajectories.source}: positions of joints, which {config.game} cannot draw; "
+            "check that the data set names the right environment"
         )

@@ -8,7 +8,7 @@ from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)
 parser.sections(dataset=DatasetConfig, environment=EnvironmentConfig)
-parser.input_below("resources", lambda given: given.dataset.file, help="folder of the recordings")
+parser.input_below("resources", lambda given: given.dataset.files, help="folder of the recordings")
 parser.outputs("output")
 
 

@@ -1,21 +1,26 @@
-"""Replay every episode in the emulator, check it, and store each distinct frame once."""
+"""Replay or draw every step of a data set, and store each distinct frame once."""
 
 from argparse import Namespace
 
 from pipeline import frames, trajectories
-from pipeline.config import EnvironmentConfig
+from pipeline.config import DatasetConfig, EnvironmentConfig
 from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)
-parser.sections(environment=EnvironmentConfig)
+parser.sections(environment=EnvironmentConfig, dataset=DatasetConfig)
 parser.inputs("trajectories")
+parser.input_below(
+    "resources", lambda given: frames.files_of(given.dataset), help="folder of the recordings"
+)
 parser.outputs("output")
 
 
 def main(arguments: Namespace) -> None:
-    """Load, replay, write."""
+    """Load, draw, write."""
     data = trajectories.load(arguments.trajectories)
-    frames.render(data, arguments.environment, arguments.output)
+    environment = arguments.environment
+    own = frames.of_source(arguments.dataset, environment, arguments.resources)
+    frames.render(data, environment, arguments.output, own)
 
 
 if __name__ == "__main__":

@@ -54,8 +54,8 @@ class Trajectories:
     """(E,) SHA-256 of the machine's memory after the last action; "" where unknown (cut here)."""
     observations: NDArray[np.float32] | None = None
     """(T, D) the state vector at s_t."""
-    qpos: NDArray[np.float64] | None = None
-    """(T, positions) of a simulator's joints at s_t, which a frame is rendered from."""
+    qpos: NDArray[np.float32] | None = None
+    """(T, positions) of a simulator's joints at s_t, which a frame is drawn from."""
 
     def __post_init__(self) -> None:
         for cause in self._faults():
