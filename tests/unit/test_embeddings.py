@@ -127,7 +127,9 @@ def observe(
     folder: Path, storage: str, previous: NDArray[np.int64]
 ) -> tuple[EmbeddingObserver, Observation]:
     observer = EmbeddingObserver(live(folder / "encoder"), PROMPTS, storage)
-    seen = SimpleNamespace(frames=frames(COUNT), previous_actions=previous)
+    seen = SimpleNamespace(
+        frames=frames(COUNT), previous_actions=previous, episodes=np.arange(COUNT)
+    )
     return observer, observer.observe(cast(Situation, seen))
 
 
