@@ -10,6 +10,7 @@ import pytest
 
 from pipeline import tables
 from pipeline.config import EnvironmentConfig, TableConfig
+from pipeline.config_files import load
 from pipeline.errors import PipelineError
 from pipeline.figures import figure, interval, plus_minus
 from pipeline.report.learning_curves import plot, read_curve
@@ -22,7 +23,8 @@ ENVIRONMENTS = {
     ),
     "pong": EnvironmentConfig(family="atari", game="Pong", random_score=-21, reference_score=15),
 }
-PUBLISHED = Path(__file__).parents[2] / "resources" / "published_scores.csv"
+ROOT = Path(__file__).parents[2]
+PUBLISHED = ROOT / "resources" / "published_scores.csv"
 GRID = TableConfig(datasets=["breakout", "pong"], methods=["more3s", "my_method"], seeds=[0, 1])
 SETTINGS = json.dumps({"policy": {"width": 32}, "method": "any", "observation": "embeddings"})
 RETURNS = {
@@ -188,3 +190,41 @@ def test_learning_curves_are_drawn(scores: pd.DataFrame, tmp_path: Path) -> None
     (tmp_path / "curve.csv").write_text("step\n1\n")
     with pytest.raises(PipelineError, match=r"curve\.csv: no column 'held_out_accuracy' or 'held_"):
         read_curve(tmp_path / "curve.csv")
+
+
+def test_table2_is_d4rl_normalised_and_tells_best_from_last(scores: pd.DataFrame) -> None:
+    """On D4RL's own ends: its random play is 0 and its expert 100."""
+    config = load(ROOT / "config" / "config.yaml")
+    datasets = ["hopper_medium", "halfcheetah_medium"]
+    robots = {dataset: config.environment(dataset) for dataset in datasets}
+    renamed = scores.replace({"dataset": dict(zip(ENVIRONMENTS, datasets, strict=True))})
+    for dataset, robot in robots.items():
+        chosen = renamed["dataset"] == dataset
+        renamed.loc[chosen & (renamed["method"] == "random"), "return"] = robot.random_score
+        renamed.loc[chosen & (renamed["method"] == "more3s"), "return"] = robot.reference_score
+    ours = renamed[(renamed["method"] == "my_method") & (renamed["seed"] == 0)]
+    better = ours.assign(checkpoint="earlier", step=50, **{"return": ours["return"] + 10})
+    grid = GRID.model_copy(update={"datasets": datasets})
+    table = tables.make("table2", pd.concat([renamed, better]), grid, robots, "laptop")
+    rows = table.rows.set_index(["dataset", "method"])
+    for dataset in datasets:
+        assert rows.loc[(dataset, "random"), "normalized_mean"] == pytest.approx(0)
+        assert rows.loc[(dataset, "more3s"), "normalized_mean"] == pytest.approx(100)
+        assert np.isnan(rows.loc[(dataset, "more3s"), "best_mean"])
+        last = rows.loc[(dataset, "my_method"), "mean"]
+        # seed 0 has a checkpoint that is better by 10, seed 1 has none but the last
+        assert rows.loc[(dataset, "my_method"), "best_mean"] == pytest.approx(last + 5)
+    assert "D4RL-normalised" in table.markdown
+    assert "chosen by the score that is shown" in table.markdown
+    assert rows.loc[("hopper_medium", "random"), "mean"] == pytest.approx(-20.272305)
+    assert rows.loc[("halfcheetah_medium", "more3s"), "mean"] == pytest.approx(12135.0)
+
+
+def test_curves_of_continuous_actions_are_drawn(scores: pd.DataFrame, tmp_path: Path) -> None:
+    (tmp_path / "curve.csv").write_text(
+        "step,held_out_mse,mean_action_mse,repeat_mse\n10,0.3,0.4,0.5\n20,0.1,0.4,0.5\n"
+    )
+    curve = read_curve(tmp_path / "curve.csv")
+    runs = [Run(d, "more3s", "default", seed) for d in ENVIRONMENTS for seed in (0, 1)]
+    plot(runs, [curve] * len(runs), scores, tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").stat().st_size > 1000
