@@ -319,6 +319,36 @@ def test_json_of_a_stage_names_the_key() -> None:
             {"defaults": {"features": "compct"}},
             r"config/config.yaml: defaults: unknown features 'compct'",
         ),
+        (
+            "config.yaml",
+            {"overrides": {"families": {"atary": {}}}},
+            r"config/config.yaml: overrides: unknown environment family 'atary' .*'atari'",
+        ),
+        (
+            "config.yaml",
+            {"overrides": {"environments": {"pung": {}}}},
+            r"config/config.yaml: overrides: unknown environment 'pung' .*'pong'",
+        ),
+        (
+            "config.yaml",
+            {"overrides": {"families": {"atari": {"training": {"step": 3}}}}},
+            r"config/config.yaml: overrides.atari: training.step: .*'steps'",
+        ),
+        (
+            "config.yaml",
+            {"overrides": {"environments": {"pong": {"methods": {"more4s": {}}}}}},
+            r"config/config.yaml: overrides.pong: methods: unknown method 'more4s' .*'more3s'",
+        ),
+        (
+            "config.yaml",
+            {"overrides": {"game": {}}},
+            r"config/config.yaml: overrides: game: .*allowed: environments, families",
+        ),
+        (
+            "config.yaml",
+            {"overrides": {"environments": {"pong": {"policy": {"observation": "states"}}}}},
+            r"tables.table1: more3s, default, pong: unknown observation 'states'.*embeddings",
+        ),
         ("config.yaml", {"tabels": {}}, r"config/config.yaml: unknown key 'tabels' .*'tables'"),
     ],
 )
