@@ -11,7 +11,7 @@ RUNTIME := .venv/.installed
 DEVELOPMENT := .venv/.installed-dev
 # One job at a time is all a demo has to do, so each may use two threads.
 DEMO_THREADS := $(foreach rule,detect_regions pretrain_encoder build_cache train_policy \
-	evaluate_policy,$(rule)=2)
+	evaluate_policy film_policy,$(rule)=2)
 
 .PHONY: table1 demo test check clean
 

@@ -36,4 +36,5 @@ rule demo:
     """One game, one seed, one method: a policy that plays, on video, and what its eyes see."""
     input:
         expand(rules.evaluate_policy.output, **TRAINED[0]),
+        expand(rules.film_policy.output.video, **TRAINED[0]),
         expand(rules.draw_regions.output.picture, **REGIONS[0]),

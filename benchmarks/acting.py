@@ -20,9 +20,9 @@ from benchmarks import _timing
 from benchmarks._stages import GAME, configuration, stage_one, untrained
 from pipeline import environments, models
 from pipeline.environments import Environment
-from pipeline.evaluation import Player, PolicyPlayer, RandomPlayer, Situation, play
+from pipeline.evaluation import Player, PolicyPlayer, RandomPlayer, play
 from pipeline.models import Batch, SequencePolicy
-from pipeline.observations import Observation, Observer
+from pipeline.observations import Observation, Observer, Situation
 from pipeline.observations.embeddings import open_observer, open_store
 
 TARGET, SCALE = 100.0, 100.0
@@ -39,12 +39,12 @@ class WindowPlayer:
     _seen: list[Situation] = field(default_factory=list)
     _kept: list[Observation] = field(default_factory=list)
 
-    def logits(self, situation: Situation) -> NDArray[np.float64]:
+    def decide(self, situation: Situation) -> NDArray[np.float64]:
         """Logits of the last step, from one pass over the window."""
         length = self.policy.memory_length + self.policy.context_length
         self._seen = [*self._seen, situation][-length:]
         fresh = self._seen if self.frames_too else self._seen[-1:]
-        made = [self.observer.observe(s.frames, s.previous_actions, s.episodes) for s in fresh]
+        made = [self.observer.observe(s) for s in fresh]
         self._kept = made if self.frames_too else [*self._kept, *made][-length:]
         observation = {
             name: torch.cat([step[name] for step in self._kept], dim=1) for name in self._kept[0]
@@ -93,7 +93,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         store = open_store(folder / "cache.h5")
         features = untrained(config.features["compact"])
         observer = open_observer(features, folder / "encoder", folder / "prompts.json")
-        policy = models.make(config.method("more3s"), store.shape, store.attributes, actions)
+        policy = models.make(
+            config.method("more3s", dataset=GAME), store.shape, store.attributes, actions
+        )
     assert isinstance(policy, torch.nn.Module)
     policy.eval()
 
@@ -117,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 WindowPlayer(policy, observer, frames_too=True)
             ),
             "key/value cache, one episode at a time": apart,
-            "emulator": lambda: together(RandomPlayer(actions)),
+            "emulator": lambda: together(RandomPlayer(actions, range(len(games)))),
         },
         chosen.repeats,
     )

@@ -48,7 +48,7 @@ def method_trainer(
 ) -> Callable[[], object]:
     """Trains a method of the default configuration on what stage one wrote into `folder`."""
     config = configuration()
-    chosen = config.method(method)
+    chosen = config.method(method, dataset=GAME)
     limits = {"steps": steps, "evaluate_every": steps, "held_out_fraction": 0.0}
     settings = chosen.training.model_copy(update={**limits, "precision": precision})
     game = environments.make(config.environments[GAME])

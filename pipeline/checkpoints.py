@@ -16,6 +16,7 @@ from pipeline import models
 from pipeline.actions import ActionSpace
 from pipeline.atomic import replacing
 from pipeline.config import MethodConfig
+from pipeline.config_files import observation_kind
 from pipeline.errors import PipelineError
 from pipeline.models import SequencePolicy
 from pipeline.resumption import tensors_of
@@ -40,6 +41,8 @@ class Description:
     """Of the observations, without batch and steps."""
     attributes: dict[str, Any]
     """Of the observation store, as far as DESCRIBING."""
+    observation: str
+    """The kind that it reads: a module of `pipeline/observations/`."""
     initial: str | None = None
     """What the transformer's layers had learned before, if they had."""
 
@@ -66,7 +69,8 @@ def describe(
     kept = {name: attributes[name] for name in DESCRIBING if name in attributes}
     sizes = {name: list(size) for name, size in shape.items()}
     method = config.model_dump(mode="json")
-    return Description(method, seed, actions.as_dict(), return_scale, sizes, kept, initial)
+    kind = observation_kind(config)
+    return Description(method, seed, actions.as_dict(), return_scale, sizes, kept, kind, initial)
 
 
 def name(step: int) -> str:

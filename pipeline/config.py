@@ -256,6 +256,11 @@ class LanguageModelConfig(Section):
 class PolicyConfig(Section):
     """The sequence model; every method reads the part it has, a variant changes single keys."""
 
+    observation: str | None = Field(
+        None,
+        description="module of pipeline/observations/, one of those that the method can read; "
+        "default: its first",
+    )
     context_length: int = Field(8, ge=1, description="K: steps of a window that carry loss")
     memory_length: int = Field(
         8,

@@ -6,6 +6,7 @@ whichever file is chosen. Only the driver uses this module; stages receive JSON.
 """
 
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from pipeline.config import (
     Section,
 )
 from pipeline.errors import PipelineError
-from pipeline.experiment import DIFFERENCE, Config
+from pipeline.experiment import DIFFERENCE, Config, Overrides
 from pipeline.validation import known, merge, validate
 
 FOLDERS: dict[str, type[Section] | None] = {
@@ -60,6 +61,7 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
     for method, settings in (raw.get("methods") or {}).items():
         known("method", method, methods(), f"{where}: methods")
         _overlay(settings or {}, f"{where}: methods.{method}")
+    _check_overrides(raw.get("overrides") or {}, f"{where}: overrides")
     raw["methods"] = {name: settings or {} for name, settings in (raw.get("methods") or {}).items()}
     for name in sections["features"]:
         if DIFFERENCE in name:
@@ -73,20 +75,25 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
     config = config.model_copy(update={"features": features})
     for artefact in config.unverified_artefacts:
         _check_published(config, artefact, f"{where}: unverified_artefacts")
-    _check_plugins(config, folder)
+    _check_plugins(config, where, folder)
     _check_tables(config, where)
     return config
 
 
 def methods() -> list[str]:
     """Names of the sequence models: modules of `pipeline/models/` that say what they observe."""
-    return [name for name in plugins.names("models") if observation_kind(name) is not None]
+    return [name for name in plugins.names("models") if observation_kinds(name)]
 
 
-def observation_kind(method: str) -> str | None:
-    """`SequencePolicy.observation` of a method, read from source: the driver imports no torch."""
-    kind = provenance.class_constant(f"pipeline.models.{method}", "observation")
-    return kind if isinstance(kind, str) else None
+def observation_kinds(method: str) -> tuple[str, ...]:
+    """`SequencePolicy.observations` of a method, read from source: the driver imports no torch."""
+    kinds = provenance.class_constant(f"pipeline.models.{method}", "observations")
+    return kinds if isinstance(kinds, tuple) else ()
+
+
+def observation_kind(config: MethodConfig) -> str:
+    """What a run observes: a module of `pipeline/observations/`."""
+    return config.policy.observation or observation_kinds(config.method)[0]
 
 
 def uses_returns(method: str) -> bool:
@@ -94,7 +101,7 @@ def uses_returns(method: str) -> bool:
     return provenance.class_constant(f"pipeline.models.{method}", "uses_returns") is True
 
 
-def detector_constant(detector: str, name: str) -> str | bool | None:
+def detector_constant(detector: str, name: str) -> str | bool | tuple[str, ...] | None:
     """What the class of a detector says of itself, read from source as well."""
     return provenance.class_constant(f"pipeline.detectors.{detector}", name)
 
@@ -132,6 +139,17 @@ def _overlay(content: dict[str, Any], where: str) -> dict[str, Any]:
     return content
 
 
+def _check_overrides(content: Any, where: str) -> None:
+    """Check what differs on families and environments: settings, and `methods` with settings."""
+    parts = validate(Overrides, content, where)
+    for name, settings in {**parts.families, **parts.environments}.items():
+        shared = {key: value for key, value in settings.items() if key != "methods"}
+        _overlay(shared, f"{where}.{name}")
+        for method, own in (settings.get("methods") or {}).items():
+            known("method", method, methods(), f"{where}.{name}: methods")
+            _overlay(own, f"{where}.{name}: methods.{method}")
+
+
 def _shown(path: Path) -> str:
     """`config/variants/no_memory.yaml` whatever folder the checkout lies in."""
     parent = path.absolute().parent
@@ -143,6 +161,11 @@ def _check_overlays(config: Config, where: str, folder: Path) -> None:
     """Check that what defaults, methods and variants name is there; errors name their file."""
     overlays = {f"{where}: defaults": config.defaults}
     overlays |= {f"{where}: methods.{name}": settings for name, settings in config.methods.items()}
+    for part in (config.overrides.families, config.overrides.environments):
+        for name, settings in part.items():
+            overlays[f"{where}: overrides.{name}"] = settings
+            for method, own in settings.get("methods", {}).items():
+                overlays[f"{where}: overrides.{name}: methods.{method}"] = own
     for name, settings in config.variants.items():
         overlays[_shown(folder / "variants" / f"{name}.yaml")] = settings
     for place, settings in overlays.items():
@@ -152,8 +175,12 @@ def _check_overlays(config: Config, where: str, folder: Path) -> None:
             known("language model", language_model, config.language_models, place)
 
 
-def _check_plugins(config: Config, folder: Path) -> None:
+def _check_plugins(config: Config, where: str, folder: Path) -> None:
     """Check that every name of a plug-in or of another file is one; errors name their file."""
+    for name in config.overrides.families:
+        known("environment family", name, plugins.names("environments"), f"{where}: overrides")
+    for name in config.overrides.environments:
+        known("environment", name, config.environments, f"{where}: overrides")
     for name, environment in config.environments.items():
         file = _shown(folder / "environments" / f"{name}.yaml")
         known("environment family", environment.family, plugins.names("environments"), file)
@@ -201,11 +228,13 @@ def _check_tables(config: Config, where: str) -> None:
             known("method", method, config.methods, place)
         for variant in table.variants:
             known("variant", variant, config.variants, place)
-        for method, variant in table.rows:
-            settings = config.method(method, variant)
+        for (method, variant), dataset in product(table.rows, table.datasets):
+            run = f"{place}: {method}, {variant}, {dataset}"
+            settings = config.method(method, variant, dataset)
             known("features", settings.features, config.features, place)
+            known("observation", observation_kind(settings), observation_kinds(method), run)
             if settings.policy.initial_weights == "language_model":
-                _check_language_model(config, settings, f"{place}: {method}, {variant}")
+                _check_language_model(config, settings, run)
 
 
 def _check_language_model(config: Config, settings: MethodConfig, where: str) -> None:

@@ -7,8 +7,6 @@ played beside it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -16,45 +14,18 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pipeline.actions import Action, Actions
+from pipeline.actions import Action, ActionSpace
 from pipeline.environments import Environment
 from pipeline.episodes import Episode
 from pipeline.models import SequencePolicy
-from pipeline.observations import Observer
-
-
-@dataclass(frozen=True)
-class Situation:
-    """What a player decides on: the live episodes at the same timestep, until they are stepped."""
-
-    games: Sequence[Environment]
-    """(B,)"""
-    previous_actions: Actions
-    """(B, …) a_{t-1}."""
-    returns: NDArray[np.float64]
-    """(B,) raw reward collected so far."""
-    episodes: NDArray[np.int64]
-    """(B,) index of each row's episode."""
-    timestep: int
-
-    @cached_property
-    def frames(self) -> NDArray[np.uint8]:
-        """(B, H, W, 3), drawn when they are first asked for."""
-        return np.stack([game.frame() for game in self.games])
-
-    @cached_property
-    def observations(self) -> NDArray[np.float32] | None:
-        """(B, D) state vectors, of environments that have them."""
-        vectors = [game.observation() for game in self.games]
-        known = [vector for vector in vectors if vector is not None]
-        return np.stack(known) if known else None
+from pipeline.observations import Observer, Situation
 
 
 class Player(Protocol):
-    """Gives action logits, or continuous actions; may carry a state from step to step."""
+    """Decides; may carry a state from step to step."""
 
-    def logits(self, situation: Situation) -> NDArray[np.float64]:
-        """(B, actions) logits, or (B, components) the actions themselves, within bounds."""
+    def decide(self, situation: Situation) -> NDArray[np.float64]:
+        """Logits (B, actions), or continuous actions (B, components) within their bounds."""
         ...
 
     def keep(self, rows: NDArray[np.int64]) -> None:
@@ -71,14 +42,22 @@ class Recorder(Protocol):
 
 
 class RandomPlayer:
-    """Takes every action with the same probability."""
+    """Takes every action with the same probability, and continuous ones uniformly within their
+    bounds.
+    """
 
-    def __init__(self, actions: int) -> None:
+    def __init__(self, actions: ActionSpace, reset_seeds: Sequence[int]) -> None:
+        """Each episode's actions are drawn from a generator of its own, as its no-ops are."""
         self._actions = actions
+        # A stream of its own: that of `play` for the same seed draws the no-ops.
+        self._generators = [np.random.default_rng((seed, 1)) for seed in reset_seeds]
 
-    def logits(self, situation: Situation) -> NDArray[np.float64]:
-        """Zeros (B, actions)."""
-        return np.zeros((len(situation.episodes), self._actions))
+    def decide(self, situation: Situation) -> NDArray[np.float64]:
+        """Zeros (B, actions), or drawn actions (B, components)."""
+        if not self._actions.continuous:
+            return np.zeros((len(situation.episodes), self._actions.size))
+        bounds = self._actions.low, self._actions.high
+        return np.stack([self._generators[i].uniform(*bounds) for i in situation.episodes.tolist()])
 
     def keep(self, rows: NDArray[np.int64]) -> None:
         """Nothing is carried."""
@@ -102,20 +81,18 @@ class PolicyPlayer:
         self._state = policy.start(episodes)
         self._targets, self._scale = np.broadcast_to(target_return, episodes), return_scale
 
-    def logits(self, situation: Situation) -> NDArray[np.float64]:
+    def decide(self, situation: Situation) -> NDArray[np.float64]:
         """Observe, and ask the policy."""
-        observation = self._observer.observe(
-            situation.frames, situation.previous_actions, situation.episodes
-        )
+        observation = self._observer.observe(situation)
         to_go = (self._targets[situation.episodes] - situation.returns) / self._scale
-        logits, self._state = self._policy.act(
+        decided, self._state = self._policy.act(
             observation,
             torch.from_numpy(situation.previous_actions)[:, None],  # (B, 1, …)
             torch.from_numpy(to_go.astype(np.float32))[:, None],
             torch.full((len(situation.episodes), 1), situation.timestep),
             self._state,
         )
-        return logits.double().numpy()
+        return decided.double().numpy()
 
     def keep(self, rows: NDArray[np.int64]) -> None:
         """Drop the ended episodes from the policy's state."""
@@ -134,8 +111,8 @@ def play(
     """Play one episode in each of `games`, all in lock-step; ended episodes leave the batch.
 
     Episode i is reset with `reset_seeds[i]`, whose generator draws its no-ops (0 … max_noops) and
-    its actions, from the softmax of logits / temperature (0: arg-max); continuous
-    actions are taken as they are. An episode is cut after `max_steps`.
+    its actions, from the softmax of logits / temperature (0: arg-max); continuous actions are taken
+    as they are decided. An episode is cut after `max_steps`.
     """
     count = len(games)
     generators = [np.random.default_rng(seed) for seed in reset_seeds]
@@ -153,11 +130,12 @@ def play(
         situation = Situation(
             [games[i] for i in live.tolist()], actions[live], returns[live], live, timestep
         )
-        logits = player.logits(situation)
+        decided = player.decide(situation)
         for row, i in enumerate(live.tolist()):
             continuous = games[i].actions.continuous
-            chosen = logits[row] if continuous else choose(logits[row], temperature, generators[i])
-            actions[i] = chosen
+            actions[i] = (
+                decided[row] if continuous else choose(decided[row], temperature, generators[i])
+            )
             if recorder is not None and i == 0:
                 recorder.record(games[i], row, actions[i])
             reward, terminated[i] = games[i].step(actions[i])

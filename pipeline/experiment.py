@@ -1,12 +1,14 @@
 """The whole experiment: the configuration with everything that it names, and the settings of each
 run.
 
-A run's settings are laid over one another: defaults, method, variant. `features` may be named or,
-above the defaults, given as what differs; such features are named after the difference, so that all
-variants with the same one share their caches.
+A run's settings are laid over one another: defaults, what differs on the dataset's family of
+environments and on its environment, method, what differs for the method there, variant. `features`
+may be named or, above the defaults, given as what differs; such features are named after the
+difference, so that all variants with the same one share their caches.
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import Any
 
 from pydantic import Field
@@ -25,8 +27,23 @@ from pipeline.config import (
 from pipeline.published import Published
 from pipeline.validation import known, merge, validate
 
+LAID_APART = ("features", "methods")
+"""Keys of a layer that are not merged as they are."""
 DIFFERENCE = "-"
 """Between the name of a features file and each difference from it."""
+
+
+class Overrides(Section):
+    """What differs from the defaults where: any settings of a method, and `methods` with further
+    ones of single methods.
+    """
+
+    families: dict[str, dict[str, Any]] = Field(
+        default={}, description="module of pipeline/environments/ → settings on its environments"
+    )
+    environments: dict[str, dict[str, Any]] = Field(
+        default={}, description="file of config/environments/ → settings on it"
+    )
 
 
 class Config(Section):
@@ -39,6 +56,7 @@ class Config(Section):
     methods: dict[str, dict[str, Any]] = Field(
         description="method → what differs from the defaults"
     )
+    overrides: Overrides = Overrides()
     tables: dict[str, TableConfig]
     sweep: SweepConfig = SweepConfig()
     environments: dict[str, EnvironmentConfig]
@@ -60,28 +78,30 @@ class Config(Section):
         [], description="artefacts that are accepted though a file has no known checksum"
     )
 
-    def method(self, method: str, variant: str = "default") -> MethodConfig:
-        """Settings of one run: defaults, then the method's, then the variant's, merged key by key.
+    def method(
+        self, method: str, variant: str = "default", dataset: str | None = None
+    ) -> MethodConfig:
+        """Settings of one run, merged key by key in the order that the module describes; without
+        `dataset`, those that do not depend on it.
 
         Raises PipelineError naming the variant and the key, or the names that exist.
         """
-        known("method", method, self.methods, "methods")
-        known("variant", variant, self.variants, "variants")
-        layers = (self.defaults, self.methods[method], self.variants[variant])
+        environment = None if dataset is None else self.datasets[dataset].environment
+        layers = self._layers(method, variant, environment)
         merged: dict[str, Any] = {}
         for layer in layers:
-            merged = merge(merged, {key: layer[key] for key in layer if key != "features"})
+            merged = merge(merged, {key: layer[key] for key in layer if key not in LAID_APART})
         name, difference = self._features(layers)
         chosen = {"features": derived_name(name, difference), "method": method}
-        return validate(MethodConfig, {**merged, **chosen}, f"method {method}, variant {variant}")
+        where = f"method {method}, variant {variant}" + (f", {dataset}" if dataset else "")
+        return validate(MethodConfig, {**merged, **chosen}, where)
 
     def derived_features(self) -> dict[str, FeaturesConfig]:
         """The features that some method in some variant gives as a difference, by their names."""
-        derived = {}
-        for method, variant in ((m, v) for m in self.methods for v in self.variants):
-            layers = (self.defaults, self.methods[method], self.variants[variant])
-            name, difference = self._features(layers)
-            if difference:
+        derived: dict[str, FeaturesConfig] = {}
+        for method, variant, place in product(self.methods, self.variants, self.environments):
+            name, difference = self._features(self._layers(method, variant, place))
+            if difference and derived_name(name, difference) not in derived:
                 known("features", name, self.features, f"method {method}, variant {variant}")
                 content = merge(self.features[name].model_dump(), difference)
                 where = f"method {method}, variant {variant}: features"
@@ -97,11 +117,14 @@ class Config(Section):
         same = all(getattr(own, section) == getattr(other, section) for section in sections)
         return base if same else features
 
-    def evaluation(self) -> EvaluationConfig:
-        """The protocol that methods share, and that the random policy is measured under."""
-        return validate(
-            EvaluationConfig, self.defaults.get("evaluation", {}), "defaults.evaluation"
-        )
+    def evaluation(self, dataset: str | None = None) -> EvaluationConfig:
+        """The protocol that methods share on `dataset`, and that the random policy is measured
+        under.
+        """
+        merged: dict[str, Any] = {}
+        for layer in (self.defaults, *self._places(dataset and self.datasets[dataset].environment)):
+            merged = merge(merged, layer.get("evaluation", {}))
+        return validate(EvaluationConfig, merged, "defaults.evaluation")
 
     def _features(self, layers: tuple[Mapping[str, Any], ...]) -> tuple[str, dict[str, Any]]:
         """The features that were named last, and what the layers above really change in them."""
@@ -112,6 +135,26 @@ class Config(Section):
     def environment(self, dataset: str) -> EnvironmentConfig:
         """The environment that `dataset` was recorded in."""
         return self.environments[self.datasets[dataset].environment]
+
+    def _layers(
+        self, method: str, variant: str, environment: str | None
+    ) -> tuple[Mapping[str, Any], ...]:
+        """What a run's settings are merged from, the first the most general."""
+        known("method", method, self.methods, "methods")
+        known("variant", variant, self.variants, "variants")
+        places = self._places(environment)
+        here = (place.get("methods", {}).get(method, {}) for place in places)
+        return (self.defaults, *places, self.methods[method], *here, self.variants[variant])
+
+    def _places(self, environment: str | None) -> tuple[Mapping[str, Any], ...]:
+        """What differs on an environment: of its family, then its own."""
+        if environment is None:
+            return ()
+        family = self.environments[environment].family
+        return (
+            self.overrides.families.get(family, {}),
+            self.overrides.environments.get(environment, {}),
+        )
 
 
 def derived_name(features: str, difference: Mapping[str, Any]) -> str:

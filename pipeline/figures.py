@@ -1,4 +1,6 @@
-"""Numbers as people read them."""
+"""Numbers, and tables of them, as people read them."""
+
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -23,3 +25,9 @@ def interval(low: float, high: float, digits: int = 1) -> str:
 def count(number: int, thing: str) -> str:
     """`1 seed`, `3 seeds`."""
     return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def markdown_grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table: the first column to the left, the others to the right."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -9,6 +9,7 @@ import hashlib
 import importlib.metadata
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -92,9 +93,9 @@ def first_party_imports(module: str) -> frozenset[str]:
     return frozenset(imported - {module})
 
 
-def class_constant(module: str, name: str) -> str | bool | None:
-    """The string or truth value that a class of `module`, or of a sibling that it imports, binds
-    `name` to.
+def class_constant(module: str, name: str) -> str | bool | tuple[str, ...] | None:
+    """The string, truth value or tuple of strings that a class of `module`, or of a sibling that it
+    imports, binds `name` to.
 
     For what the driver must know of a plug-in whose import is too heavy for it. None if there is
     no such constant.
@@ -104,7 +105,7 @@ def class_constant(module: str, name: str) -> str | bool | None:
         for owner in ast.walk(_tree(candidate)):
             if isinstance(owner, ast.ClassDef):
                 for target, value in _bindings(owner):
-                    if target == name and isinstance(value, str | bool):
+                    if target == name and isinstance(value, str | bool | tuple):
                         return value
     return None
 
@@ -159,8 +160,9 @@ def _bindings(owner: ast.ClassDef) -> Iterator[tuple[str, object]]:
             targets = [node.target]
         value = getattr(node, "value", None)
         for target in targets:
-            if isinstance(target, ast.Name) and isinstance(value, ast.Constant):
-                yield target.id, value.value
+            if isinstance(target, ast.Name) and isinstance(value, ast.Constant | ast.Tuple):
+                with suppress(ValueError):  # a tuple of more than constants
+                    yield target.id, ast.literal_eval(value)
 
 
 def _absolute(module: str, node: ast.ImportFrom) -> str:

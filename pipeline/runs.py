@@ -98,9 +98,11 @@ def play_policy(
     temperature = course.evaluation.temperature
     played = course.play(player, games, temperature, recorder)
     sampling = f"temperature {temperature:g}" if temperature else "arg-max"
+    if games[0].actions.continuous:
+        sampling = "predicted action"
     shown = target if policy.uses_returns else None
     features = description.attributes.get("features")  # what the name stands for
-    settings = {**description.method, "features": features}
+    settings = {**description.method, "features": features, "observation": description.observation}
     return played, course.describe(
         description.weights, sampling, shown, games[0].versions, settings
     )
@@ -109,12 +111,12 @@ def play_policy(
 def play_random(course: Course) -> tuple[list[Episode], dict[str, Any]]:
     """Play uniformly random actions over the course; episodes and the run's description."""
     games = course.games()
-    played = course.play(RandomPlayer(games[0].actions.size), games, temperature=1)
+    player = RandomPlayer(games[0].actions, reset_seeds(course.evaluation, course.seed))
+    played = course.play(player, games, temperature=1)
     return played, course.describe("none", "uniform", None, games[0].versions, settings={})
 
 
 def open_observer(
-    kind: str,
     features: FeaturesConfig,
     description: Description,
     encoder: Path | None,
@@ -131,7 +133,7 @@ def open_observer(
         raise PipelineError(
             "evaluate_policy: --features differ from what the policy was trained on; train it again"
         )
-    observer: Observer = plugins.load("observations", kind).open_observer(
+    observer: Observer = plugins.load("observations", description.observation).open_observer(
         features, encoder, prompts, weights
     )
     return observer

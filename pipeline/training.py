@@ -7,9 +7,8 @@ come from whole episodes that are never trained on, beside two baselines that a 
 
 import csv
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +25,7 @@ from pipeline.config import MethodConfig, TrainingConfig
 from pipeline.config_files import observation_kind
 from pipeline.environments import Environment
 from pipeline.errors import PipelineError
+from pipeline.held_out import HeldOut, constant_action
 from pipeline.language_model import begin_with
 from pipeline.models import Batch, SequencePolicy
 from pipeline.observations import ObservationStore, open_store
@@ -42,56 +42,15 @@ seed.
 
 @dataclass(frozen=True)
 class CurveRow:
-    """One row of the training curve; held-out columns are NaN where no episode is held out."""
+    """One row of the training curve."""
 
     step: int
     """Updates done."""
     train_loss: float
     """Mean since the last row."""
     learning_rate: float
-    held_out_loss: float
-    held_out_accuracy: float
-    """Share of steps whose most probable action is the recorded one."""
-    held_out_accuracy_on_change: float
-    """The same over steps where a_t ≠ a_{t-1}: a policy that copies its last action has 0 here."""
-    majority_accuracy: float
-    """Of always taking the training episodes' most frequent action."""
-    repeat_accuracy: float
-    """Of always taking a_{t-1}."""
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """A fixed set of held-out windows."""
-
-    batches: Sequence[Batch]
-    majority: int
-
-    def measure(self, policy: SequencePolicy, settings: TrainingConfig) -> dict[str, float]:
-        """The held-out columns of a curve row."""
-        totals = np.zeros(6)
-        with _evaluating(policy), torch.no_grad():
-            for batch in self.batches:
-                with autocast(settings.precision):
-                    loss, parts = policy.loss(batch)
-                real, action, previous = (
-                    x[:, batch.memory_length :]
-                    for x in (batch.attention_mask, batch.actions, batch.previous_actions)
-                )  # (B, K)
-                right = (parts["action_logits"].argmax(dim=-1) == action) & real
-                change = (action != previous) & real
-                counts = (real, right, change, right & change, (action == self.majority) & real)
-                totals += [float(count.sum()) for count in counts] + [
-                    float(loss) * float(real.sum())
-                ]
-        steps, right_, changes, right_on_change, majority, loss_sum = totals
-        return {
-            "held_out_loss": _ratio(loss_sum, steps),
-            "held_out_accuracy": _ratio(right_, steps),
-            "held_out_accuracy_on_change": _ratio(right_on_change, changes),
-            "majority_accuracy": _ratio(majority, steps),
-            "repeat_accuracy": _ratio(steps - changes, steps),
-        }
+    held_out: dict[str, float]
+    """By column: see `HeldOut.measure`."""
 
 
 def prepare(
@@ -130,8 +89,7 @@ def open_observations(
         raise PipelineError(
             f"{data.source}: {fault}; check that the data set names the right environment"
         )
-    kind = observation_kind(config.method) or ""
-    return open_store(kind, path, data, config.training.cache_memory_mb)
+    return open_store(observation_kind(config), path, data, config.training.cache_memory_mb)
 
 
 def train(
@@ -168,10 +126,11 @@ def train(
             batch = windows.batch(sample_ends(generator, train_steps, settings.batch_size))
             losses.append(_update(policy, batch, optimizer, rate, settings, step))
             if (step + 1) % settings.evaluate_every == 0 or step + 1 == settings.steps:
-                measured = held_out.measure(policy, settings)
-                rows.append(CurveRow(step + 1, float(np.mean(losses)), rate, **measured))
+                measured = held_out.measure(policy, settings.precision)
+                rows.append(CurveRow(step + 1, float(np.mean(losses)), rate, measured))
+                first = held_out.columns[0]
                 bar.set_postfix(
-                    loss=f"{rows[-1].train_loss:.3f}", held_out=f"{rows[-1].held_out_accuracy:.3f}"
+                    {"loss": f"{rows[-1].train_loss:.3f}", first: f"{measured[first]:.3f}"}
                 )
                 losses.clear()
             every = settings.checkpoint_every
@@ -191,18 +150,17 @@ def held_out_windows(windows: Windows, settings: TrainingConfig, seed: int) -> S
 
 def write_curve(path: Path, rows: Sequence[CurveRow]) -> None:
     """Write the curve as CSV, whole or not at all."""
+    lines = [_flat(row) for row in rows]
     with replacing(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(
-            file, [field.name for field in fields(CurveRow)], lineterminator="\n"
-        )
+        writer = csv.DictWriter(file, list(lines[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(
-            {
-                name: f"{value:.6g}" if isinstance(value, float) else value
-                for name, value in asdict(row).items()
-            }
-            for row in rows
-        )
+        writer.writerows(lines)
+
+
+def _flat(row: CurveRow) -> dict[str, object]:
+    """A row as the CSV file has it."""
+    values = {"train_loss": row.train_loss, "learning_rate": row.learning_rate, **row.held_out}
+    return {"step": row.step, **{name: f"{value:.6g}" for name, value in values.items()}}
 
 
 def _update(
@@ -243,31 +201,15 @@ def _held_out(
     seed: int,
 ) -> HeldOut:
     """Draw the fixed held-out windows; none if no episode is held out."""
-    majority = int(np.bincount(windows.trajectories.actions[train_steps]).argmax())
+    constant = constant_action(windows.actions, windows.trajectories.actions[train_steps])
     count = min(HELD_OUT_STEPS // windows.context_length, len(held_out_steps))
     shuffled = np.random.default_rng(seed).permutation(held_out_steps)
     ends = np.sort(shuffled[:count])  # sorted, so that neighbours share decoded blocks
     starts = range(0, count, batch_size)
-    return HeldOut([windows.batch(ends[start : start + batch_size]) for start in starts], majority)
-
-
-@contextmanager
-def _evaluating(policy: SequencePolicy) -> Iterator[None]:
-    """Evaluation mode inside the block."""
-    module = _module(policy)
-    training = module.training
-    module.eval()
-    try:
-        yield
-    finally:
-        module.train(training)
+    return HeldOut([windows.batch(ends[start : start + batch_size]) for start in starts], constant)
 
 
 def _module(policy: SequencePolicy) -> nn.Module:
     """The policy as the module that it also is; a protocol cannot say so."""
     assert isinstance(policy, nn.Module)
     return policy
-
-
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole else math.nan

@@ -10,7 +10,8 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import available_cpu_count
 
 from pipeline.config import EvaluationConfig
-from pipeline.config_files import detector_constant, load, observation_kind
+from pipeline.config_files import detector_constant, load
+from pipeline.config_files import observation_kind as kind_of
 from pipeline.errors import PipelineError
 from pipeline.provenance import source_digest
 
@@ -71,6 +72,20 @@ def runs(tables, *kinds):
 TRAINED = runs(CONFIG.tables.values())
 
 
+def settings_of(run):
+    """A run's settings, from its wildcards as a mapping."""
+    return CONFIG.method(run["method"], run["variant"], run["dataset"])
+
+
+def observing(run):
+    """The kind of observation that a run reads."""
+    return kind_of(settings_of(run))
+
+
+# Kinds that are read from the feature cache.
+FROM_CACHE = {"embeddings", "embeddings_and_states"}
+
+
 # Which sections of the features each artefact of stage one depends on. Features that differ from others
 # elsewhere share it with them.
 REGIONS_DEPEND_ON = ["detector"]
@@ -83,12 +98,10 @@ def artefacts_of(sections):
         [
             {
                 "dataset": run["dataset"],
-                "features": CONFIG.shared(
-                    CONFIG.method(run["method"], run["variant"]).features, *sections
-                ),
+                "features": CONFIG.shared(settings_of(run).features, *sections),
             }
             for run in TRAINED
-            if observation_kind(run["method"]) == "embeddings"
+            if observing(run) in FROM_CACHE
         ]
     )
 
@@ -128,7 +141,7 @@ def environment_of(wildcards):
 
 def method_of(wildcards):
     """A run's method in its variant."""
-    return CONFIG.method(wildcards.method, wildcards.variant)
+    return settings_of(dict(wildcards.items()))
 
 
 def features_name(wildcards):
@@ -189,7 +202,7 @@ def random_settings(wildcards):
     return options(
         environment=environment_of(wildcards),
         dataset=dataset_of(wildcards),
-        evaluation=CONFIG.evaluation(),
+        evaluation=CONFIG.evaluation(wildcards.dataset),
     )
 
 
@@ -229,13 +242,13 @@ def encoder_of(wildcards):
 
 
 def reads_embeddings(wildcards):
-    """Whether a run's method sees cached embeddings rather than pixels."""
-    return observation_kind(wildcards.method) == "embeddings"
+    """Whether a run's method sees cached embeddings rather than pixels or state vectors."""
+    return kind_of(method_of(wildcards)) in FROM_CACHE
 
 
 def model_of(wildcards):
     """A method's model and the observations that it reads."""
-    return f"models.{wildcards.method}", f"observations.{observation_kind(wildcards.method)}"
+    return f"models.{wildcards.method}", f"observations.{kind_of(method_of(wildcards))}"
 
 
 def eyes_of(wildcards):
@@ -341,7 +354,9 @@ def observations(wildcards):
     """The artefact that holds the kind of observation a method reads."""
     if reads_embeddings(wildcards):
         return expand(rules.build_cache.output.cache, **place(wildcards))
-    return rules.shrink_frames.output.pixels
+    if kind_of(method_of(wildcards)) == "pixels":
+        return rules.shrink_frames.output.pixels
+    return rules.collect_trajectories.output.trajectories
 
 
 def training_inputs(wildcards):

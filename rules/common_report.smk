@@ -65,7 +65,7 @@ def prompt_sets():
 
 def language_models():
     """Wildcards of the language models that some run begins with."""
-    settings = [CONFIG.method(run["method"], run["variant"]) for run in TRAINED]
+    settings = [settings_of(run) for run in TRAINED]
     return distinct(
         [
             {"language_model": method.language_model}
@@ -78,7 +78,7 @@ def language_models():
 
 def measured():
     """(rule, benchmark file) of every job that has one, in the order the data flow."""
-    on_pixels = [run for run in TRAINED if observation_kind(run["method"]) == "pixels"]
+    on_pixels = [run for run in TRAINED if observing(run) == "pixels"]
     places = {
         "collect_trajectories": [{"dataset": name} for name in datasets_of(TRAINED)],
         "render_frames": [{"dataset": name} for name in datasets_of(TRAINED)],
@@ -89,6 +89,7 @@ def measured():
         "pretrain_language_model": language_models(),
         "train_policy": TRAINED,
         "evaluate_policy": TRAINED,
+        "film_policy": SHOWN,
         "evaluate_checkpoints": runs(
             table for table in CONFIG.tables.values() if table.checkpoints
         ),

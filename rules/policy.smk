@@ -83,7 +83,6 @@ rule evaluate_policy:
     output:
         episodes="results/runs/{dataset}/{method}/{variant}/seed-{seed}/episodes.csv",
         run="results/runs/{dataset}/{method}/{variant}/seed-{seed}/run.json",
-        video="results/runs/{dataset}/{method}/{variant}/seed-{seed}/rollout.mp4",
     log:
         "results/logs/evaluate_policy/{dataset}/{method}/{variant}/seed-{seed}.log",
     benchmark:
@@ -100,7 +99,32 @@ rule evaluate_policy:
         given=given,
     shell:
         "python -m pipeline.stages.evaluate_policy --seed {wildcards.seed} {params.given:q} {params.settings:q}"
-        " --video {output.video:q} --episodes-csv {output.episodes:q} --run-json {output.run:q} > {log:q} 2>&1"
+        " --episodes-csv {output.episodes:q} --run-json {output.run:q} > {log:q} 2>&1"
+
+
+rule film_policy:
+    input:
+        unpack(acting_inputs),
+        policy=rules.train_policy.output.policy,
+    output:
+        video="results/runs/{dataset}/{method}/{variant}/seed-{seed}/rollout.mp4",
+    log:
+        "results/logs/film_policy/{dataset}/{method}/{variant}/seed-{seed}.log",
+    benchmark:
+        "results/benchmarks/film_policy/{dataset}/{method}/{variant}/seed-{seed}.tsv"
+    conda:
+        acting_environment
+    threads: slots(1)
+    resources:
+        mem_mb=memory_with_detector(2000),
+        runtime=30,
+    params:
+        code=lambda w: code("film_policy", *model_of(w), *eyes_of(w), family_of(w)),
+        settings=acting_settings,
+        given=given,
+    shell:
+        "python -m pipeline.stages.film_policy --seed {wildcards.seed} {params.given:q} {params.settings:q}"
+        " --video {output.video:q} > {log:q} 2>&1"
 
 
 rule evaluate_checkpoints:

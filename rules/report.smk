@@ -97,7 +97,7 @@ rule plot_target_sweeps:
 
 rule show_rollout:
     input:
-        video=rules.evaluate_policy.output.video,
+        video=rules.film_policy.output.video,
     output:
         page=in_report(
             "results/runs/{dataset}/{method}/{variant}/seed-{seed}/rollout.html", "rollout"

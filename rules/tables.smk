@@ -36,6 +36,7 @@ rule gather_scores:
 rule tabulate:
     input:
         scores=rules.gather_scores.output.scores,
+        published=f"{RESOURCES}/published_scores.csv",
     output:
         csv="results/{table}.csv",
         across="results/across_games/{table}.csv",
@@ -52,7 +53,8 @@ rule tabulate:
     shell:
         "python -m pipeline.stages.tabulate --name {wildcards.table:q} --table {params.table:q}"
         " --environments {params.environments:q} --scale {params.scale:q}"
-        " --scores {input.scores:q} --csv {output.csv:q} --across-csv {output.across:q}"
+        " --scores {input.scores:q} --published {input.published:q}"
+        " --csv {output.csv:q} --across-csv {output.across:q}"
         " --markdown {output.markdown:q} > {log:q} 2>&1"
 
 

@@ -51,8 +51,10 @@ class ActingState(Protocol):
 class SequencePolicy(Protocol):
     """A trainable policy over sequences; also a `torch.nn.Module`."""
 
-    observation: ClassVar[str]
-    """Name of the observation kind, a module of `pipeline/observations/`."""
+    observations: ClassVar[tuple[str, ...]]
+    """Kinds of observation that it can read, modules of `pipeline/observations/`; the first is what
+    it reads if the configuration names none.
+    """
     uses_returns: ClassVar[bool]
     """Whether acting needs a target return."""
     context_length: int
@@ -65,8 +67,8 @@ class SequencePolicy(Protocol):
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Scalar training loss over real, non-memory steps, and named detached parts.
 
-        The parts always hold `action_logits` (B, K, actions), aligned with the last K steps of the
-        batch.
+        The parts always hold `action_logits` (B, K, actions) or, of continuous actions,
+        `action_prediction` (B, K, components), aligned with the last K steps of the batch.
         """
         ...
 
@@ -82,8 +84,8 @@ class SequencePolicy(Protocol):
         timesteps: Tensor,
         state: ActingState,
     ) -> tuple[Tensor, ActingState]:
-        """Logits (B, actions) of a_t and the next state; inputs (B, 1, …) or (B, 1), returns scaled
-        as in training.
+        """Logits (B, actions) of a_t, or a_t itself (B, components) within its bounds, and the next
+        state; inputs (B, 1, …) or (B, 1), returns scaled as in training.
         """
         ...
 

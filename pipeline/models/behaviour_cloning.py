@@ -14,7 +14,6 @@ from pipeline.models.decision_transformer import DecisionTransformer
 class BehaviourCloning(DecisionTransformer):
     """The policy; see the module. Follows `SequencePolicy`."""
 
-    observation: ClassVar[str] = "pixels"
     uses_returns: ClassVar[bool] = False
 
 

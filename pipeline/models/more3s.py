@@ -2,8 +2,10 @@
 O_t, and a causal transformer with return-to-go conditioning and long-term memory that predicts the
 next embedding and the action.
 
-What enters: O_t = O(s_t, a_{t-1}) as masked tokens, R̂_t, t. What leaves: action logits, and
-Ô_{t+1} in training. a_t never enters what predicts a_t (decision D1).
+What enters: O_t = O(s_t, a_{t-1}) as masked tokens, R̂_t, t, and where the observation holds it the
+environment's state vector, as one token beside the regions: a single picture shows no velocities.
+What leaves: action logits or a continuous action, and Ô_{t+1} in training. a_t never enters what
+predicts a_t (decision D1).
 """
 
 from dataclasses import dataclass
@@ -11,12 +13,14 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from pipeline.actions import ActionSpace
 from pipeline.config import MethodConfig
+from pipeline.errors import PipelineError
 from pipeline.models import Batch, _pooling
+from pipeline.models._actions import ActionHead
 from pipeline.models._memory import Cache, Positions
+from pipeline.models._states import StateEncoder
 from pipeline.models._time_embedding import TimeEmbedding
 from pipeline.models._transformer import (
     Transformer,
@@ -33,13 +37,15 @@ class More3SConfig:
     transformer: TransformerConfig
     context_length: int
     memory_length: int
-    actions: int
+    actions: ActionSpace
     tokens: int
     """L + N, the tokens of one step."""
     text_tokens: int
     """L, how many of them are text; they come first."""
     embed: int
     """d_e, the width of the encoder."""
+    state: tuple[int, ...] | None
+    """(numbers,) of the state vector, if there is one."""
     time_embedding: str
     max_timesteps: int
     token_pooling: str
@@ -54,7 +60,7 @@ class More3SConfig:
 class More3S(nn.Module):
     """The policy; see the module. Follows `SequencePolicy`."""
 
-    observation: ClassVar[str] = "embeddings"
+    observations: ClassVar[tuple[str, ...]] = ("embeddings", "embeddings_and_states")
     uses_returns: ClassVar[bool] = True
     action_embeddings: Tensor
 
@@ -71,6 +77,7 @@ class More3S(nn.Module):
             config.pooling_queries,
             width,
         )
+        self.state = StateEncoder(config.state, width) if config.state else None
         self.pool_norm = nn.LayerNorm(width)
         self.time = TimeEmbedding(config.time_embedding, width, config.max_timesteps)
         self.transformer = Transformer(
@@ -80,13 +87,14 @@ class More3S(nn.Module):
         self.return_embedding = nn.Linear(1, width) if with_returns else None
         self.per_step = 2 if config.return_conditioning == "token" else 1
         self.embedding_head = nn.Linear(width, 2 * config.embed)
-        self.action_head = nn.Linear(width, config.actions)
-        # nearest_prompt (method D3): the whitened text embedding of each action's prompt, from the
-        # data.
-        self.register_buffer("action_embeddings", torch.zeros(config.actions, config.embed))
+        self.action_head = ActionHead(width, config.actions)
+        prompts = 0 if config.actions.continuous else config.actions.size
+        # nearest_prompt (method D3): the whitened text embedding of each discrete action's prompt,
+        # from the data.
+        self.register_buffer("action_embeddings", torch.zeros(prompts, config.embed))
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """λ_o · MSE(Ô_{t+1}, z(O_{t+1})) + λ_a · cross-entropy, over real steps that are not
+        """λ_o · MSE(Ô_{t+1}, z(O_{t+1})) + λ_a · error of a_t, over real steps that are not
         memory.
         """
         start = batch.memory_length
@@ -94,15 +102,10 @@ class More3S(nn.Module):
         halves = []
         for part, trained in ((slice(0, start), False), (slice(start, None), True)):
             with torch.set_grad_enabled(trained and torch.is_grad_enabled()):
-                tokens = batch.observation["tokens"][:, part]
-                halves.append(
-                    self._tokens(
-                        tokens,
-                        mask[:, part],
-                        batch.returns_to_go[:, part],
-                        batch.timesteps[:, part],
-                    )
-                )
+                observed = {name: x[:, part] for name, x in batch.observation.items()}
+                observed["mask"] = mask[:, part]
+                times = batch.returns_to_go[:, part], batch.timesteps[:, part]
+                halves.append(self._tokens(observed, *times))
         returns, real = (
             x.repeat_interleave(self.per_step, dim=1)
             for x in (batch.returns_to_go, batch.attention_mask)
@@ -121,16 +124,13 @@ class More3S(nn.Module):
         target = batch.observation["pooled"][:, start + 1 :].flatten(2).detach().float()
         error = (predicted[:, :-1] - target).square().mean(dim=-1)  # (batch, K - 1)
         embedding_loss = masked_mean(error, context[:, :-1] & context[:, 1:])
-        logits = self._logits(hidden, predicted)
-        entropy = functional.cross_entropy(
-            logits.transpose(1, 2), batch.actions[:, start:], reduction="none"
-        )  # (batch, K)
-        action_loss = masked_mean(entropy, context)
+        read = self._read(hidden, predicted)
+        action_loss = masked_mean(self.action_head.error(read, batch.actions[:, start:]), context)
         total = self.config.embedding_loss_weight * embedding_loss
         if self.config.action_readout == "action_head":  # nearest_prompt is λ_a = 0 by definition
             total = total + self.config.action_loss_weight * action_loss
         parts = {
-            "action_logits": logits,
+            self.action_head.part: read,
             "action_loss": action_loss,
             "embedding_loss": embedding_loss,
         }
@@ -149,20 +149,24 @@ class More3S(nn.Module):
         timesteps: Tensor,
         state: Cache,
     ) -> tuple[Tensor, Cache]:
-        """Logits of a_t; the previous action is seen through the prompt in O_t."""
-        tokens = self._tokens(
-            observation["tokens"], self._visible(observation["mask"]), returns_to_go, timesteps
-        )
+        """What is read for a_t; the previous action is seen through the prompt in O_t."""
+        observed = {**observation, "mask": self._visible(observation["mask"])}
+        tokens = self._tokens(observed, returns_to_go, timesteps)
         positions = Positions.of_steps(state.step, 1, self.per_step)
         returns = returns_to_go.expand(-1, self.per_step)
         hidden, memory = self.transformer.extend(tokens, positions, state.memory, returns)
         last = hidden[:, -1]  # (batch, width)
-        return self._logits(last, self.embedding_head(last)), Cache(state.step + 1, memory)
+        return self._read(last, self.embedding_head(last)), Cache(state.step + 1, memory)
 
-    def _tokens(self, tokens: Tensor, mask: Tensor, returns: Tensor, timesteps: Tensor) -> Tensor:
+    def _tokens(self, observation: Observation, returns: Tensor, timesteps: Tensor) -> Tensor:
         """Transformer inputs (batch, steps · per_step, width) of consecutive steps."""
         time = self.time(timesteps)
-        x: Tensor = self.pool_norm(self.pool(tokens, mask)) + time  # (batch, steps, width)
+        x: Tensor = self.pool(observation["tokens"], observation["mask"])  # (batch, steps, width)
+        if self.state is not None:
+            # Attention over a modality of one token is its projection, and what the modalities
+            # gather is projected together: the state token enters the pooled sum.
+            x = x + self.state(observation["state"])
+        x = self.pool_norm(x) + time
         if self.return_embedding is None:
             return x
         embedded = self.return_embedding(returns[..., None])  # (batch, steps, width)
@@ -180,11 +184,13 @@ class More3S(nn.Module):
         text = torch.arange(mask.shape[2]) < self.config.text_tokens
         return mask & ~(hidden & text)
 
-    def _logits(self, hidden: Tensor, predicted: Tensor) -> Tensor:
-        """Action logits: from the head, or by the distance of Ô's text half to each prompt."""
+    def _read(self, hidden: Tensor, predicted: Tensor) -> Tensor:
+        """What the head says about a_t, or logits by the distance of Ô's text half to each
+        prompt.
+        """
         if self.config.action_readout == "action_head":
-            logits: Tensor = self.action_head(hidden)
-            return logits.float()
+            read: Tensor = self.action_head(hidden)
+            return read
         text = predicted[..., None, : self.config.embed]  # (…, 1, embed)
         # Log-density of a unit normal around each prompt.
         return -0.5 * (text - self.action_embeddings).square().sum(dim=-1)  # (…, actions)
@@ -200,9 +206,15 @@ def build(
 
     Of the store's `attributes`, `text_tokens` says how many tokens are text, and
     `token_mean` and `token_std` (2, d_e) whiten the tokens, `action_embeddings` (actions, d_e) are
-    what `nearest_prompt` compares with; a checkpoint brings its own.
+    what `nearest_prompt` compares with, and `state_mean` and `state_std` standardise states; a
+    checkpoint brings its own. Raises PipelineError for `nearest_prompt` with continuous actions.
     """
     policy = config.policy
+    if actions.continuous and policy.action_readout == "nearest_prompt":
+        raise PipelineError(
+            "policy.action_readout: nearest_prompt chooses among the prompts of discrete actions; "
+            "use action_head here"
+        )
     tokens, embed = shape["tokens"]
     transformer = TransformerConfig(
         policy.width,
@@ -218,10 +230,11 @@ def build(
             transformer,
             policy.context_length,
             policy.memory_length,
-            actions.size,
+            actions,
             tokens,
             int(attributes["text_tokens"]),
             embed,
+            shape.get("state"),
             policy.time_embedding,
             policy.max_timesteps,
             policy.token_pooling,
@@ -235,6 +248,9 @@ def build(
     )
     if (mean := attributes.get("token_mean")) is not None:
         model.pool.whiten.fit(torch.as_tensor(mean), torch.as_tensor(attributes["token_std"]))
-    if (embeddings := attributes.get("action_embeddings")) is not None:
+    if model.state is not None:
+        model.state.fit(attributes)
+    embeddings = attributes.get("action_embeddings")
+    if embeddings is not None and not actions.continuous:
         model.action_embeddings.copy_(torch.as_tensor(embeddings))
     return model

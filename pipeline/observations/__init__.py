@@ -1,11 +1,14 @@
 """What a sequence model sees at each step: one file per kind, with a stored side (training) and a
 live side (acting).
 
-`embeddings.py` reads O_t from the feature cache or from the StepEncoder; `pixels.py` stacks grey
-frames. A model names the kind it wants in `SequencePolicy.observation`; both sides return tensors
-of the same names and shapes.
+`embeddings.py` reads O_t from the feature cache or from the StepEncoder, `pixels.py` stacks grey
+frames, `states.py` reads state vectors. A model names the kinds it can read in
+`SequencePolicy.observations`; both sides return tensors of the same names and shapes.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +18,7 @@ from torch import Tensor
 
 from pipeline import plugins
 from pipeline.actions import Actions
+from pipeline.environments import Environment
 from pipeline.errors import PipelineError
 from pipeline.trajectories import Trajectories
 
@@ -37,19 +41,39 @@ class ObservationStore(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Situation:
+    """What is observed live and decided on: episodes of one timestep, until they are stepped."""
+
+    games: Sequence[Environment]
+    """(B,)"""
+    previous_actions: Actions
+    """(B, …) a_{t-1}."""
+    returns: NDArray[np.float64]
+    """(B,) raw reward collected so far."""
+    episodes: NDArray[np.int64]
+    """(B,) index of each row's episode."""
+    timestep: int
+
+    @cached_property
+    def frames(self) -> NDArray[np.uint8]:
+        """(B, H, W, 3), drawn when they are first asked for."""
+        return np.stack([game.frame() for game in self.games])
+
+    @cached_property
+    def observations(self) -> NDArray[np.float32] | None:
+        """(B, D) state vectors, of environments that have them."""
+        vectors = [game.observation() for game in self.games]
+        known = [vector for vector in vectors if vector is not None]
+        return np.stack(known) if known else None
+
+
 class Observer(Protocol):
-    """The live side: observations of frames just rendered, for a batch of episodes in lock-step."""
+    """The live side: observations of a batch of episodes in lock-step."""
 
-    def observe(
-        self,
-        frames: NDArray[np.uint8],
-        previous_actions: Actions,
-        episodes: NDArray[np.int64],
-    ) -> Observation:
-        """Observe `frames` (B, H, W, 3) after `previous_actions` (B, …) in `episodes` (B,).
-
-        Returns tensors with leading dimensions (B, 1). The first call for an episode is its first
-        step.
+    def observe(self, situation: Situation) -> Observation:
+        """Tensors with leading dimensions (B, 1). The first call for an episode is its first step;
+        what is not asked of the situation is not rendered.
         """
         ...
 

@@ -6,7 +6,7 @@ the whitened mean per modality. N is as long as the data needed when stored, `re
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline import detectors, encoders
-from pipeline.actions import Action, Actions
+from pipeline.actions import Action
 from pipeline.config import FeaturesConfig
 from pipeline.detectors import Regions
 from pipeline.errors import PipelineError
-from pipeline.observations import Observation
+from pipeline.observations import Observation, Situation
 from pipeline.prompts import Prompts
 from pipeline.step_encoder import StepEncoder
 from pipeline.storage import Artefact
@@ -88,19 +88,40 @@ class EmbeddingObserver:
         self._storage = storage
         self._regions: Regions | None = None
 
-    def observe(
-        self,
-        frames: NDArray[np.uint8],
-        previous_actions: Actions,
-        episodes: NDArray[np.int64],
-    ) -> Observation:
-        """Observe `frames` (B, H, W, 3) after `previous_actions` (B, …); tensors (B, 1, …)."""
-        self._regions = self._encoder.detect(frames)
+    @classmethod
+    def open(
+        cls,
+        config: FeaturesConfig,
+        encoder: Path | None,
+        prompts: Path | None,
+        weights: Path | None = None,
+        device: str = "cpu",
+    ) -> Self:
+        """Build the live observer from the configuration, the encoder's folder, the prompt file and
+        the detector's weights, if it has published ones.
+
+        Raises PipelineError if one of them is not given or not whole.
+        """
+        if encoder is None or prompts is None:
+            raise PipelineError(
+                "evaluate_policy: this method observes embeddings; give --encoder and --prompts"
+            )
+        sentences = Prompts.read(prompts)
+        step_encoder = StepEncoder(
+            detectors.make(config.detector, device, weights),
+            encoders.load(config.encoder, encoder, device),
+            sentences.sentences,
+        )
+        return cls(step_encoder, sentences, config.storage)
+
+    def observe(self, situation: Situation) -> Observation:
+        """O_t of the situation's frames and previous actions; tensors (B, 1, …)."""
+        self._regions = self._encoder.detect(situation.frames)
         embeddings = self._encoder.encode_sentences(
-            self._regions, self._prompts.say(previous_actions)
+            self._regions, self._prompts.say(situation.previous_actions)
         )
         if self._storage == "pooled":
-            mask = torch.ones(len(frames), 1, 2, dtype=torch.bool)
+            mask = torch.ones(len(situation.episodes), 1, 2, dtype=torch.bool)
             return {"tokens": embeddings.pooled[:, None], "mask": mask}
         return {"tokens": embeddings.tokens[:, None], "mask": embeddings.mask[:, None]}
 
@@ -128,19 +149,5 @@ def open_observer(
     weights: Path | None = None,
     device: str = "cpu",
 ) -> EmbeddingObserver:
-    """Build the live observer from the configuration, the encoder's folder, the prompt file and the
-    detector's weights, if it has published ones.
-
-    Raises PipelineError if one of them is not given or not whole.
-    """
-    if encoder is None or prompts is None:
-        raise PipelineError(
-            "evaluate_policy: this method observes embeddings; give --encoder and --prompts"
-        )
-    sentences = Prompts.read(prompts)
-    step_encoder = StepEncoder(
-        detectors.make(config.detector, device, weights),
-        encoders.load(config.encoder, encoder, device),
-        sentences.sentences,
-    )
-    return EmbeddingObserver(step_encoder, sentences, config.storage)
+    """See `EmbeddingObserver.open`."""
+    return EmbeddingObserver.open(config, encoder, prompts, weights, device)

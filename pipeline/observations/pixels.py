@@ -15,10 +15,9 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pipeline.actions import Actions
 from pipeline.config import FeaturesConfig
 from pipeline.moments import Moments
-from pipeline.observations import Observation
+from pipeline.observations import Observation, Situation
 from pipeline.storage import Artefact, ArtefactWriter
 from pipeline.trajectories import Trajectories
 
@@ -109,17 +108,13 @@ class PixelObserver:
     def __init__(self) -> None:
         self._history: dict[int, NDArray[np.uint8]] = {}
 
-    def observe(
-        self,
-        frames: NDArray[np.uint8],
-        previous_actions: Actions,
-        episodes: NDArray[np.int64],
-    ) -> Observation:
-        """Stacks that end in `frames` (B, H, W, 3): (B, 1, 4, 84, 84); actions are not read."""
-        for episode, grey in zip(episodes.tolist(), shrink(frames), strict=True):
+    def observe(self, situation: Situation) -> Observation:
+        """Stacks that end in the situation's frames: (B, 1, 4, 84, 84)."""
+        episodes = situation.episodes.tolist()
+        for episode, grey in zip(episodes, shrink(situation.frames), strict=True):
             earlier = self._history.get(episode, np.repeat(grey[None], STACK, axis=0))
             self._history[episode] = np.concatenate([earlier[1:], grey[None]])  # (4, 84, 84)
-        stacks = np.stack([self._history[episode] for episode in episodes.tolist()])
+        stacks = np.stack([self._history[episode] for episode in episodes])
         return {"frames": torch.from_numpy(stacks[:, None])}  # (B, 1, 4, 84, 84)
 
 

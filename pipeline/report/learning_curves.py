@@ -1,4 +1,6 @@
-"""Figure: held-out action accuracy over training, per game, with the methods' scores beside it."""
+"""Figure: held-out accuracy (of continuous actions: error) over training, per game, with the
+methods' scores beside it.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,18 +16,33 @@ import pandas as pd
 
 from pipeline import statistics
 from pipeline.csv_files import read_csv
+from pipeline.errors import PipelineError
 from pipeline.scores import EARLIER, LAST, Run
 from pipeline.tables import printed, select
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-CURVE_COLUMNS = ("step", "held_out_accuracy", "majority_accuracy", "repeat_accuracy")
+MEASURED = {
+    "held_out_accuracy": "held-out accuracy",
+    "held_out_mse": "held-out mean square error",
+}
+"""What a curve has one of, and what it is called."""
+BASELINES = {
+    "majority_accuracy": ("majority action", ":"),
+    "mean_action_mse": ("mean action", ":"),
+    "repeat_accuracy": ("repeat action", "--"),
+    "repeat_mse": ("repeat action", "--"),
+}
 
 
 def read_curve(path: Path) -> pd.DataFrame:
     """A training curve; raises PipelineError naming the file and the column it lacks."""
-    return read_csv(path, CURVE_COLUMNS, "train the policy again")
+    curve = read_csv(path, ["step"], "train the policy again")
+    if not set(MEASURED) & set(curve.columns):
+        names = " or ".join(map(repr, MEASURED))
+        raise PipelineError(f"{path}: no column {names}; train the policy again")
+    return curve
 
 
 def plot(
@@ -41,13 +58,13 @@ def plot(
         keys = list(dict.fromkeys((run.method, run.variant) for run, _ in chosen))
         for color, key in enumerate(keys):
             of_key = [curve for run, curve in chosen if (run.method, run.variant) == key]
-            _accuracy(left, of_key, printed(*key), f"C{color}")
+            measured = _learning(left, of_key, printed(*key), f"C{color}")
         _baselines(left, [curve for _, curve in chosen])
         if (scores["checkpoint"] == EARLIER).any():
             _score_curves(right, scores, dataset, keys)
         else:
             _scores(right, scores, dataset, [("random", "default"), *keys])
-        left.set(title=dataset, ylabel="held-out accuracy")
+        left.set(title=dataset, ylabel=measured)
         left.legend(fontsize=7)
         right.legend(fontsize=7)
     axes[-1][0].set_xlabel("training step")
@@ -55,22 +72,26 @@ def plot(
     plt.close(figure)
 
 
-def _accuracy(axes: "Axes", curves: Sequence[pd.DataFrame], label: str, color: str) -> None:
-    """Mean over seeds; with several, a band for its 95 % interval, a bootstrap over seeds."""
-    by_step = pd.concat(curves).groupby("step")["held_out_accuracy"]
+def _learning(axes: "Axes", curves: Sequence[pd.DataFrame], label: str, color: str) -> str:
+    """Mean over seeds; with several, a band for its 95 % interval, a bootstrap over seeds. Returns
+    what is drawn.
+    """
+    (measured,) = (name for name in MEASURED if name in curves[0])
+    by_step = pd.concat(curves).groupby("step")[measured]
     mean = by_step.mean()
     ends = [statistics.confidence_interval([values.to_numpy()]) for _, values in by_step]
     low, high = np.array(ends).T
     axes.plot(mean.index, mean, color=color, label=label)
     axes.fill_between(mean.index, low, high, color=color, alpha=0.2)
+    return MEASURED[measured]
 
 
 def _baselines(axes: "Axes", curves: Sequence[pd.DataFrame]) -> None:
     """What a constant action and a repeated action reach: a policy has to beat both."""
     together = pd.concat(curves)
-    styles = {"majority_accuracy": ":", "repeat_accuracy": "--"}
-    for column, style in styles.items():
-        label = column.removesuffix("_accuracy") + " action"
+    for column, (label, style) in BASELINES.items():
+        if column not in together:
+            continue
         axes.axhline(together[column].mean(), color="grey", linestyle=style, label=label)
 
 

@@ -31,7 +31,7 @@ def main(arguments: Namespace) -> None:
     for step, path in checkpoints.steps(arguments.checkpoints).items():
         policy, description = checkpoints.load(path, arguments.method)
         eyes = arguments.encoder, arguments.prompts, arguments.detector_weights
-        observer = runs.open_observer(policy.observation, arguments.features, description, *eyes)
+        observer = runs.open_observer(arguments.features, description, *eyes)
         episodes, _ = runs.play_policy(course, policy, description, observer, course.games())
         played += [(step, episode) for episode in episodes]
     write_episodes(arguments.episodes_csv, played)

@@ -1,11 +1,10 @@
-"""Play a trained policy in closed loop: scores, the run's description, and a rollout video."""
+"""Play a trained policy in closed loop: scores, and the run's description."""
 
 from argparse import Namespace
 
 from pipeline import checkpoints, runs, trajectories
 from pipeline.config import DatasetConfig, EnvironmentConfig, FeaturesConfig, MethodConfig
 from pipeline.episodes import write_episodes
-from pipeline.rollout_video import VideoRecorder
 from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)
@@ -17,7 +16,6 @@ parser.inputs("encoder", "prompts", required=False, help="for a method that read
 parser.inputs("detector-weights", required=False, help="where its detector has published ones")
 parser.inputs("trajectories", help="what was trained on")
 parser.outputs("episodes-csv", "run-json")
-parser.outputs("video", required=False, help="MP4 file of the first episode")
 
 
 def main(arguments: Namespace) -> None:
@@ -32,14 +30,10 @@ def main(arguments: Namespace) -> None:
     )
     policy, description = checkpoints.load(arguments.policy, config)
     eyes = arguments.encoder, arguments.prompts, arguments.detector_weights
-    observer = runs.open_observer(policy.observation, arguments.features, description, *eyes)
-    games = course.games()
-    video = VideoRecorder(config.evaluation.video_steps, observer, games[0].actions)
-    episodes, run = runs.play_policy(course, policy, description, observer, games, video)
+    observer = runs.open_observer(arguments.features, description, *eyes)
+    episodes, run = runs.play_policy(course, policy, description, observer, course.games())
     write_episodes(arguments.episodes_csv, [(config.training.steps, one) for one in episodes])
     runs.write_run(arguments.run_json, run)
-    if arguments.video is not None:
-        video.write(arguments.video)
 
 
 if __name__ == "__main__":

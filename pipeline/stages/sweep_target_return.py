@@ -29,7 +29,7 @@ def main(arguments: Namespace) -> None:
     )
     policy, described = checkpoints.load(arguments.policy, arguments.method)
     eyes = arguments.encoder, arguments.prompts, arguments.detector_weights
-    observer = runs.open_observer(policy.observation, arguments.features, described, *eyes)
+    observer = runs.open_observer(arguments.features, described, *eyes)
     played = target_sweep.play(course, policy, described, observer, arguments.sweep)
     with replacing(arguments.output) as temporary:
         played.to_csv(temporary, index=False)

@@ -3,7 +3,7 @@
 import json
 from argparse import Namespace
 
-from pipeline import tables
+from pipeline import literature, tables
 from pipeline.config import TableConfig
 from pipeline.scores import read_scores
 from pipeline.stages import StageParser, execute
@@ -16,6 +16,7 @@ parser.add_argument(
 )
 parser.add_argument("--scale", required=True, help="label printed in the table")
 parser.inputs("scores")
+parser.inputs("published", help="CSV: what others published")
 parser.outputs("csv", "across-csv", "markdown")
 
 
@@ -24,9 +25,11 @@ def main(arguments: Namespace) -> None:
     environments = tables.environments(arguments.environments)
     scores = read_scores(arguments.scores)
     table = tables.make(arguments.name, scores, arguments.table, environments, arguments.scale)
+    published = literature.read(arguments.published)
+    beside = literature.section(published, arguments.name, arguments.table.datasets)
     arguments.csv.write_text(tables.as_csv(table.rows), encoding="utf-8")
     arguments.across_csv.write_text(tables.as_csv(table.across), encoding="utf-8")
-    arguments.markdown.write_text(table.markdown, encoding="utf-8")
+    arguments.markdown.write_text(table.markdown + beside, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -18,19 +18,21 @@ from pipeline import plugins, statistics
 from pipeline.aggregates import Runs
 from pipeline.config import EnvironmentConfig, TableConfig
 from pipeline.errors import PipelineError
-from pipeline.scores import LAST
+from pipeline.scores import EARLIER, LAST
 from pipeline.statistics import Scores
 
 COLUMNS = (
     *("table", "dataset", "method", "variant", "seeds", "episodes"),
     *("mean", "std", "ci_low", "ci_high", "iqm", "normalized_mean", "normalized_std"),
-    *("random_score", "data_mean", "scale", "weights", "data_source", "sampling", "versions"),
+    *("best_mean", "random_score", "data_mean", "observation", "scale"),
+    *("weights", "data_source", "sampling", "versions"),
 )
 
 PRINTED = {
     "random": "Random",
     "behaviour_cloning": "BC",
     "decision_transformer": "DT",
+    "decision_transformer_glu": "DT+GLU",
     "more3s": "MORE-3S",
 }
 """How the literature writes a method's name; any other is printed as it is configured."""
@@ -138,6 +140,18 @@ def listing(values: Iterable[object]) -> str:
     return "; ".join(dict.fromkeys(str(value) for value in values))
 
 
+def best_per_seed(
+    scores: pd.DataFrame, dataset: str, method: str, variant: str
+) -> "pd.Series[float] | None":
+    """Per seed the mean return of its best checkpoint; None if only the last one was played."""
+    earlier = select(scores, dataset, method, variant, EARLIER)
+    if earlier.empty:
+        return None
+    played = pd.concat([earlier, select(scores, dataset, method, variant)])
+    best: pd.Series[float] = played.groupby(["seed", "step"])["return"].mean().groupby("seed").max()
+    return best
+
+
 def _shares(
     scores: pd.DataFrame, table: TableConfig, dataset: str, method: str, variant: str
 ) -> NDArray[np.float64]:
@@ -167,6 +181,9 @@ def _row(
     row |= {"ci_low": low, "ci_high": high, "iqm": statistics.interquartile_mean(per_seed)}
     row |= {"normalized_mean": statistics.mean(normalized)}
     row |= {"normalized_std": statistics.deviation(normalized)}
+    best = best_per_seed(scores, dataset, method, variant)
+    row |= {"best_mean": float("nan") if best is None else float(best[table.seeds].mean())}
     row |= {"data_mean": float(episodes["data_mean"].iloc[0])}
+    row |= {"observation": settings_of(scores, dataset, method, variant).get("observation", "")}
     texts = ("weights", "data_source", "sampling", "versions")
     return row | {text: listing(episodes[text]) for text in texts}

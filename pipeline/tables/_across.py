@@ -15,10 +15,10 @@ from pipeline.aggregates import (
     probability_of_improvement,
 )
 from pipeline.config import TableConfig
-from pipeline.figures import count, figure, interval
+from pipeline.figures import count, figure, interval, markdown_grid
 from pipeline.statistics import pooled_interquartile_mean
 from pipeline.tables import runs_of
-from pipeline.tables._markdown import Label, markdown_grid
+from pipeline.tables._markdown import Label
 
 FIGURES = ("iqm", "difference", "improvement")
 

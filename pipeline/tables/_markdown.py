@@ -1,22 +1,17 @@
 """Tables as people read them: numbers, grids of games × rows, and what a reader must know."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
 
 from pipeline.config import EnvironmentConfig, TableConfig
+from pipeline.figures import markdown_grid
 from pipeline.tables import listing, printed
 from pipeline.tables._warnings import warnings
 
 Label = Callable[[str, str], str]
 """(method, variant) → what a row is called."""
-
-
-def markdown_grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table: the first column to the left, the others to the right."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def game_grid(
@@ -54,6 +49,7 @@ def footnote(
     episodes = rows["episodes"] / rows["seeds"]
     notes = [
         f"Scale: {scale}.",
+        f"Observed: {_by_method(learned, 'observation')}.",
         f"Data: {listing(learned['data_source'])}.",
         f"Weights: {_by_method(learned, 'weights')}.",
         f"Sampling: {_by_method(learned, 'sampling')}.",
@@ -61,7 +57,7 @@ def footnote(
         f"{listing(f'{count:g}' for count in episodes)} episodes, cut at "
         f"{listing(runs['max_episode_steps'])} actions; sticky actions {listing(sticky)}.",
         f"Random: uniform actions, measured under the same protocol; normalised scores use "
-        f"{_normalizers(table, environments)} (random/gamer).",
+        f"{_normalizers(table, environments)} (the 0/the 100).",
         f"Versions: {listing(rows['versions'])}.",
         *(f"Warning: {text}." for text in warnings(scores, table)),
     ]

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from pipeline.config import TableConfig
-from pipeline.scores import EARLIER
-from pipeline.tables import printed, select
+from pipeline.tables import best_per_seed, printed, select
 
 
 def warnings(scores: pd.DataFrame, table: TableConfig) -> list[str]:
@@ -45,12 +44,11 @@ def best_against_last(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]
     """
     for dataset in table.datasets:
         for method, variant in table.rows:
-            earlier = select(scores, dataset, method, variant, EARLIER)
-            if earlier.empty:
+            best = best_per_seed(scores, dataset, method, variant)
+            if best is None:
                 continue
-            means = earlier.groupby(["seed", "step"])["return"].mean().groupby("seed").max()
             last = select(scores, dataset, method, variant).groupby("seed")["return"].mean()
-            gain = (means - last).clip(lower=0).mean()
+            gain = (best - last).mean()
             if gain > 0:
                 yield (
                     f"{dataset}, {printed(method, variant)}: taking each seed's best checkpoint "

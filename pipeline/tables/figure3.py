@@ -12,11 +12,10 @@ import pandas as pd
 
 from pipeline import statistics
 from pipeline.config import EnvironmentConfig, TableConfig
-from pipeline.figures import figure, interval
+from pipeline.figures import figure, interval, markdown_grid
 from pipeline.scores import EARLIER, LAST
 from pipeline.tables import Table, select
 from pipeline.tables._ablation import Ablation
-from pipeline.tables._markdown import markdown_grid
 
 POINT = ("step", "seeds", "episodes", "mean", "std", "ci_low", "ci_high")
 

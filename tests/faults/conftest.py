@@ -170,6 +170,5 @@ def jobs(config: experiment.Config, tmp_path_factory: pytest.TempPathFactory) ->
         acting,
         episodes_csv="episodes.csv",
         run_json="run.json",
-        video="rollout.mp4",
     )
     return found

@@ -15,13 +15,22 @@ from pipeline.models import Batch, make
 from pipeline.observations import Observation
 from pipeline.trajectories import Trajectories
 
-ACTIONS, TEXT, REGIONS, EMBED = 3, 4, 5, 16
+ACTIONS, TEXT, REGIONS, EMBED, STATE = 3, 4, 5, 16, 6
 SPACE = ActionSpace(("A", "B", "C"))
-SHAPE = {
-    "more3s": {"tokens": (TEXT + REGIONS, EMBED), "mask": (TEXT + REGIONS,), "pooled": (2, EMBED)},
-    "decision_transformer": {"frames": (4, 84, 84)},
-    "behaviour_cloning": {"frames": (4, 84, 84)},
+TORQUES = ActionSpace(("HIP", "KNEE"), continuous=True, low=(-1.0, -2.0), high=(1.0, 2.0))
+PIXELS, VECTOR = {"frames": (4, 84, 84)}, {"state": (STATE,)}
+TOKENS = {"tokens": (TEXT + REGIONS, EMBED), "mask": (TEXT + REGIONS,), "pooled": (2, EMBED)}
+SHAPE: dict[str, dict[str, tuple[int, ...]]] = {
+    "more3s": TOKENS,
+    "decision_transformer": PIXELS,
+    "behaviour_cloning": PIXELS,
+    "more3s on images": TOKENS,
+    "more3s on images and states": TOKENS | VECTOR,
+    "decision_transformer on states": VECTOR,
+    "decision_transformer_glu on states": VECTOR,
+    "behaviour_cloning on states": VECTOR,
 }
+"""A method with discrete actions and, "on" something, with continuous ones."""
 POLICY = {"context_length": 3, "memory_length": 3, "width": 32, "layers": 2, "heads": 2}
 METHODS = list(SHAPE)
 CONDITIONINGS = ["condition", "linear", "token", "none"]
@@ -31,7 +40,16 @@ def method_config(
     method: str, training: dict[str, Any] | None = None, **policy: Any
 ) -> MethodConfig:
     sections = {"policy": {**POLICY, **policy}, "training": training or {}}
-    return MethodConfig.model_validate({"method": method, **sections})
+    return MethodConfig.model_validate({"method": method.partition(" ")[0], **sections})
+
+
+def space_of(method: str) -> ActionSpace:
+    return TORQUES if " on " in method else SPACE
+
+
+def others(actions: torch.Tensor) -> torch.Tensor:
+    """Other actions than these."""
+    return -actions if actions.is_floating_point() else (actions + 1) % ACTIONS
 
 
 def policy_of(
@@ -40,7 +58,7 @@ def policy_of(
     """A policy in evaluation mode; randomised, so that nothing is zero by initialisation."""
     torch.manual_seed(0)
     known = {"text_tokens": TEXT, "action_embeddings": np.eye(ACTIONS, EMBED), **(attributes or {})}
-    built = make(method_config(method, **policy), SHAPE[method], known, SPACE)
+    built = make(method_config(method, **policy), SHAPE[method], known, space_of(method))
     assert isinstance(built, nn.Module)
     if randomised:
         for parameter in built.parameters():
@@ -50,14 +68,20 @@ def policy_of(
 
 
 def observation_of(method: str, batch: int, steps: int) -> Observation:
-    if method != "more3s":
-        return {"frames": torch.randint(0, 256, (batch, steps, 4, 84, 84), dtype=torch.uint8)}
+    return {
+        name: tensor for name, tensor in _tensors(batch, steps).items() if name in SHAPE[method]
+    }
+
+
+def _tensors(batch: int, steps: int) -> Observation:
     mask = torch.rand(batch, steps, TEXT + REGIONS) < 0.8
     mask[..., 0] = mask[..., TEXT] = True
     return {
         "tokens": torch.randn(batch, steps, TEXT + REGIONS, EMBED).half(),
         "mask": mask,
         "pooled": torch.randn(batch, steps, 2, EMBED),
+        "state": torch.randn(batch, steps, STATE),
+        "frames": torch.randint(0, 256, (batch, steps, 4, 84, 84), dtype=torch.uint8),
     }
 
 
@@ -65,7 +89,10 @@ def batch_of(method: str, batch: int, steps: int, memory_length: int = 0, seed: 
     """Windows without padding that begin with the episode."""
     torch.manual_seed(seed)
     actions = torch.randint(0, ACTIONS, (batch, steps))
-    previous = torch.cat((torch.zeros(batch, 1, dtype=torch.int64), actions[:, :-1]), dim=1)
+    if (space := space_of(method)).continuous:
+        actions = torch.rand(batch, steps, space.size) * 2 - 1
+    start = torch.from_numpy(space.start()).expand(batch, 1, *space.row_shape)
+    previous = torch.cat((start, actions[:, :-1]), dim=1)
     return Batch(
         observation_of(method, batch, steps),
         actions,
@@ -132,13 +159,19 @@ class RandomStore:
         }
 
 
-def trajectories_of(lengths: list[int], seed: int = 0) -> Trajectories:
+def trajectories_of(lengths: list[int], seed: int = 0, space: ActionSpace = SPACE) -> Trajectories:
+    """Made-up episodes; of continuous actions they hold state vectors too."""
     generator = np.random.default_rng(seed)
     steps, episodes = sum(lengths), len(lengths)
     rewards = generator.integers(0, 3, steps).astype(np.float32)
     starts = np.cumsum(lengths) - lengths
+    actions, observations = generator.integers(0, ACTIONS, steps), None
+    if space.continuous:
+        actions = generator.uniform(space.low, space.high, (steps, space.size)).astype("f4")
+        observations = generator.normal(3, 2, (steps, STATE)).astype("f4")
     return Trajectories(
-        actions=generator.integers(0, ACTIONS, steps),
+        actions=actions,
+        observations=observations,
         rewards=rewards,
         episode_length=np.array(lengths, np.int64),
         terminated=np.ones(episodes, np.bool_),

@@ -64,6 +64,47 @@ def test_variant_overrides_method_overrides_defaults(folder: Path) -> None:
     assert config.method("behaviour_cloning").training.warmup_steps == 3
 
 
+def test_what_differs_on_a_family_or_an_environment_is_laid_between(folder: Path) -> None:
+    edit(
+        folder / "config.yaml",
+        defaults={"training": {"steps": 10, "batch_size": 1, "warmup_steps": 1}},
+        methods={"more3s": {"training": {"batch_size": 5}}},
+        overrides={
+            "families": {
+                "atari": {
+                    "training": {"steps": 20, "batch_size": 2},
+                    "evaluation": {"temperature": 0.75},
+                    "methods": {"more3s": {"training": {"warmup_steps": 7}}},
+                }
+            },
+            "environments": {
+                "pong": {
+                    "training": {"steps": 30},
+                    "methods": {"more3s": {"features": {"prompt_set": "synonym"}}},
+                }
+            },
+        },
+    )
+    edit(folder / "variants" / "wide.yaml", training={"warmup_steps": 9})
+    config = load(folder / "config.yaml")
+    steps = {
+        (dataset, variant): (settings.steps, settings.batch_size, settings.warmup_steps)
+        for dataset in ("catch", "breakout", "pong")
+        for variant in ("default", "wide")
+        for settings in [config.method("more3s", variant, dataset).training]
+    }
+    assert steps["catch", "default"] == (10, 5, 1)
+    assert steps["breakout", "default"] == (20, 5, 7)  # a method's settings lie over a family's
+    assert steps["breakout", "wide"] == (20, 5, 9)
+    assert steps["pong", "default"] == (30, 5, 7)
+    assert config.method("behaviour_cloning", dataset="pong").training.batch_size == 16
+    assert config.evaluation("pong").temperature == 0.75
+    assert config.evaluation("catch").temperature == config.evaluation().temperature != 0.75
+    assert config.method("more3s", dataset="breakout").features == "compact"
+    synonym = config.method("more3s", dataset="pong").features
+    assert config.features[synonym].prompt_set == "synonym"
+
+
 def test_no_memory_differs_in_one_key() -> None:
     config = load(CONFIG / "config.yaml")
     default, ablation = config.method("more3s"), config.method("more3s", "no_memory")
@@ -210,8 +251,8 @@ def test_json_of_a_stage_names_the_key() -> None:
         (
             "variants/pretrained_gpt.yaml",
             {"policy": {"width": 64}},
-            r"config/config.yaml: tables.figure3: more3s, pretrained_gpt: policy.width is 64, "
-            r"language model python_docs has 128",
+            r"config/config.yaml: tables.figure3: more3s, pretrained_gpt, breakout: policy.width "
+            r"is 64, language model python_docs has 128",
         ),
         (
             "language_models/python_docs.yaml",
@@ -278,6 +319,36 @@ def test_json_of_a_stage_names_the_key() -> None:
             {"defaults": {"features": "compct"}},
             r"config/config.yaml: defaults: unknown features 'compct'",
         ),
+        (
+            "config.yaml",
+            {"overrides": {"families": {"atary": {}}}},
+            r"config/config.yaml: overrides: unknown environment family 'atary' .*'atari'",
+        ),
+        (
+            "config.yaml",
+            {"overrides": {"environments": {"pung": {}}}},
+            r"config/config.yaml: overrides: unknown environment 'pung' .*'pong'",
+        ),
+        (
+            "config.yaml",
+            {"overrides": {"families": {"atari": {"training": {"step": 3}}}}},
+            r"config/config.yaml: overrides.atari: training.step: .*'steps'",
+        ),
+        (
+            "config.yaml",
+            {"overrides": {"environments": {"pong": {"methods": {"more4s": {}}}}}},
+            r"config/config.yaml: overrides.pong: methods: unknown method 'more4s' .*'more3s'",
+        ),
+        (
+            "config.yaml",
+            {"overrides": {"game": {}}},
+            r"config/config.yaml: overrides: game: .*allowed: environments, families",
+        ),
+        (
+            "config.yaml",
+            {"overrides": {"environments": {"pong": {"policy": {"observation": "states"}}}}},
+            r"tables.table1: more3s, default, pong: unknown observation 'states'.*embeddings",
+        ),
         ("config.yaml", {"tabels": {}}, r"config/config.yaml: unknown key 'tabels' .*'tables'"),
     ],
 )
@@ -304,14 +375,17 @@ def test_missing_key_is_named(folder: Path) -> None:
 
 def test_methods_are_the_models_that_observe() -> None:
     assert {"more3s", "decision_transformer", "behaviour_cloning"} <= set(config_files.methods())
-    assert config_files.observation_kind("more3s") == "embeddings"
-    assert config_files.observation_kind("decision_transformer") == "pixels"
-    assert config_files.observation_kind("behaviour_cloning") == "pixels"
+    assert config_files.observation_kinds("more3s") == ("embeddings", "embeddings_and_states")
+    for method in ("decision_transformer", "decision_transformer_glu", "behaviour_cloning"):
+        assert config_files.observation_kinds(method) == ("pixels", "states")
+    assert config_files.observation_kind(MethodConfig(method="more3s")) == "embeddings"
+    states = MethodConfig.model_validate({"method": "more3s", "policy": {"observation": "states"}})
+    assert config_files.observation_kind(states) == "states"
 
 
 def test_which_methods_take_a_target_return_is_read_from_source() -> None:
     taking = [method for method in config_files.methods() if config_files.uses_returns(method)]
-    assert set(taking) == {"more3s", "decision_transformer"}
+    assert set(taking) == {"more3s", "decision_transformer", "decision_transformer_glu"}
 
 
 def test_every_field_is_reachable_from_its_schema() -> None:

@@ -3,6 +3,8 @@
 import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from pipeline import cache
-from pipeline.observations import Observation
+from pipeline.observations import Observation, Situation
 from pipeline.observations.embeddings import EmbeddingObserver, EmbeddingStore, open_store
 from pipeline.step_encoder import StepEncoder
 from pipeline.storage import Artefact, ArtefactWriter
@@ -125,7 +127,10 @@ def observe(
     folder: Path, storage: str, previous: NDArray[np.int64]
 ) -> tuple[EmbeddingObserver, Observation]:
     observer = EmbeddingObserver(live(folder / "encoder"), PROMPTS, storage)
-    return observer, observer.observe(frames(COUNT), previous, np.arange(COUNT))
+    seen = SimpleNamespace(
+        frames=frames(COUNT), previous_actions=previous, episodes=np.arange(COUNT)
+    )
+    return observer, observer.observe(cast(Situation, seen))
 
 
 @pytest.mark.parametrize("storage", STORAGES)

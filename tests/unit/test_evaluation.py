@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +9,18 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from policies import SHAPE, SPACE, method_config, policy_of, trajectories_of
+from policies import SHAPE, SPACE, STATE, TORQUES, method_config, policy_of, trajectories_of
 from torch import nn
 
 from pipeline import checkpoints, environments, models, runs
 from pipeline.actions import Action, ActionSpace
 from pipeline.config import EnvironmentConfig, EvaluationConfig
 from pipeline.episodes import EPISODE_COLUMNS, Episode, write_episodes
-from pipeline.evaluation import PolicyPlayer, RandomPlayer, Situation, choose, play
+from pipeline.errors import PipelineError
+from pipeline.evaluation import PolicyPlayer, RandomPlayer, choose, play
+from pipeline.observations import Situation
 from pipeline.observations.pixels import PixelObserver
+from pipeline.observations.states import StateObserver
 from pipeline.rollout_video import VideoRecorder
 
 CATCH = EnvironmentConfig.model_validate(
@@ -44,7 +48,7 @@ def test_episodes_do_not_depend_on_their_batch(temperature: float) -> None:
 
 def test_episodes_are_cut_at_the_longest_length() -> None:
     games = [environments.make(CATCH)]
-    (played,) = play(RandomPlayer(3), games, [0], 0, 5, 1.0)
+    (played,) = play(RandomPlayer(games[0].actions, [0]), games, [0], 0, 5, 1.0)
     assert (played.length, played.terminated) == (5, False)
 
 
@@ -54,7 +58,7 @@ class Spy:
     def __init__(self) -> None:
         self.seen: list[Situation] = []
 
-    def logits(self, situation: Situation) -> NDArray[np.float64]:
+    def decide(self, situation: Situation) -> NDArray[np.float64]:
         assert situation.frames.shape[1:] == (2, 2, 3)  # drawn now: games go on
         self.seen.append(situation)
         return np.tile([1.0, 0.0, 0.0], (len(situation.episodes), 1))
@@ -66,17 +70,19 @@ class Spy:
 class FakeGame:
     """Rewards 1 a step for `length` steps."""
 
-    actions = ActionSpace(("A", "B", "C"), noop=2)
     versions = {"fake": "1"}  # noqa: RUF012
 
-    def __init__(self, length: int) -> None:
+    def __init__(self, length: int, actions: ActionSpace | None = None) -> None:
         self.length, self.t = length, 0
+        self.actions = actions or ActionSpace(("A", "B", "C"), noop=2)
+        self.taken: list[Action] = []
 
     def reset(self, seed: int, noops: int) -> None:
         self.t = 0
 
     def step(self, action: Action) -> tuple[float, bool]:
         self.t += 1
+        self.taken.append(np.copy(action))
         return 1.0, self.t >= self.length
 
     def frame(self) -> NDArray[np.uint8]:
@@ -121,6 +127,56 @@ def test_the_target_return_falls_by_each_reward_and_is_scaled() -> None:
     player = PolicyPlayer(Policy(), Blind(), 1, target_return=10, return_scale=5)  # type: ignore[arg-type]
     play(player, [FakeGame(3)], [0], 0, 10, 0.0)
     assert Policy.seen == pytest.approx([2.0, 1.8, 1.6])
+
+
+def test_random_continuous_actions_are_uniform_within_their_bounds() -> None:
+    seeds = [3, 4]
+    together = [FakeGame(400, TORQUES) for _ in seeds]
+    play(RandomPlayer(TORQUES, seeds), together, seeds, 0, 400, 1.0)
+    apart = FakeGame(400, TORQUES)
+    play(RandomPlayer(TORQUES, [4]), [apart], [4], 0, 400, 1.0)
+    np.testing.assert_array_equal(apart.taken, together[1].taken)  # whatever is played beside it
+    drawn = np.array(together[0].taken)  # (400, 2)
+    assert drawn.shape == (400, 2)
+    np.testing.assert_allclose(drawn.min(axis=0), TORQUES.low, atol=0.05)
+    np.testing.assert_allclose(drawn.max(axis=0), TORQUES.high, atol=0.05)
+    np.testing.assert_allclose(drawn.mean(axis=0), 0, atol=0.2)
+
+
+def test_a_continuous_policy_s_actions_are_taken_as_they_are() -> None:
+    class Fixed(Spy):
+        def decide(self, situation: Situation) -> NDArray[np.float64]:
+            self.seen.append(situation)
+            return np.tile([0.25, -1.5], (len(situation.episodes), 1))
+
+    spy, game = Fixed(), FakeGame(3, TORQUES)
+    play(spy, [game], [0], 0, 10, temperature=0.7)
+    np.testing.assert_array_equal(game.taken, [[0.25, -1.5]] * 3)
+    assert spy.seen[0].previous_actions.tolist() == [[0, 0]]
+    assert spy.seen[1].previous_actions.tolist() == [[0.25, -1.5]]
+
+
+def test_what_is_not_looked_at_is_not_rendered() -> None:
+    """State vectors need no OpenGL."""
+
+    class Unseen(FakeGame):
+        def frame(self) -> NDArray[np.uint8]:
+            raise AssertionError("rendered")
+
+        def observation(self) -> NDArray[np.float32]:  # type: ignore[override]
+            return np.full(STATE, self.t, np.float32)
+
+    policy = policy_of("decision_transformer on states")
+    player = PolicyPlayer(policy, StateObserver(), 2, target_return=10, return_scale=5)
+    games = [Unseen(2, TORQUES), Unseen(4, TORQUES)]
+    played = play(player, games, [0, 1], 0, 10, 0.0)
+    assert [episode.length for episode in played] == [2, 4]
+    situation = Situation(games, np.zeros((2, 2), np.float32), np.zeros(2), np.arange(2), 4)
+    observed = StateObserver().observe(situation)["state"]
+    assert observed.shape == (2, 1, STATE)
+    assert observed[:, 0, 0].tolist() == [2, 4]
+    with pytest.raises(PipelineError, match="no state vectors"):
+        StateObserver().observe(replace(situation, games=[FakeGame(1)]))
 
 
 def test_actions_are_sampled_from_the_softmax_at_a_temperature() -> None:

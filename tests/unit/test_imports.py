@@ -17,9 +17,9 @@ ROOMS = (
     *("environments", "trajectories", "frames", "prompts"),
     *("detectors", "regions", "encoders", "step_encoder", "moments", "cache", "probe"),
     *("windows", "observations", "models", "batches", "resumption", "checkpoints", "optimisation"),
-    *("texts", "tokenizer", "language_model", "gpt2", "training"),
+    *("held_out", "texts", "tokenizer", "language_model", "gpt2", "training"),
     *("csv_files", "episodes", "evaluation", "rollout_video", "runs", "target_sweep"),
-    *("statistics", "aggregates", "figures", "scores", "tables"),
+    *("statistics", "aggregates", "figures", "literature", "scores", "tables"),
     *("report", "records", "stages"),
 )
 """In the order the data flows. A new room or module gets its place here."""

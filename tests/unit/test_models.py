@@ -9,15 +9,20 @@ from policies import (
     CONDITIONINGS,
     EMBED,
     METHODS,
+    POLICY,
+    STATE,
     TEXT,
     acted,
     batch_of,
+    others,
     padded,
     policy_of,
+    space_of,
     without_memory,
 )
 from torch import Tensor
 
+from pipeline.errors import PipelineError
 from pipeline.models import Batch
 
 SWITCHES = [("more3s", kind) for kind in CONDITIONINGS] + [(m, "none") for m in METHODS[1:]]
@@ -26,15 +31,18 @@ EXACT = {"atol": 1e-5, "rtol": 1e-5}
 
 def logits_of(policy: Any, batch: Batch) -> Tensor:
     with torch.no_grad():
-        logits: Tensor = policy.loss(batch)[1]["action_logits"]
-    return logits
+        return read_of(policy.loss(batch)[1])
 
 
-def changed_from(batch: Batch, step: int) -> Batch:
+def read_of(parts: dict[str, Tensor]) -> Tensor:
+    """What a loss says was read for a_t: logits, or continuous actions."""
+    (read,) = (x for name, x in parts.items() if name in ("action_logits", "action_prediction"))
+    return read
+
+
+def changed_from(method: str, batch: Batch, step: int) -> Batch:
     """Everything from `step` on replaced, and a_t of the step before, which is not yet known."""
-    other = batch_of(
-        "more3s" if "tokens" in batch.observation else "pixels", *batch.actions.shape, seed=9
-    )
+    other = batch_of(method, *batch.actions.shape[:2], seed=9)
 
     def mixed(old: Tensor, new: Tensor, first: int = step) -> Tensor:
         return torch.cat((old[:, :first], new[:, first:]), dim=1)
@@ -42,10 +50,8 @@ def changed_from(batch: Batch, step: int) -> Batch:
     return replace(
         batch,
         observation={n: mixed(x, other.observation[n]) for n, x in batch.observation.items()},
-        actions=torch.cat(
-            (batch.actions[:, : step - 1], (batch.actions[:, step - 1 :] + 1) % ACTIONS), 1
-        ),
-        previous_actions=mixed(batch.previous_actions, (batch.previous_actions + 1) % ACTIONS),
+        actions=mixed(batch.actions, others(batch.actions), step - 1),
+        previous_actions=mixed(batch.previous_actions, others(batch.previous_actions)),
         returns_to_go=mixed(batch.returns_to_go, other.returns_to_go),
     )
 
@@ -55,7 +61,7 @@ def test_the_future_and_the_action_itself_change_nothing(method: str, conditioni
     policy = policy_of(method, return_conditioning=conditioning)
     memory = policy.memory_length
     batch = batch_of(method, 2, memory + 3, memory)
-    changed = changed_from(batch, memory + 2)
+    changed = changed_from(method, batch, memory + 2)
     before, after = logits_of(policy, batch), logits_of(policy, changed)
     torch.testing.assert_close(before[:, :2], after[:, :2], **EXACT)
     assert (before[:, 2] - after[:, 2]).abs().max() > 1e-3  # what is seen at a step does matter
@@ -155,8 +161,10 @@ def test_padding_changes_nothing(method: str, conditioning: str) -> None:
         )
         torch.testing.assert_close(policy.loss(batch)[0], policy.loss(other)[0], **EXACT)
     # padding that fills the memory and reaches into the context
-    with_memory = replace(padded(batch, 3, value=1), memory_length=4 if method == "more3s" else 0)
-    if method == "more3s":
+    with_memory = replace(
+        padded(batch, 3, value=1), memory_length=4 if method.startswith("more3s") else 0
+    )
+    if method.startswith("more3s"):
         inside = replace(batch, memory_length=1)
         torch.testing.assert_close(policy.loss(inside)[0], policy.loss(with_memory)[0], **EXACT)
 
@@ -188,7 +196,7 @@ def test_losses_average_over_real_steps_only(method: str) -> None:
     }
     mean = (5 * parts["5"]["action_loss"] + 2 * parts["2"]["action_loss"]) / 7
     torch.testing.assert_close(parts["7"]["action_loss"], mean, **EXACT)
-    if method == "more3s":  # one step fewer has a successor in the window
+    if method.startswith("more3s"):  # one step fewer has a successor in the window
         mean = (4 * parts["5"]["embedding_loss"] + 1 * parts["2"]["embedding_loss"]) / 5
         torch.testing.assert_close(parts["7"]["embedding_loss"], mean, **EXACT)
 
@@ -235,6 +243,11 @@ def test_the_target_is_not_trained() -> None:
         ("more3s", {"token_pooling": "mlp", "return_conditioning": "token"}),
         ("decision_transformer", {}),
         ("behaviour_cloning", {"time_embedding": "learned"}),
+        ("more3s on images", {}),
+        ("more3s on images and states", {}),
+        ("decision_transformer on states", {"time_embedding": "learned"}),
+        ("decision_transformer_glu on states", {}),
+        ("behaviour_cloning on states", {}),
     ],
 )
 def test_one_batch_can_be_overfitted(method: str, policy: dict[str, Any]) -> None:
@@ -246,14 +259,72 @@ def test_one_batch_can_be_overfitted(method: str, policy: dict[str, Any]) -> Non
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    right = parts["action_logits"].argmax(-1) == batch.actions[:, model.memory_length :]
-    assert right.all()
+    read, actions = read_of(parts), batch.actions[:, model.memory_length :]
+    if actions.is_floating_point():
+        assert (read - actions).abs().max() < 0.1
+    else:
+        assert (read.argmax(-1) == actions).all()
+
+
+def test_continuous_actions_stay_within_their_bounds() -> None:
+    for method in METHODS:
+        policy = policy_of(method)
+        if not space_of(method).continuous:
+            continue
+        for parameter in policy.action_head.parameters():
+            torch.nn.init.constant_(parameter, 100.0)
+        (action,) = acted(policy, batch_of(method, 2, 1))
+        assert (action.abs() <= torch.tensor(space_of(method).high)).all()
+        assert (action.abs() > 0.9 * torch.tensor(space_of(method).high)).all()
+
+
+def test_states_are_standardised_by_the_data() -> None:
+    attributes = {"state_mean": np.full(STATE, 5.0), "state_std": np.full(STATE, 3.0)}
+    for method in ("decision_transformer on states", "more3s on images and states"):
+        plain, shifted = (policy_of(method, attributes=known) for known in ({}, attributes))
+        batch = batch_of(method, 2, 3)
+        moved = {**batch.observation, "state": batch.observation["state"] * 3 + 5}
+        torch.testing.assert_close(
+            logits_of(shifted, replace(batch, observation=moved)), logits_of(plain, batch), **EXACT
+        )
+
+
+def test_the_state_reaches_what_more3s_reads_and_the_image_too() -> None:
+    method = "more3s on images and states"
+    policy, batch = policy_of(method), batch_of("more3s on images and states", 2, 3)
+    for name in ("state", "tokens"):
+        changed = {**batch.observation, name: batch.observation[name] + 1}
+        difference = logits_of(policy, replace(batch, observation=changed)) - logits_of(
+            policy, batch
+        )
+        assert difference.abs().max() > 1e-3
+
+
+def test_the_gate_is_what_glu_adds() -> None:
+    """With σ(g) = 1 and h unchanged, the gated model is the plain one."""
+    gated = policy_of("decision_transformer_glu on states")
+    plain = policy_of("decision_transformer on states")
+    plain.load_state_dict(
+        {name: x for name, x in gated.state_dict().items() if not name.startswith("gate")}
+    )
+    width = POLICY["width"]
+    with torch.no_grad():
+        gated.gate.weight.zero_()
+        gated.gate.weight[:width] = torch.eye(width)
+        gated.gate.bias[:width], gated.gate.bias[width:] = 0, 30
+    batch = batch_of("decision_transformer on states", 2, 3)
+    torch.testing.assert_close(logits_of(gated, batch), logits_of(plain, batch), **EXACT)
+
+
+def test_nearest_prompt_is_refused_for_continuous_actions() -> None:
+    with pytest.raises(PipelineError, match=r"action_readout: nearest_prompt.*use action_head"):
+        policy_of("more3s on images", action_readout="nearest_prompt")
 
 
 def test_pixels_are_standardised_by_the_data() -> None:
     """An offset of all pixels and a scale that the statistics know of change nothing."""
     plain, shifted = (
-        policy_of("behaviour_cloning", randomised=False, attributes=known).frames
+        policy_of("behaviour_cloning", randomised=False, attributes=known).encoder
         for known in (
             {"pixel_mean": np.full((84, 84), 20.0), "pixel_std": 10.0},
             {"pixel_mean": np.full((84, 84), 47.0), "pixel_std": 20.0},
@@ -298,12 +369,12 @@ def test_a_live_step_may_have_other_region_columns_than_the_cache(pooling: str) 
 def test_hidden_history_hides_the_previous_action(method: str) -> None:
     policy = policy_of(method, history_dropout=1.0)
     batch = batch_of(method, 2, 4)
-    if method == "more3s":
+    if method.startswith("more3s"):
         tokens = batch.observation["tokens"].clone()
         tokens[:, :, :TEXT] += 1
         changed = replace(batch, observation={**batch.observation, "tokens": tokens})
     else:
-        changed = replace(batch, actions=(batch.actions + 1) % ACTIONS)
+        changed = replace(batch, actions=others(batch.actions))
     logits = logits_of(policy, batch)
     assert torch.isfinite(logits).all()
     torch.testing.assert_close(logits, logits_of(policy, changed), **EXACT)

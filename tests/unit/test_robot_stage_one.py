@@ -12,6 +12,7 @@ from robots import RESOURCES, dataset, needs_opengl, recording, robot, small
 from pipeline import cache, detectors, encoders, frames, prompts, regions, trajectories
 from pipeline.environments.mujoco import MujocoEnvironment
 from pipeline.errors import PipelineError
+from pipeline.observations import Situation
 from pipeline.observations.embeddings import EmbeddingObserver, open_store
 from pipeline.prompts import Prompts
 from pipeline.step_encoder import REMEMBERED, StepEncoder
@@ -85,7 +86,8 @@ def test_acting_observes_what_is_cached(made: StageOne) -> None:
     made.game.reset(int(made.data.seed[1]), 0)
     previous = made.game.actions.start()
     for step in range(STEPS, 2 * STEPS):
-        now = observer.observe(made.game.frame()[None], previous[None], np.array([0]))
+        situation = Situation([made.game], previous[None], np.zeros(1), np.array([0]), 0)
+        now = observer.observe(situation)
         stored = store.gather(np.array([[step]]))
         assert torch.equal(stored["mask"], now["mask"][:, :, :length])
         cached, live = stored["tokens"], now["tokens"][:, :, :length]

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline import tables
 from pipeline.config import EnvironmentConfig, TableConfig
+from pipeline.config_files import load
 from pipeline.errors import PipelineError
 from pipeline.figures import figure, interval, plus_minus
 from pipeline.report.learning_curves import plot, read_curve
@@ -22,8 +23,10 @@ ENVIRONMENTS = {
     ),
     "pong": EnvironmentConfig(family="atari", game="Pong", random_score=-21, reference_score=15),
 }
+ROOT = Path(__file__).parents[2]
+PUBLISHED = ROOT / "resources" / "published_scores.csv"
 GRID = TableConfig(datasets=["breakout", "pong"], methods=["more3s", "my_method"], seeds=[0, 1])
-SETTINGS = json.dumps({"policy": {"width": 32}, "method": "any"})
+SETTINGS = json.dumps({"policy": {"width": 32}, "method": "any", "observation": "embeddings"})
 RETURNS = {
     ("breakout", "random"): [[1, 1, 2, 0], [2, 0, 1, 1]],
     ("breakout", "more3s"): [[30, 10, 20, 20], [40, 20, 30, 30]],
@@ -34,19 +37,19 @@ RETURNS = {
 }
 EXPECTED = """\
 table,dataset,method,variant,seeds,episodes,mean,std,ci_low,ci_high,iqm,normalized_mean,\
-normalized_std,random_score,data_mean,scale,weights,data_source,sampling,versions
-table1,breakout,random,default,2,8,1.0000,0.0000,0.5000,1.5000,1.0000,-3.5714,0.0000,1.0000,\
-51.0000,laptop,none,recorded,uniform,ale-py 1
-table1,breakout,more3s,default,2,8,25.0000,7.0711,20.0000,30.0000,25.0000,82.1429,25.2538,1.0000,\
-51.0000,laptop,trained here,recorded,temperature 0.5,ale-py 1
-table1,breakout,my_method,default,2,8,4.0000,1.4142,4.0000,4.0000,4.0000,7.1429,5.0508,1.0000,\
-51.0000,laptop,trained here,recorded,temperature 0.5,ale-py 1
-table1,pong,random,default,2,8,-20.5000,0.0000,-20.8750,-20.1250,-20.5000,1.3889,0.0000,-20.5000,\
-9.5000,laptop,none,recorded,uniform,ale-py 1
-table1,pong,more3s,default,2,8,3.0000,0.0000,1.5000,4.5000,3.0000,66.6667,0.0000,-20.5000,\
-9.5000,laptop,trained here,recorded,temperature 0.5,ale-py 1
-table1,pong,my_method,default,2,8,13.0000,0.0000,11.5000,14.5000,13.0000,94.4444,0.0000,-20.5000,\
-9.5000,laptop,trained here,recorded,temperature 0.5,ale-py 1
+normalized_std,best_mean,random_score,data_mean,observation,scale,weights,data_source,sampling,versions
+table1,breakout,random,default,2,8,1.0000,0.0000,0.5000,1.5000,1.0000,-3.5714,0.0000,,1.0000,\
+51.0000,,laptop,none,recorded,uniform,ale-py 1
+table1,breakout,more3s,default,2,8,25.0000,7.0711,20.0000,30.0000,25.0000,82.1429,25.2538,,1.0000,\
+51.0000,embeddings,laptop,trained here,recorded,temperature 0.5,ale-py 1
+table1,breakout,my_method,default,2,8,4.0000,1.4142,4.0000,4.0000,4.0000,7.1429,5.0508,,1.0000,\
+51.0000,embeddings,laptop,trained here,recorded,temperature 0.5,ale-py 1
+table1,pong,random,default,2,8,-20.5000,0.0000,-20.8750,-20.1250,-20.5000,1.3889,0.0000,,-20.5000,\
+9.5000,,laptop,none,recorded,uniform,ale-py 1
+table1,pong,more3s,default,2,8,3.0000,0.0000,1.5000,4.5000,3.0000,66.6667,0.0000,,-20.5000,\
+9.5000,embeddings,laptop,trained here,recorded,temperature 0.5,ale-py 1
+table1,pong,my_method,default,2,8,13.0000,0.0000,11.5000,14.5000,13.0000,94.4444,0.0000,,-20.5000,\
+9.5000,embeddings,laptop,trained here,recorded,temperature 0.5,ale-py 1
 """
 
 
@@ -99,6 +102,7 @@ def test_table1_from_fixed_scores(
         "--environments": json.dumps(environments),
         "--scale": "laptop",
         "--scores": tmp_path / "scores.csv",
+        "--published": PUBLISHED,
         "--csv": tmp_path / "table1.csv",
         "--across-csv": tmp_path / "across.csv",
         "--markdown": tmp_path / "table1.md",
@@ -107,7 +111,10 @@ def test_table1_from_fixed_scores(
     monkeypatch.setattr(sys, "argv", ["tabulate", *words])
     execute(tabulate.main, tabulate.parser)
     assert (tmp_path / "table1.csv").read_text() == EXPECTED
-    assert (tmp_path / "table1.md").read_text() == build(scores).markdown
+    written = (tmp_path / "table1.md").read_text()
+    assert written.startswith(build(scores).markdown)
+    assert "| breakout | 211.1 |" in written  # published: CQL
+    assert "qbert" not in written
 
 
 def test_columns_are_those_agreed_on() -> None:
@@ -181,5 +188,43 @@ def test_learning_curves_are_drawn(scores: pd.DataFrame, tmp_path: Path) -> None
     assert pictures[0].read_bytes() == pictures[1].read_bytes()
     assert np.frombuffer(pictures[0].read_bytes(), np.uint8).size > 1000
     (tmp_path / "curve.csv").write_text("step\n1\n")
-    with pytest.raises(PipelineError, match=r"curve\.csv: column 'held_out_accuracy' is missing"):
+    with pytest.raises(PipelineError, match=r"curve\.csv: no column 'held_out_accuracy' or 'held_"):
         read_curve(tmp_path / "curve.csv")
+
+
+def test_table2_is_d4rl_normalised_and_tells_best_from_last(scores: pd.DataFrame) -> None:
+    """On D4RL's own ends: its random play is 0 and its expert 100."""
+    config = load(ROOT / "config" / "config.yaml")
+    datasets = ["hopper_medium", "halfcheetah_medium"]
+    robots = {dataset: config.environment(dataset) for dataset in datasets}
+    renamed = scores.replace({"dataset": dict(zip(ENVIRONMENTS, datasets, strict=True))})
+    for dataset, robot in robots.items():
+        chosen = renamed["dataset"] == dataset
+        renamed.loc[chosen & (renamed["method"] == "random"), "return"] = robot.random_score
+        renamed.loc[chosen & (renamed["method"] == "more3s"), "return"] = robot.reference_score
+    ours = renamed[(renamed["method"] == "my_method") & (renamed["seed"] == 0)]
+    better = ours.assign(checkpoint="earlier", step=50, **{"return": ours["return"] + 10})
+    grid = GRID.model_copy(update={"datasets": datasets})
+    table = tables.make("table2", pd.concat([renamed, better]), grid, robots, "laptop")
+    rows = table.rows.set_index(["dataset", "method"])
+    for dataset in datasets:
+        assert rows.loc[(dataset, "random"), "normalized_mean"] == pytest.approx(0)
+        assert rows.loc[(dataset, "more3s"), "normalized_mean"] == pytest.approx(100)
+        assert np.isnan(rows.loc[(dataset, "more3s"), "best_mean"])
+        last = rows.loc[(dataset, "my_method"), "mean"]
+        # seed 0 has a checkpoint that is better by 10, seed 1 has none but the last
+        assert rows.loc[(dataset, "my_method"), "best_mean"] == pytest.approx(last + 5)
+    assert "D4RL-normalised" in table.markdown
+    assert "chosen by the score that is shown" in table.markdown
+    assert rows.loc[("hopper_medium", "random"), "mean"] == pytest.approx(-20.272305)
+    assert rows.loc[("halfcheetah_medium", "more3s"), "mean"] == pytest.approx(12135.0)
+
+
+def test_curves_of_continuous_actions_are_drawn(scores: pd.DataFrame, tmp_path: Path) -> None:
+    (tmp_path / "curve.csv").write_text(
+        "step,held_out_mse,mean_action_mse,repeat_mse\n10,0.3,0.4,0.5\n20,0.1,0.4,0.5\n"
+    )
+    curve = read_curve(tmp_path / "curve.csv")
+    runs = [Run(d, "more3s", "default", seed) for d in ENVIRONMENTS for seed in (0, 1)]
+    plot(runs, [curve] * len(runs), scores, tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").stat().st_size > 1000

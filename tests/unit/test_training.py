@@ -13,6 +13,7 @@ from pipeline import checkpoints, models, training
 from pipeline.batches import Windows
 from pipeline.config import TrainingConfig
 from pipeline.errors import PipelineError
+from pipeline.held_out import ACCURACIES
 from pipeline.resumption import Resumption
 from pipeline.training import CurveRow, learning_rate, make_optimizer, train, write_curve
 
@@ -58,10 +59,11 @@ def test_bfloat16_trains_too() -> None:
 def test_baselines_and_held_out_columns() -> None:
     _, curve = trained(1)
     last = curve[-1]
-    for value in (last.held_out_accuracy, last.majority_accuracy, last.repeat_accuracy):
-        assert 0 <= value <= 1
+    assert list(last.held_out) == ["held_out_loss", *ACCURACIES]
+    for name in ACCURACIES:
+        assert 0 <= last.held_out[name] <= 1
     _, curve = trained(1, held_out_fraction=0.0)
-    assert math.isnan(curve[-1].held_out_accuracy)
+    assert math.isnan(curve[-1].held_out["held_out_accuracy"])
 
 
 def test_a_loss_that_is_not_finite_names_the_step() -> None:
@@ -90,7 +92,7 @@ def test_only_matrices_decay() -> None:
 
 def test_the_curve_is_written_as_csv(tmp_path: Path) -> None:
     path = tmp_path / "run" / "curve.csv"
-    write_curve(path, [CurveRow(5, 1.5, 0.1, math.nan, 0.5, 0.25, 0.5, 0.5)])
+    write_curve(path, [CurveRow(5, 1.5, 0.1, dict.fromkeys(("held_out_loss", *ACCURACIES), 0.5))])
     with path.open() as file:
         (row,) = csv.DictReader(file)
     assert list(row) == [

@@ -5,7 +5,7 @@ from pathlib import Path
 import yaml
 from toy_project import ABLATED, METHODS, RUNS, SEEDS, edited, planned
 
-from pipeline.config_files import observation_kind
+from pipeline.config_files import observation_kinds
 
 
 def test_nothing_is_done_twice(project: Path) -> None:
@@ -36,7 +36,7 @@ def test_training_code_keeps_the_cache(project: Path) -> None:
         *("train_policy", "evaluate_policy", "evaluate_checkpoints", "evaluate_random"),
         *("gather_scores", "tabulate", "plot_training_curves", "plot_performance_profiles"),
         *("sweep_target_return", "plot_target_sweeps", "draw_attention", "show_rollout"),
-        *("render_table", "plot_costs", "list_runs"),
+        *("film_policy", "render_table", "plot_costs", "list_runs"),
     }
     assert jobs["sweep_target_return"] < jobs["draw_attention"] == len(METHODS)  # of one seed
 
@@ -53,7 +53,7 @@ def test_the_detector_redoes_everything_after_it(project: Path) -> None:
     detector = project / "pipeline" / "detectors" / "fast_rcnn.py"
     with edited(detector, "\n\n\n", "\n\nEDITED = 1\n\n\n"):
         jobs = planned(project)
-    seeing = [method for method in METHODS if observation_kind(method) == "embeddings"]
+    seeing = [method for method in METHODS if observation_kinds(method)[0] == "embeddings"]
     # Ablations of prompts and of the encoder have the same regions.
     assert jobs["detect_regions"] == jobs["draw_regions"] == 1
     assert jobs["pretrain_encoder"] == jobs["build_cache"] == 1 + len(ABLATED)

@@ -8,7 +8,7 @@ import pytest
 from pipeline import environments, frames
 from pipeline.config import DatasetConfig, EnvironmentConfig
 from pipeline.errors import PipelineError
-from pipeline.observations import open_store, pixels
+from pipeline.observations import Situation, open_store, pixels
 from pipeline.storage import Artefact
 from pipeline.trajectories import Trajectories, played
 
@@ -84,11 +84,9 @@ def test_live_equals_stored(path: Path, data: Trajectories) -> None:
     for t in range(20):
         episodes = np.array([0, 1] if t < 9 else [1])
         steps = data.starts[episodes] + t
-        live = observer.observe(
-            np.stack([games[i].frame() for i in episodes]),
-            np.zeros(len(episodes), np.int64),
-            episodes,
-        )
+        playing = [games[i] for i in episodes]
+        unread = np.zeros(len(episodes), np.int64), np.zeros(len(episodes))
+        live = observer.observe(Situation(playing, *unread, episodes, t))
         stored = store.gather(steps[:, None])
         assert live["frames"].dtype == stored["frames"].dtype
         np.testing.assert_array_equal(live["frames"].numpy(), stored["frames"].numpy())

@@ -1,0 +1,123 @@
+"""Stage two on state vectors, from recorded play to a sweep, where nothing can be rendered."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline import config_files
+from pipeline.config import SweepConfig
+from pipeline.csv_files import read_csv
+from pipeline.environments import mujoco
+from pipeline.report import learning_curves
+from pipeline.stages import (
+    collect_trajectories,
+    evaluate_checkpoints,
+    evaluate_policy,
+    evaluate_random,
+    execute,
+    sweep_target_return,
+    train_policy,
+)
+
+ROOT = Path(__file__).parents[3]
+SMALL = {"width": 16, "layers": 1, "context_length": 3, "time_embedding": "learned"}
+TRAINING = {"steps": 4, "batch_size": 8, "evaluate_every": 2, "checkpoint_every": 2}
+
+
+@pytest.fixture(scope="module")
+def settings() -> dict[str, str]:
+    """Of Decision Transformer on Hopper in the default configuration, made small."""
+    config = config_files.load(ROOT / "config" / "config.yaml")
+    method = config.method("decision_transformer", dataset="hopper_medium")
+    assert method.policy.observation == "states"
+    evaluation = method.evaluation.model_copy(update={"episodes": 2, "checkpoint_episodes": 1})
+    parts = {
+        "policy": method.policy.model_copy(update=SMALL),
+        "training": method.training.model_copy(update=TRAINING),
+        "evaluation": evaluation,
+    }
+    dataset = config.datasets["hopper_medium"].model_copy(
+        update={"max_episodes": 2, "max_episode_steps": 60}
+    )
+    return {
+        "method": method.model_copy(update=parts).as_json(),
+        "evaluation": evaluation.as_json(),
+        "environment": config.environment("hopper_medium").as_json(),
+        "dataset": dataset.as_json(),
+        "features": config.features[method.features].as_json(),
+        "sweep": SweepConfig(targets=[0.5, 1.0], episodes=1).as_json(),
+        "seed": "0",
+    }
+
+
+def test_a_table_s_files_without_a_frame(
+    settings: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def draw(self: object) -> None:
+        raise AssertionError("a frame was asked for")
+
+    monkeypatch.setattr(mujoco.MujocoEnvironment, "frame", draw)
+
+    def run(stage: object, sections: str, **paths: object) -> None:
+        options = {name: settings[name] for name in sections.split()} | paths
+        named = [
+            word
+            for name, value in options.items()
+            for word in (f"--{name.replace('_', '-')}", str(value))
+        ]
+        monkeypatch.setattr(sys, "argv", ["stage", *named])
+        execute(stage.main, stage.parser)  # type: ignore[attr-defined]
+
+    made = {name: tmp_path / name for name in ("t.h5", "policy", "steps", "curve.csv", "run.json")}
+    data, policy = made["t.h5"], made["policy"]
+    acting = {"trajectories": data, "policy": policy}
+    run(
+        collect_trajectories,
+        "dataset environment",
+        resources=ROOT / "resources",
+        output=data,
+    )
+    run(
+        train_policy,
+        "method environment seed",
+        observations=data,
+        trajectories=data,
+        output=policy,
+        checkpoints=made["steps"],
+        curve=made["curve.csv"],
+    )
+    curve = learning_curves.read_curve(made["curve.csv"])
+    assert curve["step"].tolist() == [2, 4]
+    assert np.isfinite(curve[["held_out_mse", "mean_action_mse", "repeat_mse"]]).all(axis=None)
+    everything = "method features environment dataset seed"
+    episodes = tmp_path / "episodes.csv"
+    run(evaluate_policy, everything, **acting, episodes_csv=episodes, run_json=made["run.json"])
+    described = json.loads(made["run.json"].read_text())
+    assert described["settings"]["observation"] == "states"
+    assert described["sampling"].startswith("predicted action")
+    played = pd.read_csv(episodes)
+    assert played["length"].between(1, 60).all()
+    assert len(played) == 2
+    run(
+        evaluate_checkpoints,
+        everything,
+        trajectories=data,
+        checkpoints=made["steps"],
+        episodes_csv=tmp_path / "earlier.csv",
+    )
+    assert pd.read_csv(tmp_path / "earlier.csv")["step"].tolist() == [2]
+    run(sweep_target_return, f"{everything} sweep", **acting, output=tmp_path / "sweep.csv")
+    sweep = read_csv(tmp_path / "sweep.csv", ["factor", "target_return"], "")
+    assert sweep["factor"].tolist() == [0.5, 1.0]
+    run(
+        evaluate_random,
+        "environment dataset evaluation seed",
+        trajectories=data,
+        episodes_csv=tmp_path / "random.csv",
+        run_json=made["run.json"],
+    )
+    assert pd.read_csv(tmp_path / "random.csv")["return"].between(-100, 100).all()

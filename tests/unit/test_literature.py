@@ -1,0 +1,34 @@
+"""Published scores: every one with a source, and only under the table that they belong to."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline import literature
+from pipeline.errors import PipelineError
+
+SHIPPED = Path(__file__).parents[2] / "resources" / "published_scores.csv"
+
+
+def test_shipped_scores_are_whole() -> None:
+    published = literature.read(SHIPPED)
+    assert not published.duplicated(["table", "dataset", "method", "unit"]).any()
+    assert "MORE-3S" not in set(published["method"])  # none of its cells is known
+
+
+def test_a_section_names_each_source_and_only_the_table_s_data_sets() -> None:
+    text = literature.section(literature.read(SHIPPED), "table2", ["hopper_medium"])
+    assert "| hopper-medium | 67.6 ± 1.0 | 58.0 |" in text
+    assert "halfcheetah" not in text
+    assert "DT, CQL, BEAR, BRAC-v, AWR, BC: Decision Transformer paper Table 2." in text
+    assert "MBOP, TT: Trajectory Transformer repository score table." in text
+    assert "| hopper-medium | 2,197 | 2,257 |" in text  # DT and DT+GLU, raw returns
+    assert literature.section(literature.read(SHIPPED), "table2", ["catch"]) == ""
+
+
+def test_a_score_without_a_source_is_refused(tmp_path: Path) -> None:
+    lines = SHIPPED.read_text().splitlines()[:3]
+    path = tmp_path / "published.csv"
+    path.write_text("\n".join([lines[0], lines[1], lines[2].rsplit(",", 1)[0] + ","]))
+    with pytest.raises(PipelineError, match=r"published\.csv, line 3: no source"):
+        literature.read(path)
