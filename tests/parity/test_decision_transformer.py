@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_gpt2 import LAYERS
 from torch import Tensor, nn
 from transformers import DecisionTransformerConfig, DecisionTransformerModel
 
+from pipeline import gpt2
 from pipeline.actions import ActionSpace
 from pipeline.config import MethodConfig
 from pipeline.models import Batch, make
@@ -55,17 +55,16 @@ def our_weights(model: DecisionTransformerModel) -> dict[str, Tensor]:
         "norm.weight": theirs["embed_ln.weight"],
         "norm.bias": theirs["embed_ln.bias"] + theirs["encoder.wpe.weight"][0],
     }
+    encoder = {
+        name.removeprefix("encoder."): tensor
+        for name, tensor in theirs.items()
+        if name.startswith("encoder.")
+    }
+    for name, tensor in gpt2.renamed(encoder, model.config.n_layer).items():
+        weights[f"transformer.{name}"] = tensor
     for kind in ("weight", "bias"):
-        weights[f"transformer.norm.{kind}"] = theirs[f"encoder.ln_f.{kind}"]
         for old, new in OUTER.items():
             weights[f"{new}.{kind}"] = theirs[f"{old}.{kind}"]
-        for index in range(model.config.n_layer):
-            for old, new in LAYERS.items():
-                tensor = theirs[f"encoder.h.{index}.{old}.{kind}"]
-                # GPT-2 stores its projections as (in, out)
-                weights[f"transformer.blocks.{index}.{new}.{kind}"] = (
-                    tensor.T if tensor.dim() == 2 else tensor
-                )
     return weights
 
 
