@@ -86,8 +86,10 @@ def save(path: Path, policy: SequencePolicy, description: Description) -> None:
         save_file(tensors_of(policy), temporary, {"description": described})
 
 
-def load(path: Path, config: MethodConfig) -> tuple[SequencePolicy, Description]:
-    """Read a checkpoint for playing.
+def load(
+    path: Path, config: MethodConfig, device: str = "cpu"
+) -> tuple[SequencePolicy, Description]:
+    """Read a checkpoint for playing on `device`.
 
     Raises PipelineError naming the file if it is missing, damaged, or of another configuration than
     `config`.
@@ -119,7 +121,7 @@ def load(path: Path, config: MethodConfig) -> tuple[SequencePolicy, Description]
         raise PipelineError(
             f"{path}: its weights do not fit its configuration ({error}); run train_policy again"
         ) from None
-    policy.eval()
+    policy.to(device).eval()
     return policy, description
 
 

@@ -16,6 +16,7 @@ from pipeline.config import (
     EnvironmentConfig,
     EvaluationConfig,
     FeaturesConfig,
+    HardwareConfig,
     LanguageModelConfig,
     MethodConfig,
     Section,
@@ -40,6 +41,7 @@ class Config(Section):
     )
     tables: dict[str, TableConfig]
     sweep: SweepConfig = SweepConfig()
+    hardware: HardwareConfig = HardwareConfig()
     environments: dict[str, EnvironmentConfig]
     datasets: dict[str, DatasetConfig]
     features: dict[str, FeaturesConfig]

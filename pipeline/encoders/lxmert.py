@@ -119,11 +119,12 @@ def pretrain(
     regions: Artefact,
     sentences: list[str],
     pairs: FramePrompts,
+    device: torch.device,
 ) -> pd.DataFrame:
     """Train the encoder in `folder` in place; the curve of its losses, empty if untrained."""
     from pipeline.encoders import _pretraining  # here: it builds on this module
 
-    rows = _pretraining.pretrain(config, folder, regions, sentences, pairs)
+    rows = _pretraining.pretrain(config, folder, regions, sentences, pairs, device)
     return pd.DataFrame(rows, columns=["step", *_pretraining.OBJECTIVES])
 
 

@@ -2,7 +2,7 @@
 `SequencePolicy`, and `build(config, shape, attributes, actions)`. Files that begin with an
 underscore are what models share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from torch import Tensor
@@ -35,6 +35,16 @@ class Batch:
     """(B, S) bool: True where the step is real."""
     memory_length: int
     """The first so many steps are memory: attended to, without gradient, and without loss."""
+
+    def to(self, device: str) -> "Batch":
+        """The same windows on `device`."""
+        moved: dict[str, Any] = {
+            name: value.to(device)
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor)
+        }
+        moved["observation"] = {name: each.to(device) for name, each in self.observation.items()}
+        return replace(self, **moved)
 
 
 class ActingState(Protocol):

@@ -79,7 +79,7 @@ class FrameEncoder(nn.Module):
         batch, steps = frames.shape[:2]
         # 0 … 255 is exact in bfloat16 and the division is done on the weights: no pass over the
         # frames in float32.
-        dtype = compute_dtype()
+        dtype = compute_dtype(frames.device)
         levels = frames.flatten(0, 1).to(dtype)  # (batch · steps, 4, height, width)
         levels -= self.mean.to(dtype)
         levels = levels.contiguous(
@@ -206,7 +206,8 @@ class DecisionTransformer(nn.Module):
         embedded: Tensor = self.actions(actions).tanh()
         probability = self.config.history_dropout
         if probability == 1 or (probability > 0 and self.training):
-            embedded = embedded * (torch.rand(len(actions), 1, 1) >= probability)
+            kept = torch.rand(len(actions), 1, 1) >= probability
+            embedded = embedded * kept.to(embedded.device)
         return embedded + time
 
 

@@ -128,7 +128,10 @@ def open_store(path: Path, trajectories: Trajectories, memory_mb: int = 2048) ->
 
 
 def open_observer(
-    config: FeaturesConfig, encoder: Path | None = None, prompts: Path | None = None
+    config: FeaturesConfig,
+    encoder: Path | None = None,
+    prompts: Path | None = None,
+    device: str = "cpu",
 ) -> PixelObserver:
-    """The live side, which needs nothing of stage one."""
+    """The live side, which needs nothing of stage one and computes on the processor."""
     return PixelObserver()

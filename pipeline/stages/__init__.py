@@ -4,6 +4,7 @@ No logic lives here. A stage declares its settings, inputs and outputs once; tha
 line, and what the records beside its outputs say (`pipeline.records`).
 """
 
+import os
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterator
@@ -60,6 +61,8 @@ class StageParser(ArgumentParser):
         """What `arguments` tell the stage to do."""
         values = vars(arguments)
         settings = {key: value for key, value in values.items() if key not in self._kinds}
+        if processes := os.environ.get("WORLD_SIZE"):  # as torchrun tells it
+            settings["processes"] = int(processes)
         inputs = [(key, path, False) for key, path in self._given(values, "input")]
         for key, folder in self._given(values, "given"):
             if (name := self._found[key](arguments)) is not None:

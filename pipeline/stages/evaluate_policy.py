@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from pipeline import checkpoints, runs, trajectories
+from pipeline import checkpoints, devices, runs, trajectories
 from pipeline.config import DatasetConfig, EnvironmentConfig, FeaturesConfig, MethodConfig
 from pipeline.episodes import write_episodes
 from pipeline.rollout_video import VideoRecorder
@@ -12,6 +12,7 @@ parser = StageParser(__doc__)
 parser.sections(method=MethodConfig, features=FeaturesConfig)
 parser.sections(environment=EnvironmentConfig, dataset=DatasetConfig)
 parser.add_argument("--seed", type=int, required=True)
+parser.add_argument("--device", type=devices.claim, default="cpu", help=devices.HELP)
 parser.inputs("policy")
 parser.inputs("encoder", "prompts", required=False, help="for a method that reads embeddings")
 parser.inputs("trajectories", help="what was trained on")
@@ -21,7 +22,7 @@ parser.outputs("video", required=False, help="MP4 file of the first episode")
 
 def main(arguments: Namespace) -> None:
     """Load, play, write."""
-    config = arguments.method
+    config, device = arguments.method, arguments.device
     course = runs.Course(
         arguments.environment,
         config.evaluation,
@@ -29,13 +30,12 @@ def main(arguments: Namespace) -> None:
         arguments.dataset.max_episode_steps,
         arguments.seed,
     )
-    policy, description = checkpoints.load(arguments.policy, config)
-    observer = runs.open_observer(
-        policy.observation, arguments.features, description, arguments.encoder, arguments.prompts
-    )
+    policy, description = checkpoints.load(arguments.policy, config, device)
+    eyes = arguments.features, description, arguments.encoder, arguments.prompts
+    observer = runs.open_observer(policy.observation, *eyes, device)
     games = course.games()
     video = VideoRecorder(config.evaluation.video_steps, observer, games[0].action_meanings)
-    episodes, run = runs.play_policy(course, policy, description, observer, games, video)
+    episodes, run = runs.play_policy(course, policy, description, observer, games, video, device)
     write_episodes(arguments.episodes_csv, [(config.training.steps, one) for one in episodes])
     runs.write_run(arguments.run_json, run)
     if arguments.video is not None:

@@ -44,6 +44,11 @@ class Job:
     outputs: dict[str, str]
     """Option → name of the file or folder."""
 
+    def words(self, folder: Path) -> list[str]:
+        """The command line."""
+        given = {**self.options, **{k: str(folder / v) for k, v in self.outputs.items()}}
+        return [word for name, value in given.items() for word in (f"--{name}", value)]
+
     def start(self, folder: Path) -> int:
         """Run in a fork of this process, which has imported all that is slow; returns its id."""
         process = os.fork()
@@ -52,9 +57,7 @@ class Job:
         try:
             signal.alarm(LONGEST)
             tqdm.set_lock(RLock())  # the usual one is shared by forks: a kill may leave it held
-            given = {**self.options, **{k: str(folder / v) for k, v in self.outputs.items()}}
-            words = [word for name, value in given.items() for word in (f"--{name}", value)]
-            sys.argv = [self.stage.__name__, *words]
+            sys.argv = [self.stage.__name__, *self.words(folder)]
             with (folder / "log").open("w") as log:
                 os.dup2(log.fileno(), 1)
                 os.dup2(log.fileno(), 2)
