@@ -5,6 +5,7 @@ replaces it, and nothing of the first remains. The folders of FOLDERS that lie b
 whichever file is chosen. Only the driver uses this module; stages receive JSON.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,10 @@ FOLDERS: dict[str, type[Section] | None] = {
 """Folders beside the configuration file; a file's name is the name of what it defines."""
 
 
+NAME = r"[A-Za-z0-9][A-Za-z0-9._+=-]*"
+"""What a file may be called: nothing that a shell or a folder reads as more than a name."""
+
+
 def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
     """Read the configuration `path`, the folders beside it, and check every name and key in them.
 
@@ -41,11 +46,11 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
     replace. Raises PipelineError: one line with file, key, cause and the names that are allowed.
     """
     where, folder = _shown(path), path.parent
-    raw = merge(_read(path), overrides or {})
+    raw = merge(_read(path), _named(overrides or {}, "--config"))
     sections: dict[str, dict[str, Any]] = {}
     for name, schema in FOLDERS.items():
         files = sorted((folder / name).glob("*.yaml"))
-        texts = {file.stem: (_read(file), _shown(file)) for file in files}
+        texts = {_name_of(file): (_read(file), _shown(file)) for file in files}
         sections[name] = {
             stem: validate(schema, text, file) if schema else _overlay(text, file)
             for stem, (text, file) in texts.items()
@@ -54,10 +59,11 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
         own = [name for name in Config.model_fields if name not in FOLDERS]
         known("key", key, own, where)
     _overlay(raw.get("defaults") or {}, f"{where}: defaults")
-    for method, settings in (raw.get("methods") or {}).items():
-        known("method", method, methods(), f"{where}: methods")
-        _overlay(settings or {}, f"{where}: methods.{method}")
-    raw["methods"] = {name: settings or {} for name, settings in (raw.get("methods") or {}).items()}
+    if isinstance(given := raw.get("methods"), dict):
+        raw["methods"] = {name: settings or {} for name, settings in given.items()}
+        for method, settings in raw["methods"].items():
+            known("method", method, methods(), f"{where}: methods")
+            _overlay(settings, f"{where}: methods.{method}")
     for name in sections["features"]:
         if DIFFERENCE in name:
             raise PipelineError(
@@ -104,7 +110,32 @@ def _read(path: Path) -> dict[str, Any]:
         raise PipelineError(
             f"{_shown(path)}: expected keys and values, found {type(content).__name__}"
         )
-    return content
+    return _named(content, _shown(path))
+
+
+def _named(content: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The mapping, in which, and in whatever it holds, every key is text."""
+    waiting: list[Any] = [content]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, Mapping):
+            for key in item:
+                if not isinstance(key, str):
+                    raise PipelineError(f"{where}: the key {key!r} is not text; put it in quotes")
+            waiting.extend(item.values())
+        elif isinstance(item, list | tuple):
+            waiting.extend(item)
+    return dict(content)
+
+
+def _name_of(file: Path) -> str:
+    """What a file defines, which becomes part of paths and of commands."""
+    if re.fullmatch(NAME, file.stem) is None:
+        raise PipelineError(
+            f"{_shown(file)}: a name has letters, digits and . _ + - =, a letter or digit first; "
+            "rename the file"
+        )
+    return file.stem
 
 
 def _overlay(content: dict[str, Any], where: str) -> dict[str, Any]:
@@ -146,11 +177,13 @@ def _check_plugins(config: Config, folder: Path) -> None:
     """Check that every name of a plug-in or of another file is one; errors name their file."""
     for name, environment in config.environments.items():
         file = _shown(folder / "environments" / f"{name}.yaml")
+        _check_place("game", environment.game, file)
         known("environment family", environment.family, plugins.names("environments"), file)
     for name, dataset in config.datasets.items():
         file = _shown(folder / "datasets" / f"{name}.yaml")
         known("environment", dataset.environment, config.environments, file)
         known("source", dataset.source, plugins.names("trajectories"), file)
+        _check_place("file", dataset.file or "none", file)
     for name, features in config.features.items():
         file = _shown(folder / "features" / f"{name.partition(DIFFERENCE)[0]}.yaml")
         known("detector", features.detector.name, plugins.names("detectors"), file)
@@ -158,6 +191,15 @@ def _check_plugins(config: Config, folder: Path) -> None:
     for name, language_model in config.language_models.items():
         file = _shown(folder / "language_models" / f"{name}.yaml")
         known("text source", language_model.source, plugins.names("texts"), file)
+
+
+def _check_place(key: str, value: str, where: str) -> None:
+    """Check a name, or several with / between, of a file below the resources."""
+    if not all(re.fullmatch(NAME, part) for part in value.split("/")):
+        raise PipelineError(
+            f"{where}: {key}: {value!r} is not the name of a file below the resources: parts of "
+            "letters, digits and . _ + - =, with / between"
+        )
 
 
 def _check_tables(config: Config, where: str) -> None:

@@ -4,6 +4,7 @@ It holds the weights, the optimiser's state and progress, and says which trainin
 other settings, inputs or code is not gone on with.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -54,7 +55,8 @@ class Resumption:
         for index, state in optimizer.state_dict()["state"].items():
             tensors |= {f"{OPTIMIZER}{index}.{name}": value for name, value in state.items()}
         tensors[GENERATOR] = generators
-        described = json.dumps({"identity": self._identity, "progress": progress})
+        content = {"identity": self._identity, "sha256": _digest(tensors), "progress": progress}
+        described = json.dumps(content)
         with replacing(self._path) as temporary:
             save_file(tensors, temporary, {DESCRIPTION: described})
 
@@ -91,9 +93,19 @@ class Resumption:
                 if described["identity"] != self._identity:
                     return None
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError, KeyError, ValueError):
-            return None  # none, or not one of ours
-        return tensors, described["progress"]
+                if described["sha256"] != _digest(tensors):
+                    return None
+                return tensors, described["progress"]
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+            return None  # none, not one of ours, or damaged
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        flat = tensors[name].detach().cpu().reshape(-1)
+        digest.update(name.encode() + flat.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def tensors_of(model: nn.Module) -> dict[str, Tensor]:

@@ -90,7 +90,7 @@ class StageParser(ArgumentParser):
 
 
 def execute(main: Callable[[Namespace], None], parser: StageParser) -> None:
-    """Run a stage and record what it wrote.
+    """Run a stage on inputs that are as their records say, and record what it wrote.
 
     A PipelineError becomes one line on standard error and exit status 1.
     """
@@ -99,6 +99,8 @@ def execute(main: Callable[[Namespace], None], parser: StageParser) -> None:
         started = datetime.now(UTC)
         if torch := sys.modules.get("torch"):  # of a stage that computes with it
             torch.set_num_threads(arguments.threads)
+        for _, path, _ in parser.job(arguments, _module_of(main)).inputs:
+            records.verify(path)
         main(arguments)
         records.write(parser.job(arguments, _module_of(main)), started)
     except PipelineError as error:

@@ -41,7 +41,7 @@ def collect(config: DatasetConfig, environment: EnvironmentConfig, resources: Pa
     path = resources / config.file
     content = _read(path)
     _check_protocol(path, content, environment)
-    arrays: dict[str, Any] = {name: content[name].astype(kind) for name, kind in TYPES.items()}
+    arrays = {name: _typed(path, name, content[name], kind) for name, kind in TYPES.items()}
     label = Path(config.file).with_suffix("").as_posix().removeprefix("demonstrations/")
     recording = Trajectories(
         **arrays,
@@ -63,7 +63,22 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
     missing = [name for name in (*TYPES, *OTHER_KEYS) if name not in content]
     if missing:
         raise PipelineError(f"{path}: recording without {', '.join(missing)}; restore the file")
+    if content["ram_sha256"].ndim != 1:
+        raise PipelineError(f"{path}: ram_sha256 is not a list; restore the file")
     return content
+
+
+def _typed(path: Path, name: str, array: NDArray[Any], kind: type) -> NDArray[Any]:
+    """One number per step or episode as `kind`, none of which changes by that."""
+    numbers = array.ndim == 1 and array.dtype.kind in "biuf"
+    if numbers and not np.issubdtype(kind, np.floating):
+        numbers = bool(((array % 1 == 0) & (abs(array.astype(float)) < 2**53)).all())
+    if not numbers:
+        raise PipelineError(
+            f"{path}: {name} is {array.shape} {array.dtype}, expected a list of "
+            f"{np.dtype(kind).name}; restore the file"
+        )
+    return array.astype(kind)
 
 
 def _check_protocol(
@@ -87,7 +102,7 @@ def _check_protocol(
                 f"{path}: recorded with {key} {value}, the environment says {wanted}; "
                 "correct the dataset's 'file' or the environment"
             )
-    actions = content["actions"]
+    actions = _typed(path, "actions", content["actions"], np.int64)
     if actions.size and actions.max() >= len(meanings):
         step = int(actions.argmax())
         raise PipelineError(
