@@ -10,7 +10,7 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pipeline import records
 from pipeline.config import Section
@@ -92,7 +92,8 @@ class StageParser(ArgumentParser):
 def execute(main: Callable[[Namespace], None], parser: StageParser) -> None:
     """Run a stage on inputs that are as their records say, and record what it wrote.
 
-    A PipelineError becomes one line on standard error and exit status 1.
+    A PipelineError, and what the system says of a file, become one line on standard error and exit
+    status 1.
     """
     try:
         arguments = parser.parse_args()
@@ -104,8 +105,16 @@ def execute(main: Callable[[Namespace], None], parser: StageParser) -> None:
         main(arguments)
         records.write(parser.job(arguments, _module_of(main)), started)
     except PipelineError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        _stop(error)
+    except OSError as error:
+        _stop(
+            PipelineError(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        )
+
+
+def _stop(error: PipelineError) -> NoReturn:
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(1)
 
 
 def _module_of(main: Callable[[Namespace], None]) -> str:

@@ -48,14 +48,18 @@ def planned(folder: Path, *targets: str, configfile: str = "config/toy.yaml") ->
     return {rule: int(count) for rule, count in counts.items() if rule not in {"total", "all"}}
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project in which everything has been run."""
-    folder = tmp_path_factory.mktemp("project")
+def copy_project(folder: Path) -> None:
     for name in COPIED:
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, folder / name)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project in which everything has been run."""
+    folder = tmp_path_factory.mktemp("project")
+    copy_project(folder)
     done = snakemake(folder, "--configfile", "config/toy.yaml")
     if done.returncode != 0:
         pytest.fail(done.stdout, pytrace=False)
@@ -411,6 +415,34 @@ def test_a_wrong_name_is_one_line_before_any_job(override: str, expected: str) -
     assert lines[0].startswith("error: config/toy.yaml: ")
     assert expected in lines[0]
     assert "allowed: " in lines[0]
+
+
+def made(folder: Path, pattern: str) -> dict[str, bytes]:
+    """What the artefacts of a folder hold, by their paths below it; records have times."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.glob(pattern)
+        if path.is_file() and not path.name.endswith(records.SUFFIX)
+    }
+
+
+def test_any_number_of_cores_gives_the_same_bytes(project: Path, tmp_path: Path) -> None:
+    """A second clean run of one policy and all before it, on 8 cores; and its training on 1."""
+    copy_project(tmp_path)
+    run = "results/runs/catch/more3s/default/seed-0"
+    targets = [f"{run}/episodes.csv", "results/probe/catch/toy.csv"]
+    for cores, again in (("8", []), ("1", ["train_policy", "evaluate_policy"])):
+        force = ["--forcerun", *again] if again else []
+        done = snakemake(
+            tmp_path, *targets, *force, "--configfile", "config/toy.yaml", "--cores", cores
+        )
+        assert done.returncode == 0, done.stdout
+        for kind, least in (("**/*.csv", 4), ("**/*.h5", 4), ("**/*.safetensors", 3)):
+            second = made(tmp_path / "results", kind)
+            assert len(second) >= least
+            first = made(project / "results", kind)
+            for name, content in second.items():
+                assert content == first[name], f"{name} with --cores {cores}"
 
 
 def test_a_failed_stage_shows_its_error(project: Path) -> None:
