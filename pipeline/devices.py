@@ -33,7 +33,7 @@ def claim(wanted: str) -> str:
     `cuda` is from then on the card that was taken. Waits while all that will do are taken. Raises
     PipelineError for another name, or where there is no such card.
     """
-    cards = candidates(wanted, visible())
+    cards = candidates(wanted, [] if wanted == "cpu" else visible())
     if not cards:
         return "cpu"
     if (jobs := parallel.processes_here()) > len(cards):

@@ -75,7 +75,8 @@ class SequencePolicy(Protocol):
         """Scalar training loss over real, non-memory steps, and named detached parts.
 
         The parts always hold `action_logits` (B, K, actions), aligned with the last K steps of the
-        batch.
+        batch. Means are `masked_mean`s, so that processes can share a batch; new tensors go to the
+        batch's device.
         """
         ...
 
