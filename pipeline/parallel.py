@@ -60,7 +60,7 @@ def wrapped(module: nn.Module) -> nn.Module:
     """`module`, whose gradients are then the processes' mean."""
     if not _joined():
         return module
-    return DistributedDataParallel(module, broadcast_buffers=False, find_unused_parameters=True)
+    return DistributedDataParallel(module, broadcast_buffers=False, static_graph=True)
 
 
 def mean(values: Tensor) -> Tensor:

@@ -20,7 +20,12 @@ from pipeline.resumption import Resumption, tensors_of
 from pipeline.training import train, write_curve
 
 TRAINING = {"steps": 12, "batch_size": 8, "warmup_steps": 3, "evaluate_every": 4}
-LEARNED = [("more3s", {}), ("more3s", {"return_conditioning": "token"}), ("behaviour_cloning", {})]
+LEARNED = [
+    ("more3s", {}),
+    ("more3s", {"return_conditioning": "token"}),
+    ("more3s", {"action_readout": "nearest_prompt"}),  # some weights have no gradient
+    ("behaviour_cloning", {}),
+]
 
 
 def trained(
