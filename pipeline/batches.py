@@ -27,6 +27,8 @@ class Windows:
     """Divides every R̂_t."""
     memory_length: int
     context_length: int
+    device: str = "cpu"
+    """Where batches go."""
 
     @cached_property
     def previous_actions(self) -> Actions:
@@ -53,7 +55,7 @@ class Windows:
             mask = real.reshape(*real.shape, *[1] * (values.ndim - 1))
             return torch.from_numpy(np.where(mask, values[steps], 0).astype(values.dtype))
 
-        return Batch(
+        batch = Batch(
             observation=self.store.gather(steps),
             actions=take(data.actions),
             previous_actions=take(self.previous_actions),
@@ -62,6 +64,7 @@ class Windows:
             attention_mask=torch.from_numpy(real),
             memory_length=self.memory_length,
         )
+        return batch.to(self.device)
 
 
 def default_return_scale(trajectories: Trajectories) -> float:

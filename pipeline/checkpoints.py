@@ -92,15 +92,17 @@ def save(path: Path, policy: SequencePolicy, description: Description) -> None:
         save_file(tensors_of(policy), temporary, {"description": described})
 
 
-def load(path: Path, config: MethodConfig) -> tuple[SequencePolicy, Description]:
-    """Read a checkpoint for playing.
+def load(
+    path: Path, config: MethodConfig, device: str = "cpu"
+) -> tuple[SequencePolicy, Description]:
+    """Read a checkpoint for playing on `device`.
 
     Raises PipelineError naming the file if it is missing, damaged, or of another configuration than
     `config`.
     """
     try:
         with safe_open(path, "pt") as file:
-            description = Description(**json.loads((file.metadata() or {})["description"]))
+            description = _described(json.loads((file.metadata() or {})["description"]))
             actions = ActionSpace.from_dict(description.actions)
             tensors: dict[str, torch.Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
@@ -117,17 +119,28 @@ def load(path: Path, config: MethodConfig) -> tuple[SequencePolicy, Description]
                 f"{path}: trained with another configuration ({difference}); "
                 "run train_policy again, or evaluate with the configuration it was trained with"
             )
-    shape = {name: tuple(size) for name, size in description.shape.items()}
-    policy = models.make(config, shape, description.attributes, actions)
-    assert isinstance(policy, nn.Module)
     try:
+        shape = {name: tuple(size) for name, size in description.shape.items()}
+        policy = models.make(config, shape, description.attributes, actions)
+        assert isinstance(policy, nn.Module)
         policy.load_state_dict(tensors)
-    except RuntimeError as error:
+    except (RuntimeError, KeyError, TypeError, ValueError) as error:
         raise PipelineError(
             f"{path}: its weights do not fit its configuration ({error}); run train_policy again"
         ) from None
-    policy.eval()
+    policy.to(device).eval()
     return policy, description
+
+
+def _described(content: dict[str, Any]) -> Description:
+    """The description in a file's metadata; TypeError where it is of another kind."""
+    description = Description(**content)
+    for part in (description.method, description.shape, description.attributes):
+        if not isinstance(part, dict):
+            raise TypeError("its description is of another kind")
+    if not isinstance(description.return_scale, int | float) or description.return_scale <= 0:
+        raise ValueError(f"its return scale is {description.return_scale!r}")
+    return description
 
 
 def _difference(section: str, stored: dict[str, Any], given: dict[str, Any]) -> str:

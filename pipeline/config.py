@@ -380,6 +380,24 @@ class SweepConfig(Section):
     )
 
 
+class HardwareConfig(Section):
+    """What heavy jobs run on: no part of the experiment, so a change of it runs nothing again."""
+
+    device: str = Field(
+        "cpu",
+        pattern=r"^(auto|cpu|cuda|cuda:\d+)$",
+        description="auto: a graphics card that no other job has claimed, if there is one",
+    )
+    processes: int = Field(
+        1, ge=1, description="that share every batch of a policy's training, each with a device"
+    )
+    save_every: int | None = Field(
+        None,
+        ge=1,
+        description="steps between what a killed training goes on from; default: as its curve",
+    )
+
+
 class MethodConfig(Section):
     """Everything stage two needs to train and evaluate one method in one variant."""
 

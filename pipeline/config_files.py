@@ -5,6 +5,7 @@ replaces it, and nothing of the first remains. The folders of FOLDERS that lie b
 whichever file is chosen. Only the driver uses this module; stages receive JSON.
 """
 
+import re
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
@@ -37,6 +38,10 @@ ARTEFACTS = "artefacts.csv"
 """Beside the configuration file: what others have published."""
 
 
+NAME = r"[A-Za-z0-9][A-Za-z0-9._+=-]*"
+"""What a file may be called: nothing that a shell or a folder reads as more than a name."""
+
+
 def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
     """Read the configuration `path`, the folders beside it, and check every name and key in them.
 
@@ -44,11 +49,11 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
     replace. Raises PipelineError: one line with file, key, cause and the names that are allowed.
     """
     where, folder = _shown(path), path.parent
-    raw = merge(_read(path), overrides or {})
+    raw = merge(_read(path), _named(overrides or {}, "--config"))
     sections: dict[str, dict[str, Any]] = {}
     for name, schema in FOLDERS.items():
         files = sorted((folder / name).glob("*.yaml"))
-        texts = {file.stem: (_read(file), _shown(file)) for file in files}
+        texts = {_name_of(file): (_read(file), _shown(file)) for file in files}
         sections[name] = {
             stem: validate(schema, text, file) if schema else _overlay(text, file)
             for stem, (text, file) in texts.items()
@@ -58,11 +63,12 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
         own = [name for name in Config.model_fields if name not in sections]
         known("key", key, own, where)
     _overlay(raw.get("defaults") or {}, f"{where}: defaults")
-    for method, settings in (raw.get("methods") or {}).items():
-        known("method", method, methods(), f"{where}: methods")
-        _overlay(settings or {}, f"{where}: methods.{method}")
+    if isinstance(given := raw.get("methods"), dict):
+        raw["methods"] = {name: settings or {} for name, settings in given.items()}
+        for method, settings in raw["methods"].items():
+            known("method", method, methods(), f"{where}: methods")
+            _overlay(settings, f"{where}: methods.{method}")
     _check_overrides(raw.get("overrides") or {}, f"{where}: overrides")
-    raw["methods"] = {name: settings or {} for name, settings in (raw.get("methods") or {}).items()}
     for name in sections["features"]:
         if DIFFERENCE in name:
             raise PipelineError(
@@ -121,7 +127,32 @@ def _read(path: Path) -> dict[str, Any]:
         raise PipelineError(
             f"{_shown(path)}: expected keys and values, found {type(content).__name__}"
         )
-    return content
+    return _named(content, _shown(path))
+
+
+def _named(content: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The mapping, in which, and in whatever it holds, every key is text."""
+    waiting: list[Any] = [content]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, Mapping):
+            for key in item:
+                if not isinstance(key, str):
+                    raise PipelineError(f"{where}: the key {key!r} is not text; put it in quotes")
+            waiting.extend(item.values())
+        elif isinstance(item, list | tuple):
+            waiting.extend(item)
+    return dict(content)
+
+
+def _name_of(file: Path) -> str:
+    """What a file defines, which becomes part of paths and of commands."""
+    if re.fullmatch(NAME, file.stem) is None:
+        raise PipelineError(
+            f"{_shown(file)}: a name has letters, digits and . _ + - =, a letter or digit first; "
+            "rename the file"
+        )
+    return file.stem
 
 
 def _overlay(content: dict[str, Any], where: str) -> dict[str, Any]:
@@ -183,11 +214,14 @@ def _check_plugins(config: Config, where: str, folder: Path) -> None:
         known("environment", name, config.environments, f"{where}: overrides")
     for name, environment in config.environments.items():
         file = _shown(folder / "environments" / f"{name}.yaml")
+        _check_place("game", environment.game, file)
         known("environment family", environment.family, plugins.names("environments"), file)
     for name, dataset in config.datasets.items():
         file = _shown(folder / "datasets" / f"{name}.yaml")
         known("environment", dataset.environment, config.environments, file)
         known("source", dataset.source, plugins.names("trajectories"), file)
+        for recording in dataset.files:
+            _check_place("file", recording, file)
     for name, features in config.features.items():
         file = _shown(folder / "features" / f"{name.partition(DIFFERENCE)[0]}.yaml")
         known("detector", features.detector.name, plugins.names("detectors"), file)
@@ -215,6 +249,15 @@ def _check_published(config: Config, artefact: str | None, where: str) -> None:
     """Check that an artefact is one of the table of published files."""
     if artefact is not None:
         known(f"artefact of {ARTEFACTS}", artefact, config.published, where)
+
+
+def _check_place(key: str, value: str, where: str) -> None:
+    """Check a name, or several with / between, of a file below the resources."""
+    if not all(re.fullmatch(NAME, part) for part in value.split("/")):
+        raise PipelineError(
+            f"{where}: {key}: {value!r} is not the name of a file below the resources: parts of "
+            "letters, digits and . _ + - =, with / between"
+        )
 
 
 def _check_tables(config: Config, where: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from pipeline.atomic import replacing
@@ -46,6 +47,7 @@ def read_episodes(path: Path, empty: bool = False) -> pd.DataFrame:
     episodes = read_csv(path, EPISODE_COLUMNS, "evaluate the run again")
     if episodes.empty and not empty:
         raise PipelineError(f"{path}: no episodes; evaluate the run again")
-    if episodes["return"].isna().any():
-        raise PipelineError(f"{path}: a return is not a number; evaluate the run again")
+    for name in EPISODE_COLUMNS[:-1]:
+        if not np.isfinite(pd.to_numeric(episodes[name], errors="coerce")).all():
+            raise PipelineError(f"{path}: a {name} is not a number; evaluate the run again")
     return episodes

@@ -75,24 +75,27 @@ class PolicyPlayer:
         episodes: int,
         target_return: float | NDArray[np.float64],
         return_scale: float,
+        device: str = "cpu",
     ) -> None:
-        """`target_return` is one for all, or (episodes,)."""
+        """`target_return` is one for all, or (episodes,); `device` is where the policy is."""
         self._policy, self._observer = policy, observer
         self._state = policy.start(episodes)
+        self._device = device
         self._targets, self._scale = np.broadcast_to(target_return, episodes), return_scale
 
     def decide(self, situation: Situation) -> NDArray[np.float64]:
         """Observe, and ask the policy."""
         observation = self._observer.observe(situation)
         to_go = (self._targets[situation.episodes] - situation.returns) / self._scale
+        device = self._device
         decided, self._state = self._policy.act(
-            observation,
-            torch.from_numpy(situation.previous_actions)[:, None],  # (B, 1, …)
-            torch.from_numpy(to_go.astype(np.float32))[:, None],
-            torch.full((len(situation.episodes), 1), situation.timestep),
+            {name: tensor.to(device) for name, tensor in observation.items()},
+            torch.from_numpy(situation.previous_actions)[:, None].to(device),  # (B, 1, …)
+            torch.from_numpy(to_go.astype(np.float32))[:, None].to(device),
+            torch.full((len(situation.episodes), 1), situation.timestep, device=device),
             self._state,
         )
-        return decided.double().numpy()
+        return decided.double().cpu().numpy()
 
     def keep(self, rows: NDArray[np.int64]) -> None:
         """Drop the ended episodes from the policy's state."""

@@ -18,6 +18,7 @@ from pipeline.config import (
     EnvironmentConfig,
     EvaluationConfig,
     FeaturesConfig,
+    HardwareConfig,
     LanguageModelConfig,
     MethodConfig,
     Section,
@@ -59,6 +60,7 @@ class Config(Section):
     overrides: Overrides = Overrides()
     tables: dict[str, TableConfig]
     sweep: SweepConfig = SweepConfig()
+    hardware: HardwareConfig = HardwareConfig()
     environments: dict[str, EnvironmentConfig]
     datasets: dict[str, DatasetConfig]
     features: dict[str, FeaturesConfig]

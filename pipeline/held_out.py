@@ -51,7 +51,7 @@ class HeldOut:
         compare = _errors if self.constant.dim() else _accuracies
         with _evaluating(policy), torch.no_grad():
             for batch in self.batches:
-                with autocast(precision):
+                with autocast(precision, batch.actions.device.type):
                     loss, parts = policy.loss(batch)
                 real, action, previous = (
                     x[:, batch.memory_length :]

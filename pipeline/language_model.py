@@ -124,6 +124,7 @@ def pretrain(
     text: str,
     output: Path,
     saved: Resumption | None = None,
+    device: str = "cpu",
 ) -> list[PerplexityRow]:
     """Train on `tokens` (n,) of the text described as `text`; writes `output`, returns the curve.
 
@@ -132,7 +133,7 @@ def pretrain(
     """
     corpus = Corpus.split(tokens, config)
     torch.manual_seed(config.seed)
-    model = LanguageModel(config, vocabulary)
+    model = LanguageModel(config, vocabulary).to(device)
     settings = TrainingConfig(
         steps=config.steps,
         learning_rate=config.learning_rate,
@@ -142,13 +143,13 @@ def pretrain(
     optimizer = make_optimizer(model, settings)
     progress = saved.load(model, optimizer) if saved else None
     rows = [PerplexityRow(**row) for row in progress["rows"]] if progress else []
-    done = rows[-1].step if rows else 0
-    losses: list[float] = []
+    done: int = progress["step"] if progress else 0
+    losses: list[float] = progress["losses"] if progress else []
     bar = tqdm(range(done, config.steps), "pretrain", config.steps, initial=done, unit="step")
     for step in bar:
         torch.manual_seed(config.seed + step)  # dropout
-        with autocast(config.precision):
-            loss = model.loss(corpus.batch(config, step))
+        with autocast(config.precision, device):
+            loss = model.loss(corpus.batch(config, step).to(device))
         rate = learning_rate(step, settings)
         value, norm = update(loss, model, optimizer, rate, settings.gradient_clip)
         if not (math.isfinite(value) and math.isfinite(norm)):
@@ -163,8 +164,9 @@ def pretrain(
             rows.append(row)
             losses.clear()
             bar.set_postfix(perplexity=f"{row.held_out_perplexity:.1f}")
-            if saved:
-                saved.save(model, optimizer, {"rows": [asdict(row) for row in rows]})
+        if saved and saved.due(step + 1, at_row=not losses):
+            curve = [asdict(row) for row in rows]
+            saved.save(model, optimizer, {"step": step + 1, "losses": losses, "rows": curve})
     described = json.dumps({"config": config.model_dump(), "text": text}, sort_keys=True)
     with replacing(output) as temporary:  # one entry: the library writes several in any order
         save_file(tensors_of(model), temporary, {DESCRIPTION: described})
@@ -214,9 +216,10 @@ def begin_with(path: Path | None, policy: SequencePolicy) -> str:
 def _perplexity(model: LanguageModel, corpus: Corpus, config: LanguageModelConfig) -> float:
     model.eval()
     total, count = 0.0, 0
-    with torch.no_grad(), autocast(config.precision):
+    device = model.embedding.weight.device.type
+    with torch.no_grad(), autocast(config.precision, device):
         for batch in corpus.held_out_batches(config):
-            total += float(model.loss(batch)) * len(batch)
+            total += float(model.loss(batch.to(device))) * len(batch)
             count += len(batch)
     model.train()
     return math.exp(total / count)

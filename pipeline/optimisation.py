@@ -5,6 +5,7 @@ import math
 import torch
 from torch import nn
 
+from pipeline import parallel
 from pipeline.config import Precision, TrainingConfig
 
 
@@ -28,9 +29,9 @@ def learning_rate(step: int, settings: TrainingConfig) -> float:
     return settings.learning_rate * (final + (1 - final) * cosine)
 
 
-def autocast(precision: Precision) -> torch.autocast:
-    """The context in which a loss of that precision is computed."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16")
+def autocast(precision: Precision, device: str) -> torch.autocast:
+    """The context in which a loss of that precision is computed on `device`."""
+    return torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def update(
@@ -50,7 +51,7 @@ def update(
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     norm = float(nn.utils.clip_grad_norm_(module.parameters(), clip))
-    value = float(loss.detach())
+    value = float(parallel.mean(loss.detach()))
     if math.isfinite(value) and math.isfinite(norm):
         optimizer.step()
     return value, norm

@@ -4,6 +4,7 @@ It holds the weights, the optimiser's state and progress, and says which trainin
 other settings, inputs or code is not gone on with.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,10 +15,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from pipeline import parallel
 from pipeline.atomic import replacing
 
 DESCRIPTION = "resumption"
 """The entry of the file's metadata with identity and progress."""
+HELP = "save so often, to go on from there after a kill (default: at each row of the curve)"
 GENERATOR = "generator"
 MODEL, OPTIMIZER = "model.", "optimizer."
 
@@ -25,23 +28,35 @@ MODEL, OPTIMIZER = "model.", "optimizer."
 class Resumption:
     """Saves a training now and then, and finds it again after a kill."""
 
-    def __init__(self, output: Path, identity: str) -> None:
-        """`identity` says all that the training depends on."""
+    def __init__(self, output: Path, identity: str, every: int | None = None) -> None:
+        """`identity` says all that the training depends on.
+
+        It is saved after `every` so many steps, by default at each row of its curve.
+        """
         self._path = output.with_name(f".{output.name}.resume")
         self._identity = identity
+        self._every = every
+
+    def due(self, step: int, at_row: bool) -> bool:
+        """Whether to save after `step` updates, where the curve has a new row or not."""
+        return at_row if self._every is None else step % self._every == 0
 
     def save(
         self, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Mapping[str, Any]
     ) -> None:
         """Save all that the next step depends on, torch's generator included, whole or not at all.
 
-        `progress` is JSON.
+        `progress` is JSON. Processes that train together all call this; the first one writes.
         """
+        generators = parallel.gathered(torch.get_rng_state())
+        if parallel.rank():
+            return
         tensors = {f"{MODEL}{name}": tensor for name, tensor in tensors_of(model).items()}
         for index, state in optimizer.state_dict()["state"].items():
             tensors |= {f"{OPTIMIZER}{index}.{name}": value for name, value in state.items()}
-        tensors[GENERATOR] = torch.get_rng_state()
-        described = json.dumps({"identity": self._identity, "progress": progress})
+        tensors[GENERATOR] = generators
+        content = {"identity": self._identity, "sha256": _digest(tensors), "progress": progress}
+        described = json.dumps(content)
         with replacing(self._path) as temporary:
             save_file(tensors, temporary, {DESCRIPTION: described})
 
@@ -59,7 +74,7 @@ class Resumption:
             index, _, key = name.partition(".")
             state.setdefault(int(index), {})[key] = value
         optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-        torch.set_rng_state(tensors[GENERATOR])
+        torch.set_rng_state(tensors[GENERATOR][parallel.rank()].clone())
         return progress
 
     @property
@@ -78,9 +93,19 @@ class Resumption:
                 if described["identity"] != self._identity:
                     return None
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError, KeyError, ValueError):
-            return None  # none, or not one of ours
-        return tensors, described["progress"]
+                if described["sha256"] != _digest(tensors):
+                    return None
+                return tensors, described["progress"]
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+            return None  # none, not one of ours, or damaged
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        flat = tensors[name].detach().cpu().reshape(-1)
+        digest.update(name.encode() + flat.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def tensors_of(model: nn.Module) -> dict[str, Tensor]:

@@ -91,10 +91,13 @@ def play_policy(
     observer: Observer,
     games: Sequence[Environment],
     recorder: Recorder | None = None,
+    device: str = "cpu",
 ) -> tuple[list[Episode], dict[str, Any]]:
-    """Play a trained policy over the course; episodes and the run's description."""
+    """Play a trained policy, which is on `device`, over the course; episodes and the run's
+    description.
+    """
     target = target_return(course.evaluation, course.data)
-    player = PolicyPlayer(policy, observer, len(games), target, description.return_scale)
+    player = PolicyPlayer(policy, observer, len(games), target, description.return_scale, device)
     temperature = course.evaluation.temperature
     played = course.play(player, games, temperature, recorder)
     sampling = f"temperature {temperature:g}" if temperature else "arg-max"
@@ -122,6 +125,7 @@ def open_observer(
     encoder: Path | None,
     prompts: Path | None,
     weights: Path | None = None,
+    device: str = "cpu",
 ) -> Observer:
     """The live observer of a trained policy; `embeddings` need the encoder and the prompts of stage
     one, and the detector's weights where it has published ones.
@@ -134,7 +138,7 @@ def open_observer(
             "evaluate_policy: --features differ from what the policy was trained on; train it again"
         )
     observer: Observer = plugins.load("observations", description.observation).open_observer(
-        features, encoder, prompts, weights
+        features, encoder, prompts, weights, device
     )
     return observer
 

@@ -75,8 +75,10 @@ def read_run(path: Path) -> dict[str, Any]:
         described = {key: content[key] for key in RUN_KEYS}
     except FileNotFoundError:
         raise PipelineError(f"{path}: no such file; evaluate the run again") from None
-    except json.JSONDecodeError as error:
-        raise PipelineError(f"{path}: not valid JSON ({error}); evaluate the run again") from None
+    except (ValueError, TypeError) as error:
+        raise PipelineError(
+            f"{path}: not valid JSON of a run ({error}); evaluate the run again"
+        ) from None
     except KeyError as error:
         raise PipelineError(f"{path}: key {error} is missing; evaluate the run again") from None
     if isinstance(described["versions"], dict):

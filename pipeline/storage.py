@@ -12,6 +12,7 @@ import json
 import os
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,6 +25,7 @@ import hdf5plugin
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from pipeline.atomic import writing
 from pipeline.block_cache import BlockCache, Layout
 from pipeline.errors import PipelineError
 
@@ -52,12 +54,10 @@ class ArtefactWriter:
         self._file: Any = None
 
     def __enter__(self) -> Self:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with writing(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             # v110: metadata carry checksums, so damage outside the blocks is noticed as well
             self._file = h5py.File(self._temporary, "w", libver="v110")
-        except OSError as error:
-            raise PipelineError(f"{self.path}: cannot be written: {error}") from None
         return self
 
     def __exit__(
@@ -66,12 +66,16 @@ class ArtefactWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        try:
-            if error is None:
-                self._finish()
-        finally:
-            self._file.close()
-            self._temporary.unlink(missing_ok=True)
+        with writing(self.path):
+            try:
+                if error is None:
+                    self._finish()
+                elif not isinstance(error, PipelineError):
+                    raise error
+            finally:
+                with suppress(*HDF5_ERRORS):  # of a full disk, for the second time
+                    self._file.close()
+                self._temporary.unlink(missing_ok=True)
 
     def write(self, name: str, array: ArrayLike) -> None:
         """Store a whole array (at least one axis)."""

@@ -28,6 +28,7 @@ def play(
     description: Description,
     observer: Observer,
     sweep: SweepConfig,
+    device: str = "cpu",
 ) -> pd.DataFrame:
     """A row per episode, columns COLUMNS: `factor` × the data's best return was asked for.
 
@@ -38,7 +39,8 @@ def play(
     games = course.games(times=len(sweep.targets))
     factors = np.repeat(sweep.targets, sweep.episodes)  # (targets · episodes,)
     targets = factors * float(course.data.score.max())
-    player = PolicyPlayer(policy, observer, len(games), targets, description.return_scale)
+    scale = description.return_scale
+    player = PolicyPlayer(policy, observer, len(games), targets, scale, device)
     played = course.play(player, games, evaluation.temperature)
     numbers = np.tile(np.arange(sweep.episodes), len(sweep.targets))
     rows = [

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
-from pipeline import checkpoints, models
+from pipeline import checkpoints, models, parallel
 from pipeline.atomic import replacing
 from pipeline.batches import Windows, default_return_scale
 from pipeline.checkpoints import Description
@@ -38,6 +38,8 @@ HELD_OUT_STEPS = 2048
 """Bound on the held-out steps that a row of the curve is measured on; always the same ones for a
 seed.
 """
+RANKS_APART = 1_000_003
+"""Between the seeds of processes that train together, for what each draws of its own."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,10 @@ def prepare(
     observations: Path,
     seed: int,
     language_model: Path | None = None,
+    device: str = "cpu",
 ) -> tuple[SequencePolicy, Windows, Description]:
-    """A new policy, initialised from `seed`, the windows it is trained on, and its checkpoint's
-    description.
+    """A new policy, initialised from `seed`, the windows it is trained on, both for `device`, and
+    its checkpoint's description.
 
     Its transformer begins with the layers of `language_model` if the configuration says so.
     """
@@ -74,7 +77,9 @@ def prepare(
     if config.policy.initial_weights == "language_model":
         initial = begin_with(language_model, policy)
     scale = config.training.return_scale or default_return_scale(data)
-    windows = Windows(data, store, game.actions, scale, policy.memory_length, policy.context_length)
+    _module(policy).to(device)
+    lengths = policy.memory_length, policy.context_length
+    windows = Windows(data, store, game.actions, scale, *lengths, device)
     description = checkpoints.describe(
         config, seed, game.actions, scale, store.shape, store.attributes, initial
     )
@@ -103,28 +108,32 @@ def train(
     """Train `policy` in place and return its curve; the same seed gives the same curve.
 
     `keep` is called with the number of updates done, at every `settings.checkpoint_every` before
-    the last. With `saved` the training is saved at each row of the curve, and goes on from where a
-    killed one was saved, to the same bytes. Raises PipelineError naming the step if the loss or its
-    gradient is not finite.
+    the last. With `saved` the training is saved now and then, and goes on from where a killed one
+    was saved, to the same bytes. Where several processes train together, each calls this. Raises
+    PipelineError naming the step if the loss or its gradient is not finite.
     """
     train_steps, held_out_steps = _split(windows, settings, seed)
     held_out = _held_out(windows, train_steps, held_out_steps, settings.batch_size, seed)
     generator = np.random.default_rng(seed)
     optimizer = make_optimizer(_module(policy), settings)
+    done = 0
     rows: list[CurveRow] = []
     losses: list[float] = []
+    share = parallel.share(settings.batch_size)
     _module(policy).train()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)  # dropout
+    with parallel.together(windows.device), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed + parallel.rank() * RANKS_APART)  # dropout
         if saved and (progress := saved.load(_module(policy), optimizer)):
             generator.bit_generator.state = progress["generator"]
             rows = [CurveRow(**row) for row in progress["rows"]]
-        done = rows[-1].step if rows else 0
-        bar = tqdm(range(done, settings.steps), "train", settings.steps, initial=done, unit="step")
+            done, losses = progress["step"], progress["losses"]
+        loss = parallel.wrapped(_Loss(policy))
+        left, quiet = range(done, settings.steps), parallel.rank() > 0
+        bar = tqdm(left, "train", settings.steps, initial=done, unit="step", disable=quiet)
         for step in bar:
             rate = learning_rate(step, settings)
-            batch = windows.batch(sample_ends(generator, train_steps, settings.batch_size))
-            losses.append(_update(policy, batch, optimizer, rate, settings, step))
+            ends = sample_ends(generator, train_steps, settings.batch_size)[share]
+            losses.append(_update(loss, windows, ends, optimizer, rate, settings, step))
             if (step + 1) % settings.evaluate_every == 0 or step + 1 == settings.steps:
                 measured = held_out.measure(policy, settings.precision)
                 rows.append(CurveRow(step + 1, float(np.mean(losses)), rate, measured))
@@ -136,10 +145,10 @@ def train(
             every = settings.checkpoint_every
             if every and (step + 1) % every == 0 and step + 1 < settings.steps:
                 keep(step + 1)
-            if saved and rows and rows[-1].step == step + 1:  # after a checkpoint is kept
-                state = {"generator": generator.bit_generator.state}
+            if saved and saved.due(step + 1, at_row=not losses):  # after a checkpoint is kept
+                state = {"generator": generator.bit_generator.state, "losses": losses}
                 curve = [asdict(row) for row in rows]
-                saved.save(_module(policy), optimizer, state | {"rows": curve})
+                saved.save(_module(policy), optimizer, {**state, "step": step + 1, "rows": curve})
     return rows
 
 
@@ -163,24 +172,45 @@ def _flat(row: CurveRow) -> dict[str, object]:
     return {"step": row.step, **{name: f"{value:.6g}" for name, value in values.items()}}
 
 
+class _Loss(nn.Module):
+    """A policy whose loss is what it is called for, as processes that train together need it."""
+
+    def __init__(self, policy: SequencePolicy) -> None:
+        super().__init__()
+        self.policy = _module(policy)
+
+    def forward(self, batch: Batch) -> Tensor:
+        loss: Tensor = self.policy.loss(batch)[0]  # type: ignore[operator]
+        return loss
+
+
 def _update(
-    policy: SequencePolicy,
-    batch: Batch,
+    loss: nn.Module,
+    windows: Windows,
+    ends: NDArray[np.int64],
     optimizer: torch.optim.Optimizer,
     rate: float,
     settings: TrainingConfig,
     step: int,
 ) -> float:
-    """One optimiser step; returns the loss."""
-    with autocast(settings.precision):
-        loss, _ = policy.loss(batch)
-    value, norm = update(loss, _module(policy), optimizer, rate, settings.gradient_clip)
+    """One optimiser step on the windows that end at `ends`; returns the loss."""
+    batch = windows.batch(ends)
+    with autocast(settings.precision, windows.device):
+        computed = loss(batch)
+    value, norm = update(computed, loss, optimizer, rate, settings.gradient_clip)
     if not (math.isfinite(value) and math.isfinite(norm)):
         raise PipelineError(
-            f"training: loss {value} with gradient norm {norm} at step {step}; "
+            f"training: loss {value} with gradient norm {norm} at step {step}, {_place(ends)}; "
             "lower training.learning_rate, or look for NaN in the data and the cache"
         )
     return value
+
+
+def _place(ends: NDArray[np.int64]) -> str:
+    """Which windows a batch consists of, to find one that is at fault."""
+    named = ", ".join(str(end) for end in ends[:8].tolist())
+    more = f" and {len(ends) - 8} more" if len(ends) > 8 else ""
+    return f"in the batch of windows that end at the data set's steps {named}{more}"
 
 
 def _split(

@@ -126,6 +126,10 @@ def slots(threads):
     return threads * OVERBOOKED
 
 
+# Cards that a job asks for; which it gets, it finds out itself (pipeline/devices.py).
+GPUS = 0 if CONFIG.hardware.device == "cpu" else 1
+
+
 # Settings of a job, from its wildcards.
 
 
@@ -172,6 +176,26 @@ def permitted(wildcards, threads):
     offline = ["--offline", CONFIG.artefacts_dir] if CONFIG.artefacts_dir else []
     confirmed = wildcards.artefact in CONFIG.unverified_artefacts
     return [*offline, *(["--unverified"] if confirmed else [])]
+
+
+def computing(wildcards, input, threads):
+    """The same for a stage that may compute on a graphics card."""
+    return [*given(wildcards, input, threads), "--device", CONFIG.hardware.device]
+
+
+def training(wildcards, input, threads):
+    """The same for a training that can be gone on with."""
+    every = CONFIG.hardware.save_every
+    saving = ["--save-every", str(every)] if every else []
+    return [*computing(wildcards, input, threads), *saving]
+
+
+def train_policy_command(wildcards, input, threads):
+    """The stage in its processes, with what is given to each."""
+    processes = CONFIG.hardware.processes
+    alone, several = ["python"], ["torchrun", "--standalone", "--nproc-per-node", str(processes)]
+    start = [*(alone if processes == 1 else several), "-m", "pipeline.stages.train_policy"]
+    return [*start, *training(wildcards, input, threads // processes)]
 
 
 def options(**sections):
@@ -385,6 +409,11 @@ def acting_inputs(wildcards):
         inputs["encoder"] = encoder_folder(wildcards)
         inputs["detector_weights"] = detector_weights(wildcards)
     return inputs
+
+
+def playing_inputs(wildcards):
+    """Those and the policy itself."""
+    return {**acting_inputs(wildcards), "policy": rules.train_policy.output.policy}
 
 
 def trained_in(wildcards):

@@ -165,10 +165,11 @@ rule pretrain_encoder:
     resources:
         mem_mb=3000,
         runtime=60,
+        gpu=GPUS,
     params:
         code=lambda w: code("pretrain_encoder", encoder_of(w), family_of(w)),
         settings=encoder_settings,
-        given=given,
+        given=computing,
     shell:
         "python -m pipeline.stages.pretrain_encoder {params.given:q} {params.settings:q}"
         " --output {output.encoder:q} --curve {output.curve:q} > {log:q} 2>&1"

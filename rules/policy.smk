@@ -18,14 +18,14 @@ rule pretrain_language_model:
     resources:
         mem_mb=4000,
         runtime=240,
+        gpu=GPUS,
     params:
         code=lambda w: code("pretrain_language_model", text_source_of(w)),
         settings=lambda w: options(language_model=CONFIG.language_models[w.language_model]),
-        given=given,
+        given=training,
     shell:
         "python -m pipeline.stages.pretrain_language_model {params.given:q} {params.settings:q}"
-        " --tokenizer {output.tokenizer:q} --output {output.model:q} --curve {output.curve:q}"
-        " > {log:q} 2>&1"
+        " --tokenizer {output.tokenizer:q} --output {output.model:q} --curve {output.curve:q} > {log:q} 2>&1"
 
 
 rule take_layers:
@@ -63,23 +63,23 @@ rule train_policy:
         "results/benchmarks/train_policy/{dataset}/{method}/{variant}/seed-{seed}.tsv"
     conda:
         "../envs/policy.yaml"
-    threads: slots(1)
+    threads: slots(CONFIG.hardware.processes)
     resources:
         mem_mb=4000,
         runtime=240,
+        gpu=GPUS * CONFIG.hardware.processes,
     params:
         code=lambda w: code("train_policy", *model_of(w), family_of(w)),
         settings=training_settings,
-        given=given,
+        command=train_policy_command,
     shell:
-        "python -m pipeline.stages.train_policy --seed {wildcards.seed} {params.given:q} {params.settings:q}"
+        "{params.command:q} --seed {wildcards.seed} {params.settings:q}"
         " --output {output.policy:q} --checkpoints {output.checkpoints:q} --curve {output.curve:q} > {log:q} 2>&1"
 
 
 rule evaluate_policy:
     input:
-        unpack(acting_inputs),
-        policy=rules.train_policy.output.policy,
+        unpack(playing_inputs),
     output:
         episodes="results/runs/{dataset}/{method}/{variant}/seed-{seed}/episodes.csv",
         run="results/runs/{dataset}/{method}/{variant}/seed-{seed}/run.json",
@@ -93,10 +93,11 @@ rule evaluate_policy:
     resources:
         mem_mb=memory_with_detector(2000),
         runtime=120,
+        gpu=GPUS,
     params:
         code=lambda w: code("evaluate_policy", *model_of(w), *eyes_of(w), family_of(w)),
         settings=acting_settings,
-        given=given,
+        given=computing,
     shell:
         "python -m pipeline.stages.evaluate_policy --seed {wildcards.seed} {params.given:q} {params.settings:q}"
         " --episodes-csv {output.episodes:q} --run-json {output.run:q} > {log:q} 2>&1"
@@ -104,8 +105,7 @@ rule evaluate_policy:
 
 rule film_policy:
     input:
-        unpack(acting_inputs),
-        policy=rules.train_policy.output.policy,
+        unpack(playing_inputs),
     output:
         video="results/runs/{dataset}/{method}/{variant}/seed-{seed}/rollout.mp4",
     log:
@@ -118,10 +118,11 @@ rule film_policy:
     resources:
         mem_mb=memory_with_detector(2000),
         runtime=30,
+        gpu=GPUS,
     params:
         code=lambda w: code("film_policy", *model_of(w), *eyes_of(w), family_of(w)),
         settings=acting_settings,
-        given=given,
+        given=computing,
     shell:
         "python -m pipeline.stages.film_policy --seed {wildcards.seed} {params.given:q} {params.settings:q}"
         " --video {output.video:q} > {log:q} 2>&1"
@@ -143,10 +144,11 @@ rule evaluate_checkpoints:
     resources:
         mem_mb=memory_with_detector(2000),
         runtime=240,
+        gpu=GPUS,
     params:
         code=lambda w: code("evaluate_checkpoints", *model_of(w), *eyes_of(w), family_of(w)),
         settings=acting_settings,
-        given=given,
+        given=computing,
     shell:
         "python -m pipeline.stages.evaluate_checkpoints --seed {wildcards.seed} {params.given:q} {params.settings:q}"
         " --episodes-csv {output.episodes:q} > {log:q} 2>&1"

@@ -51,8 +51,7 @@ rule plot_perplexity:
 
 rule sweep_target_return:
     input:
-        unpack(acting_inputs),
-        policy=rules.train_policy.output.policy,
+        unpack(playing_inputs),
     output:
         episodes="results/runs/{dataset}/{method}/{variant}/seed-{seed}/target_sweep.csv",
     log:
@@ -65,10 +64,11 @@ rule sweep_target_return:
     resources:
         mem_mb=memory_with_detector(2000),
         runtime=120,
+        gpu=GPUS,
     params:
         code=lambda w: code("sweep_target_return", *model_of(w), *eyes_of(w), family_of(w)),
         settings=sweep_settings,
-        given=given,
+        given=computing,
     shell:
         "python -m pipeline.stages.sweep_target_return --seed {wildcards.seed} {params.given:q}"
         " {params.settings:q} --output {output.episodes:q} > {log:q} 2>&1"

@@ -91,13 +91,14 @@ def pretrain(
     regions: Artefact,
     sentences: list[str],
     pairs: FramePrompts,
+    device: torch.device | str = "cpu",
 ) -> pd.DataFrame:
     """Train the encoder in `folder` in place on a data set's pairs; returns the curve.
 
     Raises PipelineError where a loss is not finite.
     """
     curve: pd.DataFrame = plugins.load("encoders", config.name).pretrain(
-        config, folder, regions, sentences, pairs
+        config, folder, regions, sentences, pairs, torch.device(device)
     )
     return curve
 

@@ -48,6 +48,7 @@ def pretrain(
     regions: Artefact,
     sentences: list[str],
     pairs: tuple[NDArray[np.int64], NDArray[np.int64]],
+    device: torch.device | str = "cpu",
 ) -> list[dict[str, float]]:
     """Train the encoder in `folder` (see `lxmert.create`) in place; returns the loss curve's rows.
 
@@ -63,11 +64,12 @@ def pretrain(
     if not config.pretraining_steps:
         return []
     torch.manual_seed(config.seed)
-    encoder = lxmert.load(config, folder, torch.device("cpu"))
+    encoder = lxmert.load(config, folder, torch.device(device))
     model = LxmertForPreTraining(encoder.model.config)
     lxmert.initialise(model, config.seed + 1)
     model.lxmert.load_state_dict(encoder.model.state_dict())
-    box_head = nn.Linear(config.width, 4)
+    box_head = nn.Linear(config.width, 4).to(device)
+    model.to(device)
     parameters = [*model.parameters(), *box_head.parameters()]
     rate = config.pretraining_learning_rate
     optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.01)
@@ -107,11 +109,11 @@ def _losses(
 ) -> dict[str, Tensor]:
     """The four objectives on one batch, freshly masked."""
     hide_feature, hide_box = (
-        (torch.rand(batch.regions_mask.shape) < MASKED_SHARE) & batch.regions_mask for _ in range(2)
+        _share(batch.regions_mask.shape).to(batch.ids.device) & batch.regions_mask for _ in range(2)
     )
     tokenizer = encoder.tokenizer
     special = (batch.ids == tokenizer.cls_token_id) | (batch.ids == tokenizer.sep_token_id)
-    hide_word = (torch.rand(batch.ids.shape) < MASKED_SHARE) & batch.text_mask & ~special
+    hide_word = _share(batch.ids.shape).to(batch.ids.device) & batch.text_mask & ~special
     # Words of a foreign prompt cannot be told from the frame.
     hide_word &= batch.matched[:, None].bool()
     output = model(
@@ -142,6 +144,11 @@ def _losses(
     }
 
 
+def _share(shape: torch.Size) -> Tensor:
+    """MASKED_SHARE of the entries of `shape`, drawn on the processor."""
+    return torch.rand(shape) < MASKED_SHARE
+
+
 def _batches(
     config: EncoderConfig,
     encoder: lxmert.Lxmert,
@@ -162,10 +169,10 @@ def _batches(
         found = Regions.gather(regions, frames[drawn])
         found = found.first(max(1, int(found.mask.sum(1).max())))
         yield PretrainingBatch(
-            features=found.features.float(),
-            boxes=found.boxes,
-            regions_mask=found.mask,
+            features=found.features.float().to(ids.device),
+            boxes=found.boxes.to(ids.device),
+            regions_mask=found.mask.to(ids.device),
             ids=ids[prompt],
             text_mask=text_mask[prompt],
-            matched=torch.from_numpy((~swap).astype(np.int64)),
+            matched=torch.from_numpy((~swap).astype(np.int64)).to(ids.device),
         )

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from safetensors import SafetensorError
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from torch import Tensor, nn
 from transformers import BertTokenizer, LxmertConfig, LxmertModel
@@ -123,11 +122,12 @@ def pretrain(
     regions: Artefact,
     sentences: list[str],
     pairs: FramePrompts,
+    device: torch.device,
 ) -> pd.DataFrame:
     """Train the encoder in `folder` in place; the curve of its losses, empty if untrained."""
     from pipeline.encoders import _pretraining  # here: it builds on this module
 
-    rows = _pretraining.pretrain(config, folder, regions, sentences, pairs)
+    rows = _pretraining.pretrain(config, folder, regions, sentences, pairs, device)
     return pd.DataFrame(rows, columns=["step", *_pretraining.OBJECTIVES])
 
 
@@ -162,9 +162,12 @@ def _from_pretrained(folder: Path) -> tuple[LxmertModel, BertTokenizer]:
             folder, use_safetensors=True, local_files_only=True, output_loading_info=True
         )
         tokenizer = BertTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        words = set((folder / "vocab.txt").read_text(encoding="utf-8").splitlines())
+    except Exception as error:  # the libraries raise that very type
         cause = str(error).strip().splitlines()[0]
         raise PipelineError(f"{folder}: damaged encoder ({cause}); {REBUILD}") from None
+    if lacking := set(SPECIAL_TOKENS) - words:
+        raise PipelineError(f"{folder / 'vocab.txt'}: no {min(lacking)}; {REBUILD}")
     if report["missing_keys"]:  # the library would draw these at random
         name = min(report["missing_keys"])
         raise PipelineError(f"{folder / 'model.safetensors'}: no weight {name}; {REBUILD}")

@@ -2,7 +2,7 @@
 `SequencePolicy`, and `build(config, shape, attributes, actions)`. Files that begin with an
 underscore are what models share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from torch import Tensor
@@ -37,6 +37,16 @@ class Batch:
     memory_length: int
     """The first so many steps are memory: attended to, without gradient, and without loss."""
 
+    def to(self, device: str) -> "Batch":
+        """The same windows on `device`."""
+        moved: dict[str, Any] = {
+            name: value.to(device)
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor)
+        }
+        moved["observation"] = {name: each.to(device) for name, each in self.observation.items()}
+        return replace(self, **moved)
+
 
 class ActingState(Protocol):
     """What a policy carries from step to step, for a batch of episodes (key/value cache and the
@@ -68,7 +78,9 @@ class SequencePolicy(Protocol):
         """Scalar training loss over real, non-memory steps, and named detached parts.
 
         The parts always hold `action_logits` (B, K, actions) or, of continuous actions,
-        `action_prediction` (B, K, components), aligned with the last K steps of the batch.
+        `action_prediction` (B, K, components), aligned with the last K steps of the batch. Means
+        are `masked_mean`s, so that processes can share a batch; new tensors go to the batch's
+        device.
         """
         ...
 

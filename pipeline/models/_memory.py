@@ -16,7 +16,7 @@ from torch import Tensor
 
 class Positions(NamedTuple):
     """Where tokens stand: order in the episode, and the step each belongs to; the same for a whole
-    batch.
+    batch. On the processor, wherever the tokens are.
     """
 
     order: Tensor
@@ -90,7 +90,8 @@ def band_mask(queries: Positions, keys: Positions, real: Tensor, reach: int | No
     allowed = order >= 0
     if reach is not None:
         allowed &= queries.step[:, None] - keys.step[None, :] <= reach
-    return ((allowed & real[:, None, :]) | (order == 0))[:, None]  # (batch, 1, queries, keys)
+    allowed, own = allowed.to(real.device), (order == 0).to(real.device)
+    return ((allowed & real[:, None, :]) | own)[:, None]  # (batch, 1, queries, keys)
 
 
 def join(earlier: Memory, later: Memory) -> Memory:

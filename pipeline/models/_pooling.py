@@ -76,7 +76,7 @@ class AttentionPooling(nn.Module):
 
     @staticmethod
     def _pool(tokens: Tensor, mask: Tensor, queries: Tensor, value: Tensor) -> Tensor:
-        tokens = tokens.to(compute_dtype())
+        tokens = tokens.to(compute_dtype(tokens.device))
         scores = tokens @ queries.to(tokens.dtype).T  # (rows, tokens, queries)
         scores = scores.float().transpose(1, 2)  # (rows, queries, tokens)
         # Finite, so that a row without any real token stays finite; such a row is zeroed

@@ -55,7 +55,7 @@ class FrameEncoder(nn.Module):
         batch, steps = frames.shape[:2]
         # 0 … 255 is exact in bfloat16 and the division is done on the weights: no pass over the
         # frames in float32.
-        dtype = compute_dtype()
+        dtype = compute_dtype(frames.device)
         levels = frames.flatten(0, 1).to(dtype)  # (batch · steps, 4, height, width)
         levels -= self.mean.to(dtype)
         levels = levels.contiguous(

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline import parallel
 from pipeline.models._dropout import Dropout
 from pipeline.models._memory import KeyValue, Memory, Positions, band_mask, distances, join
 
@@ -276,10 +277,14 @@ def initialise(module: nn.Module) -> None:
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Mean of `values` over the entries where `mask` is True; 0 if there is none. Padding has no
     weight.
+
+    Of a batch that processes share: the shares' mean of this is the whole batch's.
     """
-    return (values * mask).sum() / mask.sum().clamp(min=1)
+    count = parallel.mean(mask.sum()).clamp(min=1 / parallel.processes())
+    return (values * mask).sum() / count
 
 
-def compute_dtype() -> torch.dtype:
-    """The type matrix products run in here: autocast's, or float32."""
-    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32
+def compute_dtype(device: torch.device) -> torch.dtype:
+    """The type matrix products run in on `device`: autocast's, or float32."""
+    kind = device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32

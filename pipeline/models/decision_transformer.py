@@ -156,7 +156,8 @@ class DecisionTransformer(nn.Module):
         embedded: Tensor = self.squash(self.actions(actions))
         probability = self.config.history_dropout
         if probability == 1 or (probability > 0 and self.training):
-            embedded = embedded * (torch.rand(len(actions), 1, 1) >= probability)
+            kept = torch.rand(len(actions), 1, 1) >= probability
+            embedded = embedded * kept.to(embedded.device)
         return embedded + time
 
     def _read(self, hidden: Tensor) -> Tensor:

@@ -182,7 +182,7 @@ class More3S(nn.Module):
             return mask
         hidden = torch.rand(len(mask), 1, 1) < probability
         text = torch.arange(mask.shape[2]) < self.config.text_tokens
-        return mask & ~(hidden & text)
+        return mask & ~(hidden & text).to(mask.device)
 
     def _read(self, hidden: Tensor, predicted: Tensor) -> Tensor:
         """What the head says about a_t, or logits by the distance of Ô's text half to each

@@ -128,7 +128,8 @@ class EmbeddingObserver:
     def boxes(self, row: int) -> NDArray[np.float32]:
         """Boxes (n, 4) in [0, 1] of the real regions of frame `row` of the last call."""
         assert self._regions is not None
-        return self._regions.boxes[row][self._regions.mask[row]].numpy()
+        boxes = self._regions.boxes[row][self._regions.mask[row]]
+        return np.asarray(boxes.cpu())
 
     def sentence(self, action: Action) -> str:
         """The prompt of `action`, for captions."""

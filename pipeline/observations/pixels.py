@@ -128,6 +128,7 @@ def open_observer(
     encoder: Path | None = None,
     prompts: Path | None = None,
     weights: Path | None = None,
+    device: str = "cpu",
 ) -> PixelObserver:
-    """The live side, which needs nothing of stage one."""
+    """The live side, which needs nothing of stage one and computes on the processor."""
     return PixelObserver()

@@ -22,7 +22,7 @@ from pipeline.atomic import replacing
 from pipeline.config import EnvironmentConfig, Section
 from pipeline.errors import PipelineError
 from pipeline.records import host
-from pipeline.records.contents import Content, measure, size_and_time
+from pipeline.records.contents import Content, checks_itself, measure, size_and_time
 
 SUFFIX = ".provenance.json"
 DISTRIBUTIONS = (
@@ -117,6 +117,21 @@ def identity(job: Job) -> str:
         "versions": provenance.versions(*DISTRIBUTIONS),
     }
     return hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()
+
+
+def verify(path: Path) -> None:
+    """Raise PipelineError if an artefact is not what its record says that was written.
+
+    One without a record cannot be judged, and one whose blocks have checksums is when it is read.
+    """
+    if not sidecar(path).exists() or not path.exists() or checks_itself(path):
+        return
+    record = read(path)
+    if measure(path).sha256 != record.output.sha256:
+        raise PipelineError(
+            f"{path}: damaged, or changed since {record.stage} wrote it (its SHA-256 is not that "
+            f"of {sidecar(path).name}); {remake(path)}"
+        )
 
 
 def read(path: Path) -> Record:

@@ -4,12 +4,13 @@ No logic lives here. A stage declares its settings, inputs and outputs once; tha
 line, and what the records beside its outputs say (`pipeline.records`).
 """
 
+import os
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pipeline import records
 from pipeline.config import Section
@@ -60,6 +61,8 @@ class StageParser(ArgumentParser):
         """What `arguments` tell the stage to do."""
         values = vars(arguments)
         settings = {key: value for key, value in values.items() if key not in self._kinds}
+        if processes := os.environ.get("WORLD_SIZE"):  # as torchrun tells it
+            settings["processes"] = int(processes)
         inputs = [(key, path, False) for key, path in self._given(values, "input")]
         for key, folder in self._given(values, "given"):
             inputs += [(key, folder / name, True) for name in self._found[key](arguments)]
@@ -86,20 +89,31 @@ class StageParser(ArgumentParser):
 
 
 def execute(main: Callable[[Namespace], None], parser: StageParser) -> None:
-    """Run a stage and record what it wrote.
+    """Run a stage on inputs that are as their records say, and record what it wrote.
 
-    A PipelineError becomes one line on standard error and exit status 1.
+    A PipelineError, and what the system says of a file, become one line on standard error and exit
+    status 1.
     """
     try:
         arguments = parser.parse_args()
         started = datetime.now(UTC)
         if torch := sys.modules.get("torch"):  # of a stage that computes with it
             torch.set_num_threads(arguments.threads)
+        for _, path, _ in parser.job(arguments, _module_of(main)).inputs:
+            records.verify(path)
         main(arguments)
         records.write(parser.job(arguments, _module_of(main)), started)
     except PipelineError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        _stop(error)
+    except OSError as error:
+        _stop(
+            PipelineError(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        )
+
+
+def _stop(error: PipelineError) -> NoReturn:
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(1)
 
 
 def _module_of(main: Callable[[Namespace], None]) -> str:

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from pipeline import checkpoints, runs, trajectories
+from pipeline import checkpoints, devices, runs, trajectories
 from pipeline.config import DatasetConfig, EnvironmentConfig, FeaturesConfig, MethodConfig
 from pipeline.episodes import write_episodes
 from pipeline.stages import StageParser, execute
@@ -11,6 +11,7 @@ parser = StageParser(__doc__)
 parser.sections(method=MethodConfig, features=FeaturesConfig)
 parser.sections(environment=EnvironmentConfig, dataset=DatasetConfig)
 parser.add_argument("--seed", type=int, required=True)
+parser.add_argument("--device", type=devices.claim, default="cpu", help=devices.HELP)
 parser.inputs("checkpoints", help="folder")
 parser.inputs("encoder", "prompts", required=False, help="for a method that reads embeddings")
 parser.inputs("detector-weights", required=False, help="where its detector has published ones")
@@ -27,12 +28,13 @@ def main(arguments: Namespace) -> None:
         arguments.dataset.max_episode_steps,
         arguments.seed,
     )
-    played = []
+    played, device = [], arguments.device
     for step, path in checkpoints.steps(arguments.checkpoints).items():
-        policy, description = checkpoints.load(path, arguments.method)
-        eyes = arguments.encoder, arguments.prompts, arguments.detector_weights
+        policy, description = checkpoints.load(path, arguments.method, device)
+        eyes = arguments.encoder, arguments.prompts, arguments.detector_weights, device
         observer = runs.open_observer(arguments.features, description, *eyes)
-        episodes, _ = runs.play_policy(course, policy, description, observer, course.games())
+        told = policy, description, observer, course.games()
+        episodes, _ = runs.play_policy(course, *told, device=device)
         played += [(step, episode) for episode in episodes]
     write_episodes(arguments.episodes_csv, played)
 

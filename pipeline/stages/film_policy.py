@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from pipeline import checkpoints, runs, trajectories
+from pipeline import checkpoints, devices, runs, trajectories
 from pipeline.config import DatasetConfig, EnvironmentConfig, FeaturesConfig, MethodConfig
 from pipeline.rollout_video import VideoRecorder
 from pipeline.stages import StageParser, execute
@@ -11,6 +11,7 @@ parser = StageParser(__doc__)
 parser.sections(method=MethodConfig, features=FeaturesConfig)
 parser.sections(environment=EnvironmentConfig, dataset=DatasetConfig)
 parser.add_argument("--seed", type=int, required=True)
+parser.add_argument("--device", type=devices.claim, default="cpu", help=devices.HELP)
 parser.inputs("policy")
 parser.inputs("encoder", "prompts", required=False, help="for a method that reads embeddings")
 parser.inputs("detector-weights", required=False, help="where its detector has published ones")
@@ -20,7 +21,7 @@ parser.outputs("video", help="MP4 file")
 
 def main(arguments: Namespace) -> None:
     """Load, play, write."""
-    config = arguments.method
+    config, device = arguments.method, arguments.device
     steps = config.evaluation.video_steps
     course = runs.Course(
         arguments.environment,
@@ -29,12 +30,12 @@ def main(arguments: Namespace) -> None:
         min(steps, arguments.dataset.max_episode_steps),
         arguments.seed,
     )
-    policy, description = checkpoints.load(arguments.policy, config)
-    eyes = arguments.encoder, arguments.prompts, arguments.detector_weights
+    policy, description = checkpoints.load(arguments.policy, config, device)
+    eyes = arguments.encoder, arguments.prompts, arguments.detector_weights, device
     observer = runs.open_observer(arguments.features, description, *eyes)
     games = course.games()
     video = VideoRecorder(steps, observer, games[0].actions)
-    runs.play_policy(course, policy, description, observer, games, video)
+    runs.play_policy(course, policy, description, observer, games, video, device)
     video.write(arguments.video)
 
 

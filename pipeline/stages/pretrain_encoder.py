@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from pipeline import encoders
+from pipeline import devices, encoders
 from pipeline.atomic import replacing, replacing_folder
 from pipeline.cache import distinct_pairs
 from pipeline.config import EnvironmentConfig, FeaturesConfig
@@ -17,6 +17,7 @@ parser = StageParser(__doc__)
 parser.sections(features=FeaturesConfig, environment=EnvironmentConfig)
 parser.inputs("regions", "frames", "prompts", "trajectories")
 parser.inputs("published", required=False, help="weights that it begins with, of retrieve")
+parser.add_argument("--device", type=devices.claim, default="cpu", help=devices.HELP)
 parser.outputs("output", help="folder of the encoder")
 parser.outputs("curve", help="CSV of the losses")
 
@@ -33,7 +34,8 @@ def main(arguments: Namespace) -> None:
     encoder, size, sentences = config.encoder, regions.shape("features")[-1], prompts.sentences
     with replacing_folder(arguments.output) as folder, replacing(arguments.curve) as curve:
         encoders.create(encoder, size, sentences, folder, arguments.published)
-        rows = encoders.pretrain(encoder, folder, regions, sentences, (pairs.frame, pairs.prompt))
+        seen = regions, sentences, (pairs.frame, pairs.prompt)
+        rows = encoders.pretrain(encoder, folder, *seen, arguments.device)
         rows.to_csv(curve, index=False)
 
 

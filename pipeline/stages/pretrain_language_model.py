@@ -2,14 +2,15 @@
 
 from argparse import Namespace
 
-from pipeline import language_model, texts, tokenizer
+from pipeline import devices, language_model, resumption, texts, tokenizer
 from pipeline.atomic import replacing
 from pipeline.config import LanguageModelConfig
-from pipeline.resumption import Resumption
 from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)
 parser.sections(language_model=LanguageModelConfig)
+parser.add_argument("--device", type=devices.claim, default="cpu", help=devices.HELP)
+parser.add_argument("--save-every", type=int, metavar="STEPS", help=resumption.HELP)
 parser.outputs("output", help="weights")
 parser.outputs("tokenizer", help="JSON")
 parser.outputs("curve", help="CSV of perplexity")
@@ -21,10 +22,10 @@ def main(arguments: Namespace) -> None:
     text = texts.read(config)
     with replacing(arguments.tokenizer) as temporary:
         tokens, vocabulary = tokenizer.tokenize(config, text.content, temporary)
-    saved = Resumption(arguments.output, parser.identity(arguments, main))
-    rows = language_model.pretrain(
-        config, tokens, vocabulary, text.description, arguments.output, saved
-    )
+    identity = parser.identity(arguments, main)
+    saved = resumption.Resumption(arguments.output, identity, arguments.save_every)
+    read = tokens, vocabulary, text.description
+    rows = language_model.pretrain(config, *read, arguments.output, saved, arguments.device)
     language_model.write_curve(arguments.curve, rows)
     saved.remove()
 

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from pipeline import checkpoints, config, runs, target_sweep, trajectories
+from pipeline import checkpoints, config, devices, runs, target_sweep, trajectories
 from pipeline.atomic import replacing
 from pipeline.stages import StageParser, execute
 
@@ -11,6 +11,7 @@ parser.sections(method=config.MethodConfig, features=config.FeaturesConfig)
 parser.sections(environment=config.EnvironmentConfig, dataset=config.DatasetConfig)
 parser.sections(sweep=config.SweepConfig)
 parser.add_argument("--seed", type=int, required=True)
+parser.add_argument("--device", type=devices.claim, default="cpu", help=devices.HELP)
 parser.inputs("policy")
 parser.inputs("encoder", "prompts", required=False, help="for a method that reads embeddings")
 parser.inputs("detector-weights", required=False, help="where its detector has published ones")
@@ -27,10 +28,11 @@ def main(arguments: Namespace) -> None:
         arguments.dataset.max_episode_steps,
         arguments.seed,
     )
-    policy, described = checkpoints.load(arguments.policy, arguments.method)
-    eyes = arguments.encoder, arguments.prompts, arguments.detector_weights
+    device = arguments.device
+    policy, described = checkpoints.load(arguments.policy, arguments.method, device)
+    eyes = arguments.encoder, arguments.prompts, arguments.detector_weights, device
     observer = runs.open_observer(arguments.features, described, *eyes)
-    played = target_sweep.play(course, policy, described, observer, arguments.sweep)
+    played = target_sweep.play(course, policy, described, observer, arguments.sweep, device)
     with replacing(arguments.output) as temporary:
         played.to_csv(temporary, index=False)
 

@@ -34,6 +34,22 @@ def read(path: Path, keys: Iterable[str]) -> Content:
     return content
 
 
+def typed(path: Path, name: str, array: NDArray[Any], kind: type) -> NDArray[Any]:
+    """One number per step or episode as `kind`, none of which changes by that.
+
+    Raises PipelineError for anything else.
+    """
+    numbers = array.ndim == 1 and array.dtype.kind in "biuf"
+    if numbers and not np.issubdtype(kind, np.floating):
+        numbers = bool(((array % 1 == 0) & (abs(array.astype(float)) < 2**53)).all())
+    if not numbers:
+        raise PipelineError(
+            f"{path}: {name} is {array.shape} {array.dtype}, expected a list of "
+            f"{np.dtype(kind).name}; restore the file"
+        )
+    return array.astype(kind)
+
+
 def collect(
     config: DatasetConfig, resources: Path, read_one: Callable[[Path, str], Trajectories]
 ) -> tuple[Trajectories, str]:

@@ -6,7 +6,6 @@ Everything is checked here that needs no emulator; `frames` checks the rest by r
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -46,7 +45,9 @@ def collect(config: DatasetConfig, environment: EnvironmentConfig, resources: Pa
 def _read(path: Path, label: str, environment: EnvironmentConfig) -> Trajectories:
     content = _npz.read(path, (*TYPES, *OTHER_KEYS))
     _check_protocol(path, content, environment)
-    arrays: dict[str, Any] = {name: content[name].astype(kind) for name, kind in TYPES.items()}
+    arrays = {name: _npz.typed(path, name, content[name], kind) for name, kind in TYPES.items()}
+    if content["ram_sha256"].ndim != 1:
+        raise PipelineError(f"{path}: ram_sha256 is not a list; restore the file")
     return Trajectories(
         **arrays,
         state_sha256=tuple(str(digest) for digest in content["ram_sha256"]),
@@ -73,7 +74,7 @@ def _check_protocol(path: Path, content: _npz.Content, environment: EnvironmentC
                 f"{path}: recorded with {key} {value}, the environment says {wanted}; "
                 "correct the dataset's 'file' or the environment"
             )
-    actions = content["actions"]
+    actions = _npz.typed(path, "actions", content["actions"], np.int64)
     if actions.size and actions.max() >= len(meanings):
         step = int(actions.argmax())
         raise PipelineError(

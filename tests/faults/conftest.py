@@ -1,6 +1,7 @@
 """Toy artefacts of every stage, and stages that run in a process of their own, to be killed."""
 
 import os
+import resource
 import signal
 import sys
 import time
@@ -44,21 +45,31 @@ class Job:
     outputs: dict[str, str]
     """Option → name of the file or folder."""
 
-    def start(self, folder: Path) -> int:
-        """Run in a fork of this process, which has imported all that is slow; returns its id."""
+    def words(self, folder: Path) -> list[str]:
+        """The command line."""
+        given = {**self.options, **{k: str(folder / v) for k, v in self.outputs.items()}}
+        return [word for name, value in given.items() for word in (f"--{name}", value)]
+
+    def start(self, folder: Path, log: Path | None = None, file_size: int | None = None) -> int:
+        """Run in a fork of this process, which has imported all that is slow; returns its id.
+
+        With `file_size` the system lets no file grow beyond so many bytes.
+        """
         process = os.fork()
         if process:
             return process
         try:
             signal.alarm(LONGEST)
             tqdm.set_lock(RLock())  # the usual one is shared by forks: a kill may leave it held
-            given = {**self.options, **{k: str(folder / v) for k, v in self.outputs.items()}}
-            words = [word for name, value in given.items() for word in (f"--{name}", value)]
-            sys.argv = [self.stage.__name__, *words]
-            with (folder / "log").open("w") as log:
-                os.dup2(log.fileno(), 1)
-                os.dup2(log.fileno(), 2)
-                execute(self.stage.main, self.stage.parser)
+            sys.argv = [self.stage.__name__, *self.words(folder)]
+            file = (log or folder / "log").open("w", buffering=1)
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+            sys.stdout = sys.stderr = file  # else pytest's
+            if file_size is not None:
+                signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # an error number instead
+                resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
+            execute(self.stage.main, self.stage.parser)
         except BaseException as error:
             code = error.code if isinstance(error, SystemExit) else 70
             if code == 70:
@@ -66,6 +77,16 @@ class Job:
             sys.stderr.flush()
             os._exit(int(code or 0))
         os._exit(0)
+
+    def refused(self, folder: Path, log: Path, file_size: int | None = None) -> str:
+        """Run, and see it fail with one line, which is returned without `error: `."""
+        _, status = os.waitpid(self.start(folder, log, file_size), 0)
+        said = log.read_text()
+        assert os.waitstatus_to_exitcode(status) == 1, said
+        assert "Traceback" not in said, said
+        errors = [line for line in said.splitlines() if line.startswith("error: ")]
+        assert len(errors) == 1, said
+        return errors[0].removeprefix("error: ")
 
     def run(self, folder: Path) -> float:
         """Run to the end; returns the seconds it took."""
@@ -100,9 +121,14 @@ def config() -> experiment.Config:
 
 
 @pytest.fixture(scope="session")
-def jobs(config: experiment.Config, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Job]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the undisturbed outputs of all stages lie."""
+    return tmp_path_factory.mktemp("made")
+
+
+@pytest.fixture(scope="session")
+def jobs(config: experiment.Config, made: Path) -> dict[str, Job]:
     """Every long stage of the toy workflow, each with the inputs that those before it left."""
-    made = tmp_path_factory.mktemp("made")
     method = config.method("more3s")
     longer = {"steps": 150, "evaluate_every": 10, "checkpoint_every": 30}
     training = method.training.model_copy(update=longer)

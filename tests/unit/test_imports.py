@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS = (
     *("errors", "plugins", "provenance", "validation", "config", "published"),
     *("experiment", "config_files", "retrieval", "array_pickle", "weights"),
-    *("actions", "atomic", "block_cache", "storage"),
+    *("actions", "atomic", "block_cache", "storage", "parallel", "devices"),
     *("environments", "trajectories", "frames", "prompts"),
     *("detectors", "regions", "encoders", "step_encoder", "moments", "cache", "probe"),
     *("windows", "observations", "models", "batches", "resumption", "checkpoints", "optimisation"),

@@ -73,7 +73,7 @@ def test_bad_descriptions(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match=r"run\.json: key 'data_source' is missing"):
         gathered((episodes, run))
     run.write_text("{")
-    with pytest.raises(PipelineError, match=r"run\.json: not valid JSON"):
+    with pytest.raises(PipelineError, match=r"run\.json: not valid JSON of a run"):
         gathered((episodes, run))
     run.unlink()
     with pytest.raises(PipelineError, match=r"run\.json: no such file"):

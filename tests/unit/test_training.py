@@ -1,5 +1,6 @@
 import csv
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,27 @@ def test_baselines_and_held_out_columns() -> None:
 def test_a_loss_that_is_not_finite_names_the_step() -> None:
     with pytest.raises(PipelineError, match=r"at step [0-9]+"):
         trained(1, learning_rate=1e30, warmup_steps=0, gradient_clip=1e30)
+
+
+def test_nan_in_the_data_names_the_batch_and_keeps_what_was_saved(tmp_path: Path) -> None:
+    config = method_config("more3s", {**TRAINING, "batch_size": 2})
+    data, store = trajectories_of([60]), RandomStore("more3s", 60)
+    store.observation["tokens"][0, 33] = math.nan
+    torch.manual_seed(1)
+    policy: Any = models.make(config, store.shape, store.attributes, ACTIONS)
+    windows = Windows(data, store, 0, 10.0, policy.memory_length, policy.context_length)
+    saved = Resumption(tmp_path / "policy", "this one", every=1)
+    with pytest.raises(PipelineError) as error:
+        train(policy, windows, config.training, 1, saved=saved)
+    found = re.search(r"at step (\d+), in the batch .* steps (\d+), (\d+);", str(error.value))
+    assert found is not None
+    step, *ends = (int(number) for number in found.groups())
+    length = policy.memory_length + policy.context_length
+    assert any(33 <= end < 33 + length for end in ends)
+    optimizer = make_optimizer(policy, config.training)
+    assert step > 0
+    assert saved.load(policy, optimizer)["step"] == step  # the updates before it
+    assert all(tensor.isfinite().all() for tensor in policy.state_dict().values())
 
 
 def test_the_rate_warms_up_and_decays_to_its_final_fraction() -> None:

@@ -1,20 +1,16 @@
 """The toy workflow, run once in a copy of the project, for all tests of this folder."""
 
-import shutil
 from pathlib import Path
 
 import pytest
-from toy_project import COPIED, ROOT, snakemake
+from toy_project import copy_project, snakemake
 
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project in which everything has been run."""
     folder = tmp_path_factory.mktemp("project")
-    for name in COPIED:
-        source = ROOT / name
-        copy = shutil.copytree if source.is_dir() else shutil.copy
-        copy(source, folder / name)
+    copy_project(folder)
     done = snakemake(folder, "--configfile", "config/toy.yaml")
     if done.returncode != 0:
         pytest.fail(done.stdout, pytrace=False)

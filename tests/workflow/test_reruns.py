@@ -27,6 +27,11 @@ def test_the_order_of_the_configuration_runs_nothing(project: Path) -> None:
         assert planned(project) == {}
 
 
+def test_other_hardware_runs_nothing(project: Path) -> None:
+    hardware = "hardware={device: auto, processes: 2, save_every: 5}"
+    assert planned(project, "--config", hardware) == {}
+
+
 def test_training_code_keeps_the_cache(project: Path) -> None:
     with edited(project / "pipeline" / "training.py", "\n\n\n", "\n\nEDITED = 1\n\n\n"):
         jobs = planned(project)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,14 @@ ABLATED = ("synonym_prompts", "pretrained_gpt_alone")
 """Variants of MORE-3S, of one seed each."""
 RUNS = len(METHODS) * SEEDS + len(ABLATED)
 TABLES = ("table1", "table5", "figure3")
+
+
+def copy_project(folder: Path) -> None:
+    """Copy what a run needs, without results, to `folder`."""
+    for name in COPIED:
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, folder / name)
 
 
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,86 @@
+"""The workflow's driver: two at once, and a clock that is wrong."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.workflow
+
+ROOT = Path(__file__).parents[2]
+COPIED = ("Snakefile", "rules", "config", "pipeline", "envs", "profiles", "resources", "report")
+PROMPTS = "results/prompts/catch/original.json"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    for name in COPIED:
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    return tmp_path
+
+
+def driver(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+    """Snakemake in `folder`."""
+    configured = [*arguments, "--cores", "1", "--configfile", "config/toy.yaml"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "snakemake", *configured],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def planned(folder: Path) -> set[str]:
+    said, _ = driver(folder, "--dry-run", PROMPTS).communicate()
+    return set(re.findall(r"^rule (\w+):", said, flags=re.MULTILINE))
+
+
+def test_two_drivers_in_one_folder(project: Path) -> None:
+    stage = project / "pipeline" / "stages" / "write_prompts.py"
+    waits = (
+        '    """Read, write."""\n    import time\n    from pathlib import Path\n'
+        '    while not Path("go").exists():\n        time.sleep(0.1)\n'
+    )
+    stage.write_text(stage.read_text().replace('    """Read, write."""\n', waits))
+    first = driver(project, PROMPTS)
+    while not (project / "results/logs/write_prompts/catch/original.log").exists():
+        assert first.poll() is None
+        time.sleep(0.1)
+    second = driver(project, PROMPTS)
+    said, _ = second.communicate()
+    (project / "go").touch()
+    other, _ = first.communicate()
+    assert second.returncode != 0
+    assert "Directory cannot be locked" in said
+    assert "make sure that no other Snakemake process" in said
+    assert "--unlock" in said
+    assert "Traceback" not in said
+    assert first.returncode == 0, other  # undisturbed
+    assert (project / PROMPTS).exists()
+
+
+def test_a_clock_that_jumps(project: Path) -> None:
+    """Snakemake goes by times, and of small files with a newer one by what they hold. So a time in
+    the future runs nothing that has not changed, but a change that is dated before the output is
+    missed: what `explain` is for, which goes by contents.
+    """
+    done = driver(project, PROMPTS)
+    said, _ = done.communicate()
+    assert done.returncode == 0, said
+    assert planned(project) == set()
+    wording = project / "resources" / "prompts" / "catch.yaml"
+    later = time.time() + 3600
+    os.utime(wording, (later, later))
+    assert planned(project) == set()
+    wording.write_text(wording.read_text() + "# changed\n")
+    os.utime(wording, (later, later))
+    assert planned(project) == {"write_prompts"}
+    os.utime(wording, (0, 0))
+    assert planned(project) == set()

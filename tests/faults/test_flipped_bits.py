@@ -1,0 +1,112 @@
+"""One bit of an artefact flips, its time does not: found before it is used, and named."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from conftest import Job
+
+from pipeline import records
+from pipeline.errors import PipelineError
+from pipeline.storage import Artefact
+
+READ_BY = {
+    "trajectories.h5": ("render_frames", "actions"),
+    "frames.h5": ("shrink_frames", "frames"),
+    "regions.h5": ("pretrain_encoder", "features"),
+    "prompts.json": ("build_cache", ""),
+    "encoder/model.safetensors": ("build_cache", ""),
+    "encoder/config.json": ("evaluate_policy", ""),
+    "cache.h5": ("train_policy", "tokens"),
+    "policy": ("evaluate_policy", ""),
+}
+"""Artefact → a stage that reads it, and for HDF5 the array whose block is hit."""
+
+
+@contextmanager
+def flipped(path: Path, place: int, bit: int = 0) -> Iterator[None]:
+    """Flip a bit, and put it back; the file's time stays."""
+    before, times = path.read_bytes(), path.stat()
+    changed = bytearray(before)
+    changed[place] ^= 1 << bit
+    path.write_bytes(changed)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    try:
+        yield
+    finally:
+        path.write_bytes(before)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def place_in(path: Path, array: str) -> int:
+    """Somewhere in the middle of a file, or of a block of an array."""
+    if not array:
+        return path.stat().st_size // 2
+    with h5py.File(path) as file:
+        block = file[f"arrays/{array}"].id.get_chunk_info(0)
+    return int(block.byte_offset + block.size // 2)
+
+
+@pytest.mark.parametrize("name", READ_BY)
+def test_a_stage_refuses_it(jobs: dict[str, Job], made: Path, name: str, tmp_path: Path) -> None:
+    stage, array = READ_BY[name]
+    job, outputs = jobs[stage], tmp_path / "outputs"
+    outputs.mkdir()
+    with flipped(made / name, place_in(made / name, array)):
+        said = job.refused(outputs, tmp_path / "log")
+    artefact = name.partition("/")[0]
+    assert said.startswith(f"{made / artefact}: damaged")
+    assert "delete it and run" in said or "make it again: snakemake --force" in said
+    left = {path.name for path in outputs.iterdir()}
+    assert not left & set(job.outputs.values())
+
+
+def test_every_kind_of_artefact(jobs: dict[str, Job], made: Path) -> None:
+    """CSV, JSON, video, tokenizer, weights, and HDF5 of every kind; folders with all files."""
+    generator = np.random.default_rng(0)
+    names = [name for job in jobs.values() for name in job.outputs.values()]
+    files = [
+        file
+        for name in names
+        for file in ([made / name] if (made / name).is_file() else sorted((made / name).iterdir()))
+    ]
+    assert len(files) >= 20
+    tried = 0
+    for file in files:
+        artefact = file if file.parent == made else file.parent
+        whole = arrays(file)
+        for _ in range(5 if whole else 2):
+            place = int(generator.integers(file.stat().st_size))
+            with flipped(file, place, int(generator.integers(8))):
+                found = noticed(file, artefact)
+                assert found or whole, f"{file}: a flipped bit at {place} was not noticed"
+                if not found:  # what is not noticed is not read
+                    same = (np.array_equal(a, whole[n]) for n, a in arrays(file).items())
+                    assert all(same), (file, place)
+            tried += 1
+    assert tried >= 50
+
+
+def noticed(file: Path, artefact: Path) -> bool:
+    """Whether a stage that is given the artefact refuses it, or would when it reads it all."""
+    try:
+        records.verify(artefact)
+        arrays(file)
+    except PipelineError as error:
+        return str(artefact) in str(error)
+    return False
+
+
+def arrays(file: Path) -> dict[str, np.ndarray]:
+    """What an HDF5 artefact holds; nothing of another file."""
+    if file.suffix != ".h5":
+        return {}
+    artefact = Artefact(file, None)
+    try:
+        return {name: artefact.read(name) for name in artefact.names}
+    finally:
+        artefact.close()

@@ -1,0 +1,140 @@
+"""What a rule's stage imports is in the rule's environment, at the version of pyproject.toml."""
+
+import ast
+import re
+import sys
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline import plugins
+from pipeline.provenance import first_party_imports
+
+ROOT = Path(__file__).parents[2]
+DISTRIBUTIONS = {
+    **{"yaml": "pyyaml", "PIL": "pillow", "markdown_it": "markdown-it-py"},
+    "pydantic_core": "pydantic",  # its other half
+}
+CONDA_NAMES = {"matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
+ON_DEMAND = "pipeline.records"
+"""Looks into the environment of a stage that is told one, and that then has it anyway."""
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+REQUIRED = {line.split("==")[0] for line in PROJECT["dependencies"]}
+OPTIONAL = {
+    line.split("==")[0] for extra in PROJECT["optional-dependencies"].values() for line in extra
+}
+RULES = {
+    name: env
+    for path in (ROOT / "rules").glob("*.smk")
+    for name, env in re.findall(
+        r'^rule (\w+):\n(?:(?: .*)?\n)*?    conda:\n        "\.\./(.+)"',
+        path.read_text(),
+        flags=re.MULTILINE,
+    )
+}
+
+
+@cache
+def tree(module: str) -> ast.Module:
+    base = ROOT.joinpath(*module.split("."))
+    file = base.with_suffix(".py")
+    return ast.parse((file if file.is_file() else base / "__init__.py").read_text())
+
+
+@cache
+def imported(module: str) -> frozenset[str]:
+    """Top-level names of other people's packages that a module imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found.add(node.module.partition(".")[0])
+    return frozenset(found - set(sys.stdlib_module_names) - {"pipeline"})
+
+
+@cache
+def loaded(module: str) -> frozenset[str]:
+    """First-party modules that a module imports, or that `plugins.load` may load for it."""
+    found = set(first_party_imports(module))
+    if module == ON_DEMAND:
+        found -= {"pipeline.environments"}
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "plugins.load":
+            room = ast.literal_eval(node.args[0])
+            found |= {f"pipeline.{room}.{name}" for name in plugins.names(room)}
+    return frozenset(found)
+
+
+def needed(*modules: str) -> set[str]:
+    """Distributions that some modules and all that they load import."""
+    seen: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        module = waiting.pop()
+        if module not in seen:
+            seen.add(module)
+            waiting.extend(loaded(module) - seen)
+    names = {name for module in seen for name in imported(module)}
+    return {DISTRIBUTIONS.get(name, name.replace("_", "-")) for name in names}
+
+
+def environment(path: Path) -> set[str]:
+    """Distributions of an environment, by their names on PyPI."""
+    lines: list[str] = []
+    for item in yaml.safe_load(path.read_text())["dependencies"]:
+        lines += item["pip"] if isinstance(item, dict) else [item]
+    names = [re.split(r"[=<>@ ]", line)[0] for line in lines]
+    return {CONDA_NAMES.get(name, name) for name in names}
+
+
+def test_every_rule_that_runs_a_stage_has_an_environment() -> None:
+    stages = {path.stem for path in (ROOT / "pipeline" / "stages").glob("[!_]*.py")}
+    assert set(RULES) == stages - {"explain", "verify_cache"}
+    for env in RULES.values():
+        assert (ROOT / env).is_file(), env
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_a_rules_environment_covers_its_stage(rule: str) -> None:
+    """What only an extra of pyproject.toml brings, a plug-in asks for when it is chosen."""
+    wanted = needed(f"pipeline.stages.{rule}")
+    assert wanted & REQUIRED <= environment(ROOT / RULES[rule])
+
+
+def test_everything_that_is_imported_comes_from_somewhere() -> None:
+    known = REQUIRED | OPTIONAL
+    for path in (ROOT / "envs").glob("*.yaml"):
+        known |= environment(path)
+    modules = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for path in (ROOT / "pipeline").rglob("*.py")
+    ]
+    assert needed(*modules) <= known
+
+
+def test_the_drivers_environment_is_its_own() -> None:
+    sources = [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]
+    text = "\n".join(path.read_text() for path in sources)
+    modules = re.findall(r"^(?:from|import) (pipeline\S*)", text, flags=re.MULTILINE)
+    found = environment(ROOT / "envs" / "driver.yaml")
+    assert needed(*modules) | {"snakemake"} <= found
+    assert not found & {"torch", "numpy", "h5py"}
+
+
+def test_the_image_is_made_of_the_same_pins() -> None:
+    """By installing this project; so it may name no version but Python's."""
+    text = (ROOT / "envs" / "Containerfile").read_text()
+    pythons = re.findall(r"^FROM \S+/python:(\d+\.\d+)", text, flags=re.MULTILINE)
+    assert PROJECT["requires-python"].startswith(f">={pythons[0]},")
+    for path in (ROOT / "envs").glob("*.yaml"):
+        assert f"python={pythons[0]}" in yaml.safe_load(path.read_text())["dependencies"], path
+    assert len(pythons) == 1
+    assert "==" not in text
+    assert re.search(r"pip install .*--editable '\.\[slurm\]'", text)
+    copied = set(re.findall(r"^COPY (\S+) \./\1$", text, flags=re.MULTILINE))
+    assert copied >= {"pipeline", "rules", "config", "envs", "profiles", "report", "resources"}
+    assert re.search(r"^COPY pyproject.toml .*Snakefile \./$", text, flags=re.MULTILINE)
