@@ -41,6 +41,7 @@ def together(device: str) -> Iterator[None]:
     distributed.init_process_group("nccl" if device == "cuda" else "gloo")
     try:
         yield
+        distributed.barrier()  # none leaves while another still listens to it
     finally:
         distributed.destroy_process_group()
 

@@ -149,6 +149,7 @@ def train(
                 state = {"generator": generator.bit_generator.state, "losses": losses}
                 curve = [asdict(row) for row in rows]
                 saved.save(_module(policy), optimizer, {**state, "step": step + 1, "rows": curve})
+        del loss  # which holds on to the other processes
     return rows
 
 

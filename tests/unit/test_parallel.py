@@ -1,9 +1,11 @@
 """Two processes that share every batch, against one that has the whole of it."""
 
+import faulthandler
 import os
 import socket
 import sys
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ import torch
 from policies import ACTIONS, RandomStore, method_config, trajectories_of
 from safetensors.torch import load_file, save_file
 from torch import nn
+from tqdm import tqdm
 
 from pipeline import models, parallel, training
 from pipeline.batches import Windows
@@ -20,6 +23,8 @@ from pipeline.resumption import Resumption, tensors_of
 from pipeline.training import train, write_curve
 
 TRAINING = {"steps": 12, "batch_size": 8, "warmup_steps": 3, "evaluate_every": 4}
+LONGEST = 120
+"""Seconds after which processes that wait for each other are ended, and say where they are."""
 LEARNED = [
     ("more3s", {}),
     ("more3s", {"return_conditioning": "token"}),
@@ -58,6 +63,8 @@ def in_two_processes(folder: Path, *arguments: Any, dies_after: int | None = Non
             continue
         place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
         os.environ.update(**place, RANK=str(rank), GLOO_SOCKET_IFNAME="lo")
+        tqdm.set_lock(RLock())  # the usual one is shared by forks
+        faulthandler.dump_traceback_later(LONGEST, exit=True)
         if dies_after is not None:
             _die_after(dies_after)
         try:
