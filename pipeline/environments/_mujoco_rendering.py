@@ -37,10 +37,13 @@ HIDDEN = ("SHADOW", "REFLECTION", "SKYBOX", "FOG", "HAZE")
 def draw(path: str, config: RenderingConfig, qpos: NDArray[np.float64]) -> Frame:
     """The model of the XML file `path` with its joints at `qpos` (positions,): (size, size, 3).
 
-    Raises PipelineError where no OpenGL is found, or for a camera that the model does not have.
+    Raises PipelineError where no OpenGL is found, or for a camera that the model does not have;
+    RuntimeError in a process that was forked from one that has drawn, where OpenGL would hang.
     """
     global _shared
-    key = (path, config, os.getpid())
+    if _shared is not None and _shared.process != os.getpid():
+        raise RuntimeError("frames cannot be drawn in a forked process; start it by spawn")
+    key = (path, config)
     if _shared is None or _shared.key != key:
         close()
         _shared = _Renderer(key)
@@ -51,17 +54,17 @@ def draw(path: str, config: RenderingConfig, qpos: NDArray[np.float64]) -> Frame
 def close() -> None:
     """Give up this process's renderer, if it has one; the next frame opens another."""
     global _shared
-    if _shared is not None and _shared.key[2] == os.getpid():  # not one inherited by a fork
+    if _shared is not None and _shared.process == os.getpid():
         _shared.close()
-    _shared = None
+        _shared = None
 
 
 class _Renderer:
     """One model, one OpenGL context."""
 
-    def __init__(self, key: tuple[str, RenderingConfig, int]) -> None:
-        self.key = key
-        path, self._config, _ = key
+    def __init__(self, key: tuple[str, RenderingConfig]) -> None:
+        self.key, self.process = key, os.getpid()
+        path, self._config = key
         model = mujoco.MjModel.from_xml_path(path)
         model.vis.quality.shadowsize = 0
         model.vis.quality.offsamples = 0

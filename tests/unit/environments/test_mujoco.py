@@ -211,3 +211,20 @@ def test_an_unstable_simulation_stops() -> None:
 def test_state_vectors_of_another_size_are_refused() -> None:
     with pytest.raises(PipelineError, match=r"\(17,\).*Hopper-v5 .*has \(11,\) and \(1,\)"):
         robot(config()).positions(np.zeros((2, 17), np.float32), np.zeros((2, 1), np.float32))
+
+
+def test_positions_of_another_robot_are_refused() -> None:
+    with pytest.raises(PipelineError, match=r"positions \(9,\), but Hopper-v5 has \(6,\)"):
+        robot(config()).show(np.zeros(9))
+
+
+@needs_opengl
+def test_a_forked_process_is_refused_rather_than_hung(monkeypatch: pytest.MonkeyPatch) -> None:
+    game = robot(small())
+    game.reset(0, 0)
+    game.frame()
+    process = os.getpid()
+    monkeypatch.setattr("os.getpid", lambda: process + 1)
+    game.reset(1, 0)
+    with pytest.raises(RuntimeError, match="forked process; start it by spawn"):
+        game.frame()
