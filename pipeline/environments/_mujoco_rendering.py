@@ -27,16 +27,23 @@ TILE = (0.5, 0.15, 0.01)
 TILES = 5
 """To each side of the camera."""
 TILE_GREYS = (80, 140)
+LOWERED = 0.45
+"""Metres by which the flat scenery lowers a camera that follows the robot: so the ground stays in
+the picture in all recorded jumps.
+"""
 HIDDEN = ("SHADOW", "REFLECTION", "SKYBOX", "FOG", "HAZE")
 
 
 def draw(path: str, config: RenderingConfig, qpos: NDArray[np.float64]) -> Frame:
     """The model of the XML file `path` with its joints at `qpos` (positions,): (size, size, 3).
 
-    Raises PipelineError where no OpenGL is found, or for a camera that the model does not have.
+    Raises PipelineError where no OpenGL is found, or for a camera that the model does not have;
+    RuntimeError in a process that was forked from one that has drawn, where OpenGL would hang.
     """
     global _shared
-    key = (path, config, os.getpid())
+    if _shared is not None and _shared.process != os.getpid():
+        raise RuntimeError("frames cannot be drawn in a forked process; start it by spawn")
+    key = (path, config)
     if _shared is None or _shared.key != key:
         close()
         _shared = _Renderer(key)
@@ -47,17 +54,17 @@ def draw(path: str, config: RenderingConfig, qpos: NDArray[np.float64]) -> Frame
 def close() -> None:
     """Give up this process's renderer, if it has one; the next frame opens another."""
     global _shared
-    if _shared is not None and _shared.key[2] == os.getpid():  # not one inherited by a fork
+    if _shared is not None and _shared.process == os.getpid():
         _shared.close()
-    _shared = None
+        _shared = None
 
 
 class _Renderer:
     """One model, one OpenGL context."""
 
-    def __init__(self, key: tuple[str, RenderingConfig, int]) -> None:
-        self.key = key
-        path, self._config, _ = key
+    def __init__(self, key: tuple[str, RenderingConfig]) -> None:
+        self.key, self.process = key, os.getpid()
+        path, self._config = key
         model = mujoco.MjModel.from_xml_path(path)
         model.vis.quality.shadowsize = 0
         model.vis.quality.offsamples = 0
@@ -117,6 +124,7 @@ def _flatten(model: mujoco.MjModel) -> None:
     model.vis.headlight.diffuse[:] = 0
     model.vis.headlight.specular[:] = 0
     model.geom_matid[:] = -1
+    model.cam_poscom0[:, 2] -= LOWERED
     solid = np.flatnonzero(model.geom_type != mujoco.mjtGeom.mjGEOM_PLANE)
     model.geom_rgba[:] = 0
     for i, geom in enumerate(solid):

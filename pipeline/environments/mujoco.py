@@ -96,7 +96,15 @@ class MujocoEnvironment:
         return qpos
 
     def show(self, qpos: NDArray[Any]) -> Frame:
-        """The frame of other positions (positions,); the episode goes on where it was."""
+        """The frame of other positions (positions,); the episode goes on where it was.
+
+        Raises PipelineError for positions of another robot, and where nothing can be drawn.
+        """
+        if qpos.shape != (self._model.nq,):
+            raise PipelineError(
+                f"positions {qpos.shape}, but {self.id} has ({self._model.nq},); "
+                "check that the data set names the right environment"
+            )
         return _mujoco_rendering.draw(self._robot.fullpath, self._config.rendering, qpos)
 
     def positions(
