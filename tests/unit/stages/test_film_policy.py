@@ -1,0 +1,44 @@
+"""The video shows the beginning of an episode, and no more of it."""
+
+import sys
+from pathlib import Path
+
+import av
+import pytest
+from policies import SHAPE, SPACE, method_config, policy_of
+
+from pipeline import checkpoints, trajectories
+from pipeline.config import DatasetConfig, EnvironmentConfig, EvaluationConfig, FeaturesConfig
+from pipeline.stages import execute, film_policy
+from pipeline.trajectories import played
+
+CATCH = EnvironmentConfig(family="catch", game="Catch", random_score=-2, reference_score=6)
+DATA = DatasetConfig(environment="catch", source="played", episodes=2, max_episode_steps=9)
+METHOD = "behaviour_cloning"
+
+
+def test_the_first_steps_of_the_first_episode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluation = EvaluationConfig(episodes=3, video_steps=5)
+    method = method_config(METHOD).model_copy(update={"evaluation": evaluation})
+    data, policy, video = (tmp_path / name for name in ("t.h5", "policy", "rollout.mp4"))
+    trajectories.save(data, played.collect(DATA, CATCH, Path()), CATCH, DATA)
+    described = checkpoints.describe(method, 0, SPACE, 6.0, SHAPE[METHOD], {})
+    checkpoints.save(policy, policy_of(METHOD), described)
+    options = {
+        "method": method.as_json(),
+        "features": FeaturesConfig().as_json(),
+        "environment": CATCH.as_json(),
+        "dataset": DATA.as_json(),
+        "seed": "0",
+        "policy": policy,
+        "trajectories": data,
+        "video": video,
+    }
+
+    words = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
+    monkeypatch.setattr(sys, "argv", ["stage", *words])
+    execute(film_policy.main, film_policy.parser)
+    with av.open(video) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 5
