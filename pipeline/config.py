@@ -6,13 +6,14 @@ that reordering or editing an unrelated section re-runs nothing. The driver impo
 
 import json
 from collections.abc import Callable
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.validation import explain
 
 Precision = Literal["float32", "bfloat16"]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 MEMORY_LENGTHS: dict[str, Callable[[int], int]] = {
     "K/2": lambda context: context // 2,
     "K": lambda context: context,
@@ -47,6 +48,12 @@ class EnvironmentConfig(Section):
     frame_skip: int = Field(
         4, ge=1, description="emulator frames per action; the frame is the maximum of the last two"
     )
+    screen: Literal["maximum", "last", "last_jpeg", "grey_84"] = Field(
+        "maximum",
+        description="Atari's frames: the maximum of the last two screens; the last screen, as "
+        "Gymnasium gives it, or that through JPEG, as in Minari's Atari data; or the maximum in "
+        "grey, 84 by 84, as in DQN replay",
+    )
     sticky_actions: float = Field(
         0.0, ge=0, le=1, description="probability that the emulator repeats the last action"
     )
@@ -71,7 +78,26 @@ class DatasetConfig(Section):
     environment: str = Field(description="file of config/environments/")
     source: str = Field(description="module of pipeline/trajectories/")
     file: str | None = Field(
-        None, description="recording below resources/, for sources that read one"
+        None,
+        description="what the source reads, below resources/ or absolute: a recording, a file in "
+        "D4RL's layout, or the folder of a Minari or DQN replay data set",
+    )
+    name: str | None = Field(
+        None, description="Minari's name of a data set, which is downloaded where there is no file"
+    )
+    sha256: dict[str, Sha256] = Field(
+        {}, description="what is known of the source's files: name → SHA-256, checked when read"
+    )
+    expected_episodes: int | None = Field(
+        None, ge=1, description="episodes that the source must hold, before any are selected"
+    )
+    expected_steps: int | None = Field(
+        None, ge=1, description="steps that the source must hold, likewise"
+    )
+    checkpoints: tuple[int, int] | None = Field(
+        None,
+        description="first and last checkpoint of a DQN replay data set; default: 0 to the last "
+        "one there",
     )
     max_epsilon: float = Field(
         1.0, ge=0, le=1, description="keep episodes recorded with at most this epsilon"
@@ -81,6 +107,13 @@ class DatasetConfig(Section):
     )
     max_steps: int | None = Field(
         None, ge=1, description="keep whole episodes up to so many steps in all"
+    )
+    fraction: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="keep the first whole episodes up to this share of all steps; of DQN replay, "
+        "of the steps of every checkpoint",
     )
     max_episode_steps: int = Field(
         2000, ge=1, description="an episode is cut here, in the data and in evaluation"
