@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _timing.start(chosen.threads)
     config = configuration()
     games = [environments.make(config.environments[GAME]) for _ in range(chosen.episodes)]
-    actions = len(games[0].action_meanings)
+    actions = games[0].actions
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         stage_one(folder, 1000, chosen.threads)

@@ -16,7 +16,8 @@ the first data).
 
 Below all of it: `errors`, `plugins` (a name in the configuration is a file name), `config` (the
 sections), `experiment` (all of them, and the settings of a run), `validation`, `config_files`,
-`provenance` (digests of code), `optimisation`, `figures`, `storage` with `block_cache`, `atomic`.
+`provenance` (digests of code), `actions` (what they are in an environment), `optimisation`,
+`figures`, `storage` with `block_cache`, `atomic`.
 On top: `stages`, one command per rule of the workflow.
 
 Imports go from later rooms to earlier ones only. The package knows contents and the workflow knows

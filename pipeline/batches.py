@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipeline.actions import Actions, ActionSpace
 from pipeline.models import Batch
 from pipeline.observations import ObservationStore
 from pipeline.trajectories import Trajectories
@@ -21,17 +22,16 @@ class Windows:
 
     trajectories: Trajectories
     store: ObservationStore
-    noop: int
-    """a_{-1} of every episode."""
+    actions: ActionSpace
     return_scale: float
     """Divides every R̂_t."""
     memory_length: int
     context_length: int
 
     @cached_property
-    def previous_actions(self) -> NDArray[np.int64]:
-        """(T,) a_{t-1}."""
-        return self.trajectories.previous_actions(self.noop)
+    def previous_actions(self) -> Actions:
+        """(T, …) a_{t-1}."""
+        return self.trajectories.previous_actions(self.actions)
 
     @cached_property
     def returns_to_go(self) -> NDArray[np.float32]:
@@ -50,7 +50,8 @@ class Windows:
         real = steps != PADDING
 
         def take(values: NDArray[np.int64] | NDArray[np.float32]) -> torch.Tensor:
-            return torch.from_numpy(np.where(real, values[steps], 0).astype(values.dtype))
+            mask = real.reshape(*real.shape, *[1] * (values.ndim - 1))
+            return torch.from_numpy(np.where(mask, values[steps], 0).astype(values.dtype))
 
         return Batch(
             observation=self.store.gather(steps),

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from pipeline.actions import ActionSpace
 from pipeline.config import FeaturesConfig
 from pipeline.detectors import Regions
 from pipeline.errors import PipelineError
@@ -40,7 +41,7 @@ def distinct_pairs(
     trajectories: Trajectories,
     step_frame: NDArray[np.int64],
     prompts: Prompts,
-    noop: int,
+    space: ActionSpace,
 ) -> Pairs:
     """Pair each step's frame with the prompt that decision D1 gives it, and count each pair once.
 
@@ -58,7 +59,7 @@ def distinct_pairs(
             "actions; run write_prompts for the same environment"
         )
     same_step = config.pairing == "same_step"
-    action = trajectories.actions if same_step else trajectories.previous_actions(noop)
+    action = trajectories.actions if same_step else trajectories.previous_actions(space)
     key = step_frame * len(prompts.sentences) + prompts.action_prompt[action]
     distinct, step = np.unique(key, return_inverse=True)
     frame, prompt = np.divmod(distinct, len(prompts.sentences))

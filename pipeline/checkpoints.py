@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from pipeline import models
+from pipeline.actions import ActionSpace
 from pipeline.atomic import replacing
 from pipeline.config import MethodConfig
 from pipeline.errors import PipelineError
@@ -32,7 +33,8 @@ class Description:
     method: dict[str, Any]
     """The MethodConfig it was trained with."""
     seed: int
-    actions: int
+    actions: dict[str, Any]
+    """The ActionSpace, `as_dict`."""
     return_scale: float
     shape: dict[str, list[int]]
     """Of the observations, without batch and steps."""
@@ -52,7 +54,7 @@ class Description:
 def describe(
     config: MethodConfig,
     seed: int,
-    actions: int,
+    actions: ActionSpace,
     return_scale: float,
     shape: dict[str, tuple[int, ...]],
     attributes: dict[str, Any],
@@ -64,7 +66,7 @@ def describe(
     kept = {name: attributes[name] for name in DESCRIBING if name in attributes}
     sizes = {name: list(size) for name, size in shape.items()}
     method = config.model_dump(mode="json")
-    return Description(method, seed, actions, return_scale, sizes, kept, initial)
+    return Description(method, seed, actions.as_dict(), return_scale, sizes, kept, initial)
 
 
 def name(step: int) -> str:
@@ -95,6 +97,7 @@ def load(path: Path, config: MethodConfig) -> tuple[SequencePolicy, Description]
     try:
         with safe_open(path, "pt") as file:
             description = Description(**json.loads((file.metadata() or {})["description"]))
+            actions = ActionSpace.from_dict(description.actions)
             tensors: dict[str, torch.Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
         raise PipelineError(f"{path}: no such checkpoint; run train_policy") from None
@@ -111,7 +114,7 @@ def load(path: Path, config: MethodConfig) -> tuple[SequencePolicy, Description]
                 "run train_policy again, or evaluate with the configuration it was trained with"
             )
     shape = {name: tuple(size) for name, size in description.shape.items()}
-    policy = models.make(config, shape, description.attributes, description.actions)
+    policy = models.make(config, shape, description.attributes, actions)
     assert isinstance(policy, nn.Module)
     try:
         policy.load_state_dict(tensors)

@@ -8,6 +8,7 @@ played beside it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -15,7 +16,8 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pipeline.environments import Environment, Frame
+from pipeline.actions import Action, Actions
+from pipeline.environments import Environment
 from pipeline.episodes import Episode
 from pipeline.models import SequencePolicy
 from pipeline.observations import Observer
@@ -23,24 +25,36 @@ from pipeline.observations import Observer
 
 @dataclass(frozen=True)
 class Situation:
-    """What a player decides on: the live episodes at the same timestep."""
+    """What a player decides on: the live episodes at the same timestep, until they are stepped."""
 
-    frames: NDArray[np.uint8]
-    """(B, H, W, 3)."""
-    previous_actions: NDArray[np.int64]
-    """(B,) a_{t-1}."""
+    games: Sequence[Environment]
+    """(B,)"""
+    previous_actions: Actions
+    """(B, …) a_{t-1}."""
     returns: NDArray[np.float64]
     """(B,) raw reward collected so far."""
     episodes: NDArray[np.int64]
     """(B,) index of each row's episode."""
     timestep: int
 
+    @cached_property
+    def frames(self) -> NDArray[np.uint8]:
+        """(B, H, W, 3), drawn when they are first asked for."""
+        return np.stack([game.frame() for game in self.games])
+
+    @cached_property
+    def observations(self) -> NDArray[np.float32] | None:
+        """(B, D) state vectors, of environments that have them."""
+        vectors = [game.observation() for game in self.games]
+        known = [vector for vector in vectors if vector is not None]
+        return np.stack(known) if known else None
+
 
 class Player(Protocol):
-    """Gives action logits; may carry a state from step to step."""
+    """Gives action logits, or continuous actions; may carry a state from step to step."""
 
     def logits(self, situation: Situation) -> NDArray[np.float64]:
-        """(B, actions)."""
+        """(B, actions) logits, or (B, components) the actions themselves, within bounds."""
         ...
 
     def keep(self, rows: NDArray[np.int64]) -> None:
@@ -51,8 +65,8 @@ class Player(Protocol):
 class Recorder(Protocol):
     """Sees every step of episode 0 as it is played."""
 
-    def record(self, frame: Frame, row: int, action: int) -> None:
-        """`frame` was row `row` of the situation in which `action` was chosen."""
+    def record(self, game: Environment, row: int, action: Action) -> None:
+        """`game` was row `row` of the situation in which `action` was chosen."""
         ...
 
 
@@ -96,7 +110,7 @@ class PolicyPlayer:
         to_go = (self._targets[situation.episodes] - situation.returns) / self._scale
         logits, self._state = self._policy.act(
             observation,
-            torch.from_numpy(situation.previous_actions)[:, None],  # (B, 1)
+            torch.from_numpy(situation.previous_actions)[:, None],  # (B, 1, …)
             torch.from_numpy(to_go.astype(np.float32))[:, None],
             torch.full((len(situation.episodes), 1), situation.timestep),
             self._state,
@@ -120,29 +134,33 @@ def play(
     """Play one episode in each of `games`, all in lock-step; ended episodes leave the batch.
 
     Episode i is reset with `reset_seeds[i]`, whose generator draws its no-ops (0 … max_noops) and
-    its actions, from the softmax of logits / temperature (0: arg-max). An episode is cut after
-    `max_steps`.
+    its actions, from the softmax of logits / temperature (0: arg-max); continuous
+    actions are taken as they are. An episode is cut after `max_steps`.
     """
     count = len(games)
     generators = [np.random.default_rng(seed) for seed in reset_seeds]
     noops = [int(generator.integers(0, max_noops + 1)) for generator in generators]
-    frames = [game.reset(seed, n) for game, seed, n in zip(games, reset_seeds, noops, strict=True)]
-    actions = np.array([game.noop for game in games], np.int64)
+    for game, seed, n in zip(games, reset_seeds, noops, strict=True):
+        game.reset(seed, n)
+    actions = np.stack([game.actions.start() for game in games])  # (E, …)
     returns, length, terminated = (
         np.zeros(count),
         np.zeros(count, np.int64),
         np.zeros(count, np.bool_),
     )
-    live = np.arange(count)
+    live = np.arange(count, dtype=np.int64)
     for timestep in tqdm(range(max_steps), desc="play", unit="step", mininterval=1):
-        shown = np.stack([frames[i] for i in live])  # (B, H, W, 3)
-        situation = Situation(shown, actions[live], returns[live], live, timestep)
+        situation = Situation(
+            [games[i] for i in live.tolist()], actions[live], returns[live], live, timestep
+        )
         logits = player.logits(situation)
         for row, i in enumerate(live.tolist()):
-            actions[i] = choose(logits[row], temperature, generators[i])
+            continuous = games[i].actions.continuous
+            chosen = logits[row] if continuous else choose(logits[row], temperature, generators[i])
+            actions[i] = chosen
             if recorder is not None and i == 0:
-                recorder.record(frames[i], row, int(actions[i]))
-            frames[i], reward, terminated[i] = games[i].step(int(actions[i]))
+                recorder.record(games[i], row, actions[i])
+            reward, terminated[i] = games[i].step(actions[i])
             returns[i] += reward
             length[i] += 1
         rows = np.flatnonzero(~terminated[live])

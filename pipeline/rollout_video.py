@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from pipeline.actions import Action, ActionSpace
 from pipeline.atomic import replacing
-from pipeline.environments import Frame
+from pipeline.environments import Environment, Frame
 
 FRAMES_PER_SECOND = 15
 """Agent steps per second of Atari with frame skip 4."""
@@ -23,16 +24,16 @@ class VideoRecorder:
     """Collects frames of one episode as it is played and writes them as H.264.
 
     Regions are drawn where the observer offers `boxes(row)`, (n, 4) in [0, 1], and a caption where
-    it offers `sentence(action)`; otherwise the caption is the action's name.
+    it offers `sentence(action)`; otherwise the caption is the action in words.
     """
 
-    def __init__(self, steps: int, observer: Any, action_meanings: tuple[str, ...]) -> None:
+    def __init__(self, steps: int, observer: Any, actions: ActionSpace) -> None:
         self._steps = steps
         self._observer = observer
-        self._action_meanings = action_meanings
+        self._actions = actions
         self._pictures: list[NDArray[np.uint8]] = []
 
-    def record(self, frame: Frame, row: int, action: int) -> None:
+    def record(self, game: Environment, row: int, action: Action) -> None:
         """Draw and keep a step, until `steps` are kept."""
         if len(self._pictures) >= self._steps:
             return
@@ -40,8 +41,8 @@ class VideoRecorder:
         if hasattr(self._observer, "sentence"):
             caption = str(self._observer.sentence(action))
         else:
-            caption = self._action_meanings[action]
-        self._pictures.append(draw(frame, boxes, caption))
+            caption = self._actions.caption(action)
+        self._pictures.append(draw(game.frame(), boxes, caption))
 
     def write(self, path: Path) -> None:
         """Write the video, whole or not at all, after at least one step was recorded."""

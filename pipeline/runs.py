@@ -109,7 +109,7 @@ def play_policy(
 def play_random(course: Course) -> tuple[list[Episode], dict[str, Any]]:
     """Play uniformly random actions over the course; episodes and the run's description."""
     games = course.games()
-    played = course.play(RandomPlayer(len(games[0].action_meanings)), games, temperature=1)
+    played = course.play(RandomPlayer(games[0].actions.size), games, temperature=1)
     return played, course.describe("none", "uniform", None, games[0].versions, settings={})
 
 

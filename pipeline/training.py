@@ -107,18 +107,17 @@ def prepare(
 
     Its transformer begins with the layers of `language_model` if the configuration says so.
     """
-    actions = len(game.action_meanings)
     store = open_observations(config, game, data, observations)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        policy = models.make(config, store.shape, store.attributes, actions)
+        policy = models.make(config, store.shape, store.attributes, game.actions)
     initial = None
     if config.policy.initial_weights == "language_model":
         initial = begin_with(language_model, policy)
     scale = config.training.return_scale or default_return_scale(data)
-    windows = Windows(data, store, game.noop, scale, policy.memory_length, policy.context_length)
+    windows = Windows(data, store, game.actions, scale, policy.memory_length, policy.context_length)
     description = checkpoints.describe(
-        config, seed, actions, scale, store.shape, store.attributes, initial
+        config, seed, game.actions, scale, store.shape, store.attributes, initial
     )
     return policy, windows, description
 
@@ -127,11 +126,9 @@ def open_observations(
     config: MethodConfig, game: Environment, data: Trajectories, path: Path
 ) -> ObservationStore:
     """What the method of `config` observes of `data`; PipelineError where they do not fit."""
-    actions = len(game.action_meanings)
-    if data.actions.max() >= actions:
+    if fault := game.actions.fault(data.actions):
         raise PipelineError(
-            f"{data.source}: action {data.actions.max()}, but the environment has {actions}; "
-            "check that the data set names the right environment"
+            f"{data.source}: {fault}; check that the data set names the right environment"
         )
     kind = observation_kind(config.method) or ""
     return open_store(kind, path, data, config.training.cache_memory_mb)

@@ -1,43 +1,50 @@
 """Environments: one file per family (`atari.py`, `catch.py`), replayed by `frames/` and played by
-`evaluation.py`. A family's module may offer `expert_action(environment) -> int`, a scripted agent
-for the `played` source, and `identify(config) -> dict[str, str]`, if it can tell more about itself
-than `Environment.versions`.
+`evaluation.py`. What happens and what is seen are apart: a frame is drawn when it is asked for.
+
+A family's module may offer `expert_action(environment) -> int`, a scripted agent for the `played`
+source, and `identify(config) -> dict[str, str]`, if it can tell more about itself than
+`Environment.versions`.
 """
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import plugins
+from pipeline.actions import Action, ActionSpace
 from pipeline.config import EnvironmentConfig
 
 Frame = NDArray[np.uint8]  # (height, width, 3), RGB
 
 
 class Environment(Protocol):
-    """One episode at a time of a game with discrete actions.
+    """One episode at a time; deterministic given seed, no-ops and actions."""
 
-    Deterministic given seed, no-ops and actions.
-    """
-
-    action_meanings: tuple[str, ...]
-    """Upper-case names, e.g. ("NOOP", "FIRE", "RIGHT", "LEFT"); the index is the action."""
-    noop: int
-    """The action that does nothing; a_{-1} of every episode (decision D1)."""
+    actions: ActionSpace
     versions: dict[str, str]
     """What the outcome depends on, e.g. {"ale-py": "0.12.1", "rom_md5": "…"}."""
 
-    def reset(self, seed: int, noops: int) -> Frame:
-        """Start an episode, let `noops` emulator frames of NOOP pass, return the first frame."""
+    def reset(self, seed: int, noops: int) -> None:
+        """Start an episode and let `noops` emulator frames of NOOP pass."""
         ...
 
-    def step(self, action: int) -> tuple[Frame, float, bool]:
-        """Take one action (with frame skip): next frame, reward (raw), terminated."""
+    def step(self, action: Action) -> tuple[float, bool]:
+        """Take one action (with frame skip): reward (raw), terminated."""
         ...
 
-    def state(self) -> NDArray[np.uint8]:
-        """The machine's memory, (bytes,) uint8: checks a replay and feeds the probe."""
+    def frame(self) -> Frame:
+        """What is seen now; the same until the next step."""
+        ...
+
+    def observation(self) -> NDArray[np.float32] | None:
+        """The state vector (size,) that agents are given instead of a frame; None for games."""
+        ...
+
+    def state(self) -> NDArray[Any]:
+        """The machine's memory (bytes,) uint8, or the simulator's state (numbers,) float64: checks
+        a replay and feeds the probe.
+        """
         ...
 
 

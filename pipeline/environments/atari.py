@@ -15,6 +15,7 @@ import numpy as np
 from ale_py import roms
 from numpy.typing import NDArray
 
+from pipeline.actions import Action, ActionSpace
 from pipeline.config import EnvironmentConfig
 from pipeline.environments import Frame
 from pipeline.errors import PipelineError
@@ -30,29 +31,36 @@ class AtariEnvironment:
         self._console = ale_py.ALEInterface()
         self._console.setFloat("repeat_action_probability", sticky_actions)
         self._console.loadROM(self._rom)
-        self._actions = self._console.getMinimalActionSet()
+        self._moves = self._console.getMinimalActionSet()
         height, width = self._console.getScreenDims()
         self._screens = np.zeros((2, height, width, 3), np.uint8)  # the last two, by parity
         self._drawn = 0
-        self.action_meanings: tuple[str, ...] = tuple(action.name for action in self._actions)
-        self.noop = self.action_meanings.index("NOOP")
+        names = tuple(move.name for move in self._moves)
+        self.actions = ActionSpace(names, noop=names.index("NOOP"))
         rom_md5 = hashlib.md5(self._rom.read_bytes(), usedforsecurity=False).hexdigest()
         self.versions = {"ale-py": ale_py.__version__, "rom_md5": rom_md5}
 
-    def reset(self, seed: int, noops: int) -> Frame:
-        """Start a game, let `noops` emulator frames of NOOP pass; (210, 160, 3)."""
+    def reset(self, seed: int, noops: int) -> None:
+        """Start a game, let `noops` emulator frames of NOOP pass."""
         self._console.setInt("random_seed", seed)
         self._console.loadROM(self._rom)  # the emulator takes a seed only when it loads
         self._console.reset_game()
         self._draw()
         self._draw()
-        self._advance(self.noop, noops)
-        return self._frame()
+        self._advance(self.actions.noop, noops)
 
-    def step(self, action: int) -> tuple[Frame, float, bool]:
-        """Hold one action for `frame_skip` emulator frames; frame, raw reward, game over."""
-        reward = self._advance(action, self._frame_skip)
-        return self._frame(), reward, self._console.game_over(with_truncation=False)
+    def step(self, action: Action) -> tuple[float, bool]:
+        """Hold one action for `frame_skip` emulator frames; raw reward, game over."""
+        reward = self._advance(int(action), self._frame_skip)
+        return reward, self._console.game_over(with_truncation=False)
+
+    def frame(self) -> Frame:
+        """The maximum of the last two screens, (210, 160, 3)."""
+        frame: Frame = np.maximum(self._screens[0], self._screens[1])
+        return frame
+
+    def observation(self) -> None:
+        """A game is seen."""
 
     def state(self) -> NDArray[np.uint8]:
         """The console's memory, (128,)."""
@@ -62,7 +70,7 @@ class AtariEnvironment:
     def _advance(self, action: int, frames: int) -> float:
         reward = 0.0
         for left in range(frames, 0, -1):
-            reward += self._console.act(self._actions[action])
+            reward += self._console.act(self._moves[action])
             over = self._console.game_over(with_truncation=False)
             if left <= 2 or over:  # only the last two screens are looked at
                 self._draw()
@@ -73,10 +81,6 @@ class AtariEnvironment:
     def _draw(self) -> None:
         self._console.getScreenRGB(self._screens[self._drawn % 2])
         self._drawn += 1
-
-    def _frame(self) -> Frame:
-        frame: Frame = np.maximum(self._screens[0], self._screens[1])
-        return frame
 
 
 def build(config: EnvironmentConfig) -> AtariEnvironment:

@@ -8,6 +8,7 @@ Deterministic by seed: the seed decides the columns that the balls start in.
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.actions import Action, ActionSpace
 from pipeline.config import EnvironmentConfig
 from pipeline.environments import Frame
 from pipeline.errors import PipelineError
@@ -28,8 +29,7 @@ NOOP, RIGHT, LEFT = range(3)
 class CatchEnvironment:
     """See `pipeline.environments.Environment`."""
 
-    action_meanings: tuple[str, ...] = ("NOOP", "RIGHT", "LEFT")
-    noop = NOOP
+    actions = ActionSpace(("NOOP", "RIGHT", "LEFT"), noop=NOOP)
 
     def __init__(self, frame_skip: int) -> None:
         self.versions = {"catch": "1"}
@@ -37,20 +37,32 @@ class CatchEnvironment:
         self._columns = np.zeros(BALLS, np.int64)
         self._ball = self._row = self._paddle = 0
 
-    def reset(self, seed: int, noops: int) -> Frame:
-        """Start a game, let `noops` emulator frames of NOOP pass; (40, 32, 3)."""
+    def reset(self, seed: int, noops: int) -> None:
+        """Start a game, let `noops` emulator frames of NOOP pass."""
         self._columns = np.random.default_rng(seed).integers(1, WIDTH - BALL, BALLS)
         self._ball, self._row, self._paddle = 0, 1, (WIDTH - PADDLE) // 2
         for _ in range(noops):
             self._advance(NOOP)
-        return self._frame()
 
-    def step(self, action: int) -> tuple[Frame, float, bool]:
-        """Hold one action for `frame_skip` emulator frames; frame, reward, all balls fallen."""
+    def step(self, action: Action) -> tuple[float, bool]:
+        """Hold one action for `frame_skip` emulator frames; reward, all balls fallen."""
         reward = 0.0
         for _ in range(self._frame_skip):
-            reward += self._advance(action)
-        return self._frame(), reward, self._ball >= BALLS
+            reward += self._advance(int(action))
+        return reward, self._ball >= BALLS
+
+    def frame(self) -> Frame:
+        """The screen, (40, 32, 3)."""
+        frame = np.empty((HEIGHT, WIDTH, 3), np.uint8)
+        frame[:] = WALL
+        frame[1:-1, 1:-1] = BACKGROUND
+        if self._ball < BALLS:
+            frame[self._row : self._row + BALL, self._column : self._column + BALL] = BALL_COLOUR
+        frame[PADDLE_ROW : PADDLE_ROW + 2, self._paddle : self._paddle + PADDLE] = PADDLE_COLOUR
+        return frame
+
+    def observation(self) -> None:
+        """A game is seen."""
 
     def state(self) -> NDArray[np.uint8]:
         """The game's memory, (4,): ball column, ball row, paddle column, number of the ball."""
@@ -71,15 +83,6 @@ class CatchEnvironment:
         caught = self._paddle - BALL < self._column < self._paddle + PADDLE
         self._ball, self._row = self._ball + 1, 1
         return 1.0 if caught else -1.0
-
-    def _frame(self) -> Frame:
-        frame = np.empty((HEIGHT, WIDTH, 3), np.uint8)
-        frame[:] = WALL
-        frame[1:-1, 1:-1] = BACKGROUND
-        if self._ball < BALLS:
-            frame[self._row : self._row + BALL, self._column : self._column + BALL] = BALL_COLOUR
-        frame[PADDLE_ROW : PADDLE_ROW + 2, self._paddle : self._paddle + PADDLE] = PADDLE_COLOUR
-        return frame
 
 
 def build(config: EnvironmentConfig) -> CatchEnvironment:

@@ -32,15 +32,20 @@ def render(trajectories: Trajectories, config: EnvironmentConfig, path: Path) ->
     """
     game = environments.make(config)
     attributes = {"environment": config.model_dump(mode="json"), "versions": game.versions}
-    first = game.reset(int(trajectories.seed[0]), int(trajectories.noops[0]))
+    if fault := game.actions.fault(trajectories.actions):
+        raise PipelineError(
+            f"{config.game}: {trajectories.source}: {fault}; "
+            "check that the data set names the right environment"
+        )
+    game.reset(0, 0)
     seen: dict[bytes, int] = {}
     with (
         ArtefactWriter(path, KIND, {**attributes, "source": trajectories.source}) as writer,
         tqdm(total=len(trajectories.actions), desc=f"{config.game}: replay", unit="step") as bar,
     ):
-        writer.create("frames", first.shape, np.uint8)
+        writer.create("frames", game.frame().shape, np.uint8)
         writer.create("step_frame", (), np.int64)
-        writer.create("step_state", game.state().shape, np.uint8)
+        writer.create("step_state", game.state().shape, game.state().dtype)
         for episode in range(len(trajectories.episode_length)):
             indices = []
             for frame, state in _replay(trajectories, episode, game, config.game):
@@ -76,23 +81,24 @@ def _replay(
     trajectories: Trajectories, episode: int, game: Environment, name: str
 ) -> Iterator[tuple[Frame, np.ndarray]]:
     """Yield frame and machine memory before each action; check the outcome after the last."""
+    seed, noops, hashes = trajectories.seed, trajectories.noops, trajectories.state_sha256
+    if seed is None or noops is None or hashes is None:
+        raise PipelineError(f"{trajectories.source}: no seeds to replay; give frames of its own")
     start, length = int(trajectories.starts[episode]), int(trajectories.episode_length[episode])
-    actions = trajectories.actions[start : start + length].tolist()
-    _check_actions(actions, episode, game, name)
-    frame = game.reset(int(trajectories.seed[episode]), int(trajectories.noops[episode]))
+    game.reset(int(seed[episode]), int(noops[episode]))
     score, steps, terminated = 0.0, 0, False
-    for action in actions:
+    for action in trajectories.actions[start : start + length]:
         if terminated:
             break
-        yield frame, game.state()
-        frame, reward, terminated = game.step(action)
+        yield game.frame(), game.state()
+        reward, terminated = game.step(action)
         score += reward
         steps += 1
     recorded = _Outcome(
         float(trajectories.score[episode]),
         length,
         bool(trajectories.terminated[episode]),
-        trajectories.state_sha256[episode],
+        hashes[episode],
     )
     digest = hashlib.sha256(game.state().tobytes()).hexdigest()
     difference = recorded.difference(_Outcome(score, steps, terminated, digest))
@@ -102,13 +108,4 @@ def _replay(
             f"{name}, episode {episode} of {trajectories.source}: the replay differs: "
             f"{difference} ({versions}); "
             "install the pinned emulator version or repair the recording"
-        )
-
-
-def _check_actions(actions: list[int], episode: int, game: Environment, name: str) -> None:
-    allowed = len(game.action_meanings)
-    if max(actions) >= allowed:
-        raise PipelineError(
-            f"{name}, episode {episode}: action {max(actions)}; allowed: 0 to {allowed - 1} "
-            f"({', '.join(game.action_meanings)})"
         )

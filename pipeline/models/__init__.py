@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 from torch import Tensor
 
 from pipeline import plugins
+from pipeline.actions import ActionSpace
 from pipeline.config import MethodConfig
 from pipeline.observations import Observation
 
@@ -24,9 +25,9 @@ class Batch:
     observation: Observation
     """Tensors with leading dimensions (B, S)."""
     actions: Tensor
-    """(B, S) int64: a_t, the action to be predicted at each step."""
+    """(B, S) int64 or (B, S, A) float32: a_t, the action to be predicted at each step."""
     previous_actions: Tensor
-    """(B, S) int64: a_{t-1}; the environment's NOOP at t = 0."""
+    """The same of a_{t-1}; the action that does nothing at t = 0."""
     returns_to_go: Tensor
     """(B, S) float32: R̂_t divided by the return scale."""
     timesteps: Tensor
@@ -91,12 +92,11 @@ def make(
     config: MethodConfig,
     shape: dict[str, tuple[int, ...]],
     attributes: dict[str, Any],
-    actions: int,
+    actions: ActionSpace,
 ) -> SequencePolicy:
     """Build the model that `config.method` names for the observations of a store.
 
-    `shape` and `attributes` are the store's, `actions` the number of actions. Raises PipelineError
-    for an unknown method.
+    `shape` and `attributes` are the store's. Raises PipelineError for an unknown method.
     """
     policy: SequencePolicy = plugins.load("models", config.method).build(
         config, shape, attributes, actions

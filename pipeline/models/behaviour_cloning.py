@@ -6,6 +6,7 @@ On the same inputs and with the same trunk, what it lacks is only the return-to-
 
 from typing import Any, ClassVar
 
+from pipeline.actions import ActionSpace
 from pipeline.config import MethodConfig
 from pipeline.models.decision_transformer import DecisionTransformer
 
@@ -21,7 +22,7 @@ def build(
     config: MethodConfig,
     shape: dict[str, tuple[int, ...]],
     attributes: dict[str, Any],
-    actions: int,
+    actions: ActionSpace,
 ) -> BehaviourCloning:
     """Build for observations of `shape`; see `DecisionTransformer.from_config`."""
     return BehaviourCloning.from_config(config, shape, attributes, actions)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.actions import ActionSpace
 from pipeline.config import MethodConfig
 from pipeline.models import Batch
 from pipeline.models._memory import Cache, Positions
@@ -115,7 +116,7 @@ class DecisionTransformer(nn.Module):
         config: MethodConfig,
         shape: dict[str, tuple[int, ...]],
         attributes: dict[str, Any],
-        actions: int,
+        actions: ActionSpace,
     ) -> Self:
         """Build for frames of `shape`.
 
@@ -136,7 +137,7 @@ class DecisionTransformer(nn.Module):
             DecisionTransformerConfig(
                 transformer,
                 policy.context_length,
-                actions,
+                actions.size,
                 (stack, height, width),
                 policy.time_embedding,
                 policy.max_timesteps,
@@ -214,7 +215,7 @@ def build(
     config: MethodConfig,
     shape: dict[str, tuple[int, ...]],
     attributes: dict[str, Any],
-    actions: int,
+    actions: ActionSpace,
 ) -> DecisionTransformer:
     """Build for observations of `shape`; see `DecisionTransformer.from_config`."""
     return DecisionTransformer.from_config(config, shape, attributes, actions)

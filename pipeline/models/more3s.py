@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.actions import ActionSpace
 from pipeline.config import MethodConfig
 from pipeline.models import Batch, _pooling
 from pipeline.models._memory import Cache, Positions
@@ -193,7 +194,7 @@ def build(
     config: MethodConfig,
     shape: dict[str, tuple[int, ...]],
     attributes: dict[str, Any],
-    actions: int,
+    actions: ActionSpace,
 ) -> More3S:
     """Build for observations of `shape`.
 
@@ -217,7 +218,7 @@ def build(
             transformer,
             policy.context_length,
             policy.memory_length,
-            actions,
+            actions.size,
             tokens,
             int(attributes["text_tokens"]),
             embed,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline import plugins
+from pipeline.actions import Actions
 from pipeline.errors import PipelineError
 from pipeline.trajectories import Trajectories
 
@@ -42,10 +43,10 @@ class Observer(Protocol):
     def observe(
         self,
         frames: NDArray[np.uint8],
-        previous_actions: NDArray[np.int64],
+        previous_actions: Actions,
         episodes: NDArray[np.int64],
     ) -> Observation:
-        """Observe `frames` (B, H, W, 3) after `previous_actions` (B,) in `episodes` (B,).
+        """Observe `frames` (B, H, W, 3) after `previous_actions` (B, …) in `episodes` (B,).
 
         Returns tensors with leading dimensions (B, 1). The first call for an episode is its first
         step.

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline import detectors, encoders
+from pipeline.actions import Actions
 from pipeline.config import FeaturesConfig
 from pipeline.detectors import Regions
 from pipeline.errors import PipelineError
@@ -88,10 +89,10 @@ class EmbeddingObserver:
     def observe(
         self,
         frames: NDArray[np.uint8],
-        previous_actions: NDArray[np.int64],
+        previous_actions: Actions,
         episodes: NDArray[np.int64],
     ) -> Observation:
-        """Observe `frames` (B, H, W, 3) after `previous_actions` (B,); tensors (B, 1, …)."""
+        """Observe `frames` (B, H, W, 3) after `previous_actions` (B, …); tensors (B, 1, …)."""
         prompt = self._prompts.action_prompt[previous_actions]
         self._regions = self._encoder.detect(frames)
         embeddings = self._encoder.encode_regions(

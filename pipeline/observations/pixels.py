@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from pipeline.actions import Actions
 from pipeline.area import area_sums
 from pipeline.config import FeaturesConfig
 from pipeline.moments import Moments
@@ -94,7 +95,7 @@ class PixelObserver:
     def observe(
         self,
         frames: NDArray[np.uint8],
-        previous_actions: NDArray[np.int64],
+        previous_actions: Actions,
         episodes: NDArray[np.int64],
     ) -> Observation:
         """Stacks that end in `frames` (B, H, W, 3): (B, 1, 4, 84, 84); actions are not read."""

@@ -21,12 +21,12 @@ parser.outputs("output")
 def main(arguments: Namespace) -> None:
     """Load, encode, write."""
     config = arguments.features
-    noop = make(arguments.environment).noop
+    space = make(arguments.environment).actions
     prompts = Prompts.read(arguments.prompts)
     frames = Artefact(arguments.frames, "frames")
     regions = open_regions(arguments.regions, frames, memory_mb=64)
     data = load(arguments.trajectories)
-    pairs = cache.distinct_pairs(config, data, frames.read("step_frame"), prompts, noop)
+    pairs = cache.distinct_pairs(config, data, frames.read("step_frame"), prompts, space)
     encoder = encoders.load(config.encoder, arguments.encoder)
     step_encoder = StepEncoder(None, encoder, prompts.sentences)
     attributes = {"features": config.model_dump(), "weights": config.weights}

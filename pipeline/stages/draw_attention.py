@@ -25,7 +25,7 @@ def main(arguments: Namespace) -> None:
     policy, description = checkpoints.load(arguments.policy, config)
     store = training.open_observations(config, game, data, arguments.observations)
     lengths = policy.memory_length, policy.context_length
-    windows = Windows(data, store, game.noop, description.return_scale, *lengths)
+    windows = Windows(data, store, game.actions, description.return_scale, *lengths)
     held_out = training.held_out_windows(windows, config.training, seed)
     with replacing(arguments.output) as temporary:
         attention.draw(attention.measure(policy, held_out), arguments.title, temporary)

@@ -34,7 +34,7 @@ def main(arguments: Namespace) -> None:
         policy.observation, arguments.features, description, arguments.encoder, arguments.prompts
     )
     games = course.games()
-    video = VideoRecorder(config.evaluation.video_steps, observer, games[0].action_meanings)
+    video = VideoRecorder(config.evaluation.video_steps, observer, games[0].actions)
     episodes, run = runs.play_policy(course, policy, description, observer, games, video)
     write_episodes(arguments.episodes_csv, [(config.training.steps, one) for one in episodes])
     runs.write_run(arguments.run_json, run)

@@ -17,7 +17,7 @@ parser.outputs("output", help="HTML")
 
 def main(arguments: Namespace) -> None:
     """Read, write."""
-    meanings = environments.make(arguments.environment).action_meanings
+    meanings = environments.make(arguments.environment).actions.names
     listed = listings.prompts(meanings, arguments.prompt_sets, arguments.prompts)
     body = pages.heading(arguments.title) + pages.table(listed)
     pages.write(arguments.output, arguments.title, body)

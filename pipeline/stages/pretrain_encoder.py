@@ -23,12 +23,12 @@ parser.outputs("curve", help="CSV of the losses")
 def main(arguments: Namespace) -> None:
     """Load, pretrain, write."""
     config = arguments.features
-    noop = make(arguments.environment).noop
+    space = make(arguments.environment).actions
     prompts = Prompts.read(arguments.prompts)
     frames = Artefact(arguments.frames, "frames")
     regions = open_regions(arguments.regions, frames)
     data = load(arguments.trajectories)
-    pairs = distinct_pairs(config, data, frames.read("step_frame"), prompts, noop)
+    pairs = distinct_pairs(config, data, frames.read("step_frame"), prompts, space)
     encoder, size, sentences = config.encoder, regions.shape("features")[-1], prompts.sentences
     with replacing_folder(arguments.output) as folder, replacing(arguments.curve) as curve:
         encoders.create(encoder, size, sentences, folder)

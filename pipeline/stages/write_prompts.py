@@ -21,7 +21,7 @@ parser.outputs("output")
 def main(arguments: Namespace) -> None:
     """Read, write."""
     game = arguments.environment
-    meanings = environments.make(game).action_meanings
+    meanings = environments.make(game).actions.names
     text = prompts.as_json(arguments.resources, game.game, arguments.prompt_set, meanings)
     with replacing(arguments.output) as temporary:
         temporary.write_text(text, encoding="utf-8")

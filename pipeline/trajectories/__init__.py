@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import plugins
+from pipeline.actions import Actions, ActionSpace
 from pipeline.config import DatasetConfig, EnvironmentConfig
 from pipeline.errors import PipelineError
 from pipeline.storage import Artefact, ArtefactWriter
@@ -21,15 +22,18 @@ KIND = "trajectories"
 
 @dataclass(frozen=True)
 class Trajectories:
-    """E whole episodes of T steps in all, concatenated; enough to replay them in the emulator.
+    """E whole episodes of T steps in all, concatenated.
+
+    Frames come from one of three origins: `qpos` (rendered), `seed`, `noops` and `state_sha256`
+    (replayed in the emulator), or the source's own files. What a source does not know is None.
 
     Invariants, checked by `__post_init__` (PipelineError): at least one episode, no empty episode,
-    lengths add up to T, finite rewards, actions not negative, every episode's rewards add up to its
-    score.
+    lengths add up to T, everything finite, indices not negative, every episode's rewards add up to
+    its score.
     """
 
-    actions: NDArray[np.int64]
-    """(T,) a_t."""
+    actions: Actions
+    """(T,) int64 a_t, or (T, A) float32."""
     rewards: NDArray[np.float32]
     """(T,) r_t, raw."""
     episode_length: NDArray[np.int64]
@@ -38,16 +42,20 @@ class Trajectories:
     """(E,) False: the episode was cut."""
     score: NDArray[np.float64]
     """(E,) undiscounted return."""
-    seed: NDArray[np.int64]
-    """(E,) reset seed."""
-    noops: NDArray[np.int64]
-    """(E,) emulator frames of NOOP after the reset."""
-    epsilon: NDArray[np.float64]
-    """(E,) share of random actions when recorded."""
-    state_sha256: tuple[str, ...]
-    """(E,) SHA-256 of the machine's memory after the last action; "" where unknown (cut here)."""
     source: str
     """One line for tables: what recorded this, e.g. `recorded decisive/pong (epsilon ≤ 0.2)`."""
+    seed: NDArray[np.int64] | None = None
+    """(E,) reset seed."""
+    noops: NDArray[np.int64] | None = None
+    """(E,) emulator frames of NOOP after the reset."""
+    epsilon: NDArray[np.float64] | None = None
+    """(E,) share of random actions when recorded."""
+    state_sha256: tuple[str, ...] | None = None
+    """(E,) SHA-256 of the machine's memory after the last action; "" where unknown (cut here)."""
+    observations: NDArray[np.float32] | None = None
+    """(T, D) the state vector at s_t."""
+    qpos: NDArray[np.float64] | None = None
+    """(T, positions) of a simulator's joints at s_t, which a frame is rendered from."""
 
     def __post_init__(self) -> None:
         for cause in self._faults():
@@ -79,10 +87,10 @@ class Trajectories:
             out[steps] = self.rewards[steps][::-1].cumsum(dtype=np.float64)[::-1]
         return out
 
-    def previous_actions(self, noop: int) -> NDArray[np.int64]:
-        """(T,) a_{t-1}, and `noop` at t = 0."""
-        previous = np.roll(self.actions, 1)
-        previous[self.starts] = noop
+    def previous_actions(self, space: ActionSpace) -> Actions:
+        """(T, …) a_{t-1}, and the action that does nothing at t = 0."""
+        previous = np.roll(self.actions, 1, axis=0)
+        previous[self.starts] = space.start()
         return previous
 
     def _faults(self) -> list[str]:
@@ -98,16 +106,22 @@ class Trajectories:
                 f"actions and {len(self.rewards)} rewards"
             ]
         for name in ("terminated", "score", "seed", "noops", "epsilon", "state_sha256"):
-            if len(getattr(self, name)) != episodes:
-                return [f"{name} has {len(getattr(self, name))} entries for {episodes} episodes"]
+            values = getattr(self, name)
+            if values is not None and len(values) != episodes:
+                return [f"{name} has {len(values)} entries for {episodes} episodes"]
+        for name in ("observations", "qpos"):
+            values = getattr(self, name)
+            if values is not None and (values.ndim != 2 or len(values) != len(self.actions)):
+                return [f"{name} are {values.shape} for {len(self.actions)} steps"]
         return self._step_faults()
 
     def _step_faults(self) -> list[str]:
-        unsound = ~np.isfinite(self.rewards)
-        if unsound.any():
-            step = int(unsound.argmax())
-            return [f"reward {self.rewards[step]} at step {step}"]
-        if self.actions.min() < 0:
+        for name in ("reward", "action", "observation", "qpos"):
+            values = getattr(self, name if name == "qpos" else f"{name}s")
+            if values is not None and not (finite := np.isfinite(values)).all():
+                place = tuple(np.argwhere(~finite)[0].tolist())
+                return [f"{name} {values[place]} at step {place[0]}"]
+        if self.actions.ndim == 1 and self.actions.min() < 0:
             return [f"negative action at step {int(self.actions.argmin())}"]
         sums = np.add.reduceat(self.rewards.astype(np.float64), self.starts)
         differing = ~np.isclose(sums, self.score, rtol=1e-5, atol=1e-3)
@@ -144,14 +158,15 @@ def save(
     }
     with ArtefactWriter(path, KIND, attributes) as writer:
         for name in ARRAYS:
-            writer.write(name, getattr(trajectories, name))
+            if (array := getattr(trajectories, name)) is not None:
+                writer.write(name, array)
 
 
 def load(path: Path) -> Trajectories:
     """Read a trajectories artefact; raises PipelineError as `Artefact` and `Trajectories` do."""
     artefact = Artefact(path, KIND)
-    arrays = {name: artefact.read(name) for name in ARRAYS}
-    source = str(artefact.attributes["source"])
-    hashes = tuple(artefact.attributes["state_sha256"])
+    arrays = {name: artefact.read(name) for name in ARRAYS if name in artefact.names}
+    source, hashes = str(artefact.attributes["source"]), artefact.attributes["state_sha256"]
     artefact.close()
+    hashes = None if hashes is None else tuple(hashes)
     return Trajectories(**arrays, state_sha256=hashes, source=source)

@@ -58,8 +58,8 @@ def _play(
     while not terminated and len(actions) < max_steps:
         action = int(module.expert_action(game))
         if generator.random() < epsilon:
-            action = int(generator.integers(len(game.action_meanings)))
-        _, reward, terminated = game.step(action)
+            action = int(generator.integers(game.actions.size))
+        reward, terminated = game.step(action)
         actions.append(action)
         rewards.append(reward)
     digest = hashlib.sha256(game.state().tobytes()).hexdigest()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pipeline.config import DatasetConfig, EnvironmentConfig
 from pipeline.errors import PipelineError
 from pipeline.trajectories import Trajectories
+from pipeline.trajectories._selection import select
 
 TYPES = {
     "actions": np.int64,
@@ -49,7 +50,7 @@ def collect(config: DatasetConfig, environment: EnvironmentConfig, resources: Pa
         source=f"recorded {label} ({path})",
     )
     epsilon = f" (epsilon ≤ {config.max_epsilon:g})" if config.max_epsilon < 1 else ""
-    return _select(recording, config, f"recorded {label}{epsilon}")
+    return select(recording, config, f"recorded {label}{epsilon}")
 
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:
@@ -93,32 +94,3 @@ def _check_protocol(
         raise PipelineError(
             f"{path}: action {actions[step]} at step {step}; allowed: 0 to {len(meanings) - 1}"
         )
-
-
-def _select(recording: Trajectories, config: DatasetConfig, source: str) -> Trajectories:
-    """Keep the episodes that `config` asks for, each cut at `max_episode_steps`."""
-    lengths = np.minimum(recording.episode_length, config.max_episode_steps)  # (E,)
-    kept = np.flatnonzero(recording.epsilon <= config.max_epsilon + 1e-6)[: config.max_episodes]
-    if config.max_steps is not None:
-        kept = kept[np.cumsum(lengths[kept]) <= config.max_steps]
-    if not len(kept):
-        raise PipelineError(
-            f"{recording.source}: no episode left; raise max_epsilon or max_steps of the dataset"
-        )
-    cut = lengths < recording.episode_length  # (E,)
-    steps = np.concatenate([recording.starts[i] + np.arange(lengths[i]) for i in kept])  # (T,)
-    rewards = recording.rewards[steps]
-    begins = np.cumsum(lengths[kept]) - lengths[kept]
-    return Trajectories(
-        actions=recording.actions[steps],
-        rewards=rewards,
-        episode_length=lengths[kept],
-        terminated=(recording.terminated & ~cut)[kept],
-        score=np.add.reduceat(rewards.astype(np.float64), begins),
-        seed=recording.seed[kept],
-        noops=recording.noops[kept],
-        epsilon=recording.epsilon[kept],
-        # the recorded hash belongs to the end of the whole episode, which a cut one does not reach
-        state_sha256=tuple("" if cut[i] else recording.state_sha256[i] for i in kept),
-        source=source,
-    )

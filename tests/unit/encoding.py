@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline import detectors, encoders
 from pipeline import regions as region_files
+from pipeline.actions import ActionSpace
 from pipeline.config import DetectorConfig, EncoderConfig, FeaturesConfig
 from pipeline.detectors import Regions
 from pipeline.encoders import Encoder, lxmert
@@ -32,6 +33,7 @@ PROMPTS = Prompts(
     ["wait where you are", "move to the right", "move left"], np.array([0, 1, 2, 1], np.int64)
 )
 """Four actions, of which two share a sentence; sentences of different lengths."""
+SPACE = ActionSpace(("WAIT", "RIGHT", "LEFT", "FIRE"))
 
 
 def frames(count: int) -> NDArray[np.uint8]:

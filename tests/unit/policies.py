@@ -9,12 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from pipeline.actions import ActionSpace
 from pipeline.config import MethodConfig
 from pipeline.models import Batch, make
 from pipeline.observations import Observation
 from pipeline.trajectories import Trajectories
 
 ACTIONS, TEXT, REGIONS, EMBED = 3, 4, 5, 16
+SPACE = ActionSpace(("A", "B", "C"))
 SHAPE = {
     "more3s": {"tokens": (TEXT + REGIONS, EMBED), "mask": (TEXT + REGIONS,), "pooled": (2, EMBED)},
     "decision_transformer": {"frames": (4, 84, 84)},
@@ -38,7 +40,7 @@ def policy_of(
     """A policy in evaluation mode; randomised, so that nothing is zero by initialisation."""
     torch.manual_seed(0)
     known = {"text_tokens": TEXT, "action_embeddings": np.eye(ACTIONS, EMBED), **(attributes or {})}
-    built = make(method_config(method, **policy), SHAPE[method], known, ACTIONS)
+    built = make(method_config(method, **policy), SHAPE[method], known, SPACE)
     assert isinstance(built, nn.Module)
     if randomised:
         for parameter in built.parameters():

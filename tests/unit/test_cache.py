@@ -9,6 +9,7 @@ import torch
 from encoding import (
     FEATURES,
     PROMPTS,
+    SPACE,
     encoder,
     frames,
     live,
@@ -60,7 +61,7 @@ class Counting:
 
 
 def pairs_of(config: FeaturesConfig) -> cache.Pairs:
-    return cache.distinct_pairs(config, trajectories(), STEP_FRAME, PROMPTS, NOOP)
+    return cache.distinct_pairs(config, trajectories(), STEP_FRAME, PROMPTS, SPACE)
 
 
 @pytest.fixture
@@ -98,13 +99,13 @@ def test_every_step_finds_its_frame_and_prompt(config: FeaturesConfig) -> None:
 
 def test_steps_that_are_not_the_frames_are_refused() -> None:
     with pytest.raises(PipelineError, match="12 steps, but the frames were rendered for 11"):
-        cache.distinct_pairs(FEATURES, trajectories(), STEP_FRAME[:-1], PROMPTS, NOOP)
+        cache.distinct_pairs(FEATURES, trajectories(), STEP_FRAME[:-1], PROMPTS, SPACE)
 
 
 def test_actions_without_a_prompt_are_refused() -> None:
     few = type(PROMPTS)(PROMPTS.sentences, PROMPTS.action_prompt[:2])
     with pytest.raises(PipelineError, match="prompts of 2 actions"):
-        cache.distinct_pairs(FEATURES, trajectories(), STEP_FRAME, few, NOOP)
+        cache.distinct_pairs(FEATURES, trajectories(), STEP_FRAME, few, SPACE)
 
 
 def test_a_row_is_what_acting_would_encode(tmp_path: Path, build: Callable[..., Artefact]) -> None:

@@ -10,6 +10,7 @@ import torch
 from encoding import (
     FEATURES,
     PROMPTS,
+    SPACE,
     encoder,
     frames,
     live,
@@ -37,7 +38,7 @@ def build(tmp_path: Path) -> Callable[[str], Path]:
         config = FEATURES.model_copy(update={"storage": storage})
         stored = write_frames(tmp_path / "frames.h5", COUNT, np.arange(COUNT))
         regions = write_regions(tmp_path / "regions.h5", stored)
-        pairs = cache.distinct_pairs(config, trajectories(), np.arange(COUNT), PROMPTS, 0)
+        pairs = cache.distinct_pairs(config, trajectories(), np.arange(COUNT), PROMPTS, SPACE)
         step_encoder = StepEncoder(None, encoder(tmp_path / "encoder"), PROMPTS.sentences)
         path = tmp_path / f"{storage}.h5"
         with ArtefactWriter(path, "cache", {"weights": "lxmert random"}) as writer:
@@ -133,7 +134,7 @@ def test_acting_observes_what_is_stored(
 ) -> None:
     store = open_store(build(storage), memory_mb=16)
     stored = store.gather(np.arange(COUNT)[:, None])
-    _, now = observe(tmp_path, storage, trajectories().previous_actions(0))
+    _, now = observe(tmp_path, storage, trajectories().previous_actions(SPACE))
     length = store.shape["tokens"][0]
     assert not now["mask"][:, :, length:].any()
     assert torch.equal(stored["mask"], now["mask"][:, :, :length])

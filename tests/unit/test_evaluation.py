@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from policies import SHAPE, method_config, policy_of, trajectories_of
+from policies import SHAPE, SPACE, method_config, policy_of, trajectories_of
 from torch import nn
 
 from pipeline import checkpoints, environments, models, runs
+from pipeline.actions import Action, ActionSpace
 from pipeline.config import EnvironmentConfig, EvaluationConfig
 from pipeline.episodes import EPISODE_COLUMNS, Episode, write_episodes
 from pipeline.evaluation import PolicyPlayer, RandomPlayer, Situation, choose, play
@@ -54,6 +55,7 @@ class Spy:
         self.seen: list[Situation] = []
 
     def logits(self, situation: Situation) -> NDArray[np.float64]:
+        assert situation.frames.shape[1:] == (2, 2, 3)  # drawn now: games go on
         self.seen.append(situation)
         return np.tile([1.0, 0.0, 0.0], (len(situation.episodes), 1))
 
@@ -64,19 +66,24 @@ class Spy:
 class FakeGame:
     """Rewards 1 a step for `length` steps."""
 
-    action_meanings = ("A", "B", "C")
-    noop = 2
+    actions = ActionSpace(("A", "B", "C"), noop=2)
     versions = {"fake": "1"}  # noqa: RUF012
 
     def __init__(self, length: int) -> None:
         self.length, self.t = length, 0
 
-    def reset(self, seed: int, noops: int) -> NDArray[np.uint8]:
-        return np.zeros((2, 2, 3), np.uint8)
+    def reset(self, seed: int, noops: int) -> None:
+        self.t = 0
 
-    def step(self, action: int) -> tuple[NDArray[np.uint8], float, bool]:
+    def step(self, action: Action) -> tuple[float, bool]:
         self.t += 1
-        return np.full((2, 2, 3), self.t, np.uint8), 1.0, self.t >= self.length
+        return 1.0, self.t >= self.length
+
+    def frame(self) -> NDArray[np.uint8]:
+        return np.full((2, 2, 3), self.t, np.uint8)
+
+    def observation(self) -> None:
+        return None
 
     def state(self) -> NDArray[np.uint8]:
         return np.zeros(1, np.uint8)
@@ -132,13 +139,13 @@ def test_a_run_writes_scores_description_and_video(tmp_path: Path) -> None:
     evaluation = EvaluationConfig(episodes=3, video_steps=4)
     course = runs.Course(CATCH, evaluation, trajectories_of([5, 5]), 30, seed=2)
     config = method_config("behaviour_cloning")
-    policy = models.make(config, SHAPE["behaviour_cloning"], {}, 3)
+    policy = models.make(config, SHAPE["behaviour_cloning"], {}, SPACE)
     assert isinstance(policy, nn.Module)
     policy.eval()
     games = course.games()
     observer = PixelObserver()
-    video = VideoRecorder(evaluation.video_steps, observer, games[0].action_meanings)
-    described = checkpoints.describe(config, 2, 3, 6.0, SHAPE["behaviour_cloning"], {})
+    video = VideoRecorder(evaluation.video_steps, observer, games[0].actions)
+    described = checkpoints.describe(config, 2, SPACE, 6.0, SHAPE["behaviour_cloning"], {})
     episodes, run = runs.play_policy(course, policy, described, observer, games, video)
     write_episodes(tmp_path / "episodes.csv", [(7, episode) for episode in episodes])
     runs.write_run(tmp_path / "run.json", run)

@@ -12,7 +12,7 @@ from pipeline.provenance import first_party_imports
 ROOT = Path(__file__).parents[2]
 ROOMS = (
     *("errors", "plugins", "provenance", "validation", "config", "experiment", "config_files"),
-    *("atomic", "area", "block_cache", "storage"),
+    *("actions", "area", "atomic", "block_cache", "storage"),
     *("environments", "trajectories", "frames", "prompts"),
     *("detectors", "regions", "encoders", "step_encoder", "moments", "cache", "probe"),
     *("windows", "observations", "models", "batches", "resumption", "checkpoints", "optimisation"),

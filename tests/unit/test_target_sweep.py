@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from imageio import v3 as imageio
-from policies import SHAPE, method_config, policy_of, trajectories_of
+from policies import SHAPE, SPACE, method_config, policy_of, trajectories_of
 
 from pipeline import checkpoints, runs, statistics, target_sweep
 from pipeline.config import EnvironmentConfig, EvaluationConfig, SweepConfig
@@ -27,7 +27,7 @@ SWEEP = SweepConfig(targets=[0.5, 3.0], episodes=2)
 def test_each_target_is_played_as_an_evaluation_would() -> None:
     course = runs.Course(CATCH, EvaluationConfig(episodes=7), trajectories_of([5, 9]), 30, seed=2)
     policy = policy_of(METHOD)
-    described = checkpoints.describe(method_config(METHOD), 2, 3, 6.0, SHAPE[METHOD], {})
+    described = checkpoints.describe(method_config(METHOD), 2, SPACE, 6.0, SHAPE[METHOD], {})
     table = target_sweep.play(course, policy, described, PixelObserver(), SWEEP)
     assert tuple(table.columns) == target_sweep.COLUMNS
     best = float(course.data.score.max())

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from policies import ACTIONS, TEXT, RandomStore, method_config, trajectories_of
+from policies import ACTIONS, SPACE, TEXT, RandomStore, method_config, trajectories_of
 from torch import nn
 
 from pipeline import checkpoints, models, training
@@ -24,8 +24,8 @@ def trained(seed: int, **training: Any) -> tuple[Any, list[CurveRow]]:
     data = trajectories_of([20, 30, 10])
     store = RandomStore("more3s", 60)
     torch.manual_seed(seed)
-    policy = models.make(config, store.shape, store.attributes, ACTIONS)
-    windows = Windows(data, store, 0, 10.0, policy.memory_length, policy.context_length)
+    policy = models.make(config, store.shape, store.attributes, SPACE)
+    windows = Windows(data, store, SPACE, 10.0, policy.memory_length, policy.context_length)
     return policy, train(policy, windows, config.training, seed)
 
 
@@ -43,8 +43,8 @@ def test_training_leaves_the_global_generator_alone() -> None:
     expected = torch.rand(1)
     config = method_config("more3s", TRAINING)
     store = RandomStore("more3s", 60)
-    policy = models.make(config, store.shape, store.attributes, ACTIONS)
-    windows = Windows(trajectories_of([60]), store, 0, 1.0, 3, 3)
+    policy = models.make(config, store.shape, store.attributes, SPACE)
+    windows = Windows(trajectories_of([60]), store, SPACE, 1.0, 3, 3)
     torch.manual_seed(5)
     train(policy, windows, config.training, 0)
     assert torch.equal(torch.rand(1), expected)
@@ -109,9 +109,9 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
         "weights": "lxmert random",
     }
     store = RandomStore("more3s", 1)
-    policy = models.make(config, store.shape, attributes, ACTIONS)
+    policy = models.make(config, store.shape, attributes, SPACE)
     path = tmp_path / "policy.safetensors"
-    description = checkpoints.describe(config, 3, ACTIONS, 12.5, store.shape, attributes)
+    description = checkpoints.describe(config, 3, SPACE, 12.5, store.shape, attributes)
     checkpoints.save(path, policy, description)
     loaded, described = checkpoints.load(path, config)
     assert described == description
@@ -126,8 +126,8 @@ def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> Non
     config = method_config("more3s")
     store = RandomStore("more3s", 1)
     path = tmp_path / "policy.safetensors"
-    policy = models.make(config, store.shape, store.attributes, ACTIONS)
-    description = checkpoints.describe(config, 3, ACTIONS, 1.0, store.shape, store.attributes)
+    policy = models.make(config, store.shape, store.attributes, SPACE)
+    description = checkpoints.describe(config, 3, SPACE, 1.0, store.shape, store.attributes)
     checkpoints.save(path, policy, description)
     with pytest.raises(PipelineError, match=r"policy.safetensors.*policy\.layers: 2, not 1"):
         checkpoints.load(path, method_config("more3s", layers=1))
@@ -142,8 +142,8 @@ def test_checkpoints_are_kept_on_the_way() -> None:
     config = method_config("more3s", {**TRAINING, "checkpoint_every": 10})
     data, store = trajectories_of([20, 30, 10]), RandomStore("more3s", 60)
     torch.manual_seed(1)
-    policy = models.make(config, store.shape, store.attributes, ACTIONS)
-    windows = Windows(data, store, 0, 10.0, policy.memory_length, policy.context_length)
+    policy = models.make(config, store.shape, store.attributes, SPACE)
+    windows = Windows(data, store, SPACE, 10.0, policy.memory_length, policy.context_length)
     kept: list[int] = []
     curve = train(policy, windows, config.training, 1, kept.append)
     assert kept == [10]  # the last one is the result itself
@@ -168,8 +168,8 @@ def test_a_killed_training_ends_with_the_same_weights(
     def attempt(saved: Resumption | None, kept: list[int]) -> tuple[Any, list[CurveRow]]:
         data, store = trajectories_of([20, 30, 10]), RandomStore("more3s", 60)
         torch.manual_seed(1)
-        policy = models.make(config, store.shape, store.attributes, ACTIONS)
-        windows = Windows(data, store, 0, 10.0, policy.memory_length, policy.context_length)
+        policy = models.make(config, store.shape, store.attributes, SPACE)
+        windows = Windows(data, store, SPACE, 10.0, policy.memory_length, policy.context_length)
         return policy, train(policy, windows, config.training, 1, kept.append, saved)
 
     expected, curve = attempt(None, [])

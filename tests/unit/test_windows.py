@@ -3,6 +3,7 @@ import pytest
 import torch
 from policies import RandomStore, trajectories_of
 
+from pipeline.actions import ActionSpace
 from pipeline.batches import Windows, default_return_scale
 from pipeline.windows import sample_ends, split_episodes, window_steps
 
@@ -19,7 +20,8 @@ def test_windows_are_consecutive_steps_of_one_episode_padded_on_the_left() -> No
 def test_a_batch_is_what_a_loop_over_its_windows_gives() -> None:
     data = trajectories_of([4, 1, 6])
     store = RandomStore("more3s", 11)
-    windows = Windows(data, store, noop=2, return_scale=5.0, memory_length=2, context_length=3)
+    space = ActionSpace(("A", "B", "NOOP"), noop=2)
+    windows = Windows(data, store, space, return_scale=5.0, memory_length=2, context_length=3)
     batch = windows.batch(np.arange(11))
     for end in range(11):
         first = int(data.starts[data.episode[end]])

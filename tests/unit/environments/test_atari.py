@@ -28,8 +28,8 @@ def test_shortest_recorded_episode_replays(breakout: AtariEnvironment) -> None:
         actions = recording["actions"][start : start + lengths[episode]].tolist()
         breakout.reset(int(recording["seed"][episode]), int(recording["noops"][episode]))
         steps = [breakout.step(action) for action in actions]
-        assert [over for _, _, over in steps] == [False] * (len(actions) - 1) + [True]
-        assert sum(reward for _, reward, _ in steps) == recording["score"][episode]
+        assert [over for _, over in steps] == [False] * (len(actions) - 1) + [True]
+        assert sum(reward for reward, _ in steps) == recording["score"][episode]
         digest = hashlib.sha256(breakout.state().tobytes()).hexdigest()
         assert digest == recording["ram_sha256"][episode]
 
@@ -39,18 +39,20 @@ def test_frame_is_the_maximum_of_the_last_two_screens(breakout: AtariEnvironment
     console.setFloat("repeat_action_probability", 0.0)
     console.loadROM(breakout._rom)
     console.reset_game()
-    np.testing.assert_array_equal(breakout.reset(seed=0, noops=0), console.getScreenRGB())
+    breakout.reset(seed=0, noops=0)
+    np.testing.assert_array_equal(breakout.frame(), console.getScreenRGB())
     for action in [1, 0, 2, 3, 2]:
         screens = []
         for _ in range(4):
             console.act(console.getMinimalActionSet()[action])
             screens.append(console.getScreenRGB())
-        frame, _, _ = breakout.step(action)
-        np.testing.assert_array_equal(frame, np.maximum(screens[2], screens[3]))
+        breakout.step(action)
+        np.testing.assert_array_equal(breakout.frame(), np.maximum(screens[2], screens[3]))
 
 
 def test_frames_are_not_overwritten(breakout: AtariEnvironment) -> None:
-    first = breakout.reset(seed=0, noops=3)
+    breakout.reset(seed=0, noops=3)
+    first = breakout.frame()
     copy = first.copy()
     for _ in range(3):
         breakout.step(1)
@@ -58,8 +60,8 @@ def test_frames_are_not_overwritten(breakout: AtariEnvironment) -> None:
 
 
 def test_actions_and_versions(breakout: AtariEnvironment) -> None:
-    assert breakout.action_meanings == ("NOOP", "FIRE", "RIGHT", "LEFT")
-    assert breakout.noop == 0
+    assert breakout.actions.names == ("NOOP", "FIRE", "RIGHT", "LEFT")
+    assert breakout.actions.noop == 0
     assert breakout.versions["ale-py"] == ale_py.__version__
     assert len(breakout.versions["rom_md5"]) == 32
     assert breakout.state().shape == (128,)

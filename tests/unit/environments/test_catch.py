@@ -11,11 +11,12 @@ from pipeline.errors import PipelineError
 
 def play(seed: int, noops: int, expert: bool) -> tuple[float, list[np.ndarray]]:
     game = catch.CatchEnvironment(frame_skip=4)
-    frames = [game.reset(seed, noops)]
+    game.reset(seed, noops)
+    frames = [game.frame()]
     score, over = 0.0, False
     while not over:
-        frame, reward, over = game.step(catch.expert_action(game) if expert else game.noop)
-        frames.append(frame)
+        reward, over = game.step(catch.expert_action(game) if expert else catch.NOOP)
+        frames.append(game.frame())
         score += reward
     return score, frames
 
@@ -32,7 +33,8 @@ def test_expert_catches_every_ball_and_noop_does_not() -> None:
 
 def test_frame_and_state_agree() -> None:
     game = catch.CatchEnvironment(frame_skip=4)
-    frame = game.reset(seed=1, noops=5)
+    game.reset(seed=1, noops=5)
+    frame = game.frame()
     assert frame.shape == (40, 32, 3)
     column, row, paddle, _ = game.state().tolist()
     ball = np.argwhere((frame == catch.BALL_COLOUR).all(-1))

@@ -18,7 +18,7 @@ GAMES = ["breakout", "pong", "qbert", "seaquest", "catch"]
 @pytest.mark.parametrize("game", GAMES)
 def test_every_action_has_its_own_sentence_in_every_set(game: str) -> None:
     settings = yaml.safe_load((ROOT / f"config/environments/{game}.yaml").read_text())
-    meanings = environments.make(EnvironmentConfig.model_validate(settings)).action_meanings
+    meanings = environments.make(EnvironmentConfig.model_validate(settings)).actions.names
     for prompt_set in prompts.PROMPT_SETS:
         sentences = prompts.read(RESOURCES, game.capitalize(), prompt_set)
         assert set(sentences) == set(meanings)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline import trajectories
+from pipeline.actions import ActionSpace
 from pipeline.config import DatasetConfig, EnvironmentConfig
 from pipeline.errors import PipelineError
 from pipeline.trajectories import Trajectories
@@ -42,7 +43,7 @@ def test_derived_arrays_equal_a_plain_loop() -> None:
             assert data.returns_to_go[step] == np.float32(expected)
             assert data.episode[step] == episode
             assert data.timesteps[step] == t
-            previous = data.previous_actions(noop=9)[step]
+            previous = data.previous_actions(ActionSpace(("",) * 10, noop=9))[step]
             assert previous == (9 if t == 0 else data.actions[step - 1])
             step += 1
     assert data.returns_to_go.dtype == np.float32

@@ -1,0 +1,109 @@
+"""What an environment's actions are: one of several, or a vector of torques.
+
+Everything that holds actions, from recordings to checkpoints, is told by an `ActionSpace` how many
+there are, what they are called, and which are allowed. No torch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+TOLERANCE = 1e-5
+"""A component may exceed its bound by so much: recordings are rounded to single precision."""
+
+Action = int | NDArray[Any]
+"""One action: an index, or a float32 vector (size,)."""
+Actions = NDArray[Any]
+"""Several: (…,) int64 indices, or (…, size) float32 vectors."""
+
+
+@dataclass(frozen=True)
+class ActionSpace:
+    """The actions of an environment."""
+
+    names: tuple[str, ...]
+    """Of the actions, upper-case, in the order of their indices ("NOOP", "FIRE", …); or of the
+    components of a continuous action, in order ("thigh", …).
+    """
+    continuous: bool = False
+    noop: int = 0
+    """The discrete action that does nothing."""
+    low: tuple[float, ...] = ()
+    """(size,) least value of each component; empty if discrete."""
+    high: tuple[float, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """The number of actions, or of components."""
+        return len(self.names)
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """Shape of one action in an array of several."""
+        return (self.size,) if self.continuous else ()
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of arrays of actions."""
+        return np.dtype(np.float32 if self.continuous else np.int64)
+
+    def start(self) -> Actions:
+        """a_{-1} of every episode (decision D1): the action that does nothing, `row_shape`."""
+        return np.full(self.row_shape, 0 if self.continuous else self.noop, self.dtype)
+
+    def fault(self, actions: Actions) -> str | None:
+        """What is wrong with the first unsound of `actions` (T, …), in words; None if all are
+        sound.
+        """
+        if actions.shape[1:] != self.row_shape or actions.dtype != self.dtype:
+            kind = f"vectors of {self.size}" if self.continuous else "indices"
+            return (
+                f"actions are {actions.dtype} {actions.shape[1:]}, expected {kind} ({self.dtype})"
+            )
+        if self.continuous:
+            low, high = np.array(self.low) - TOLERANCE, np.array(self.high) + TOLERANCE
+            unsound = ~((actions >= low) & (actions <= high))  # NaN is in no interval
+        else:
+            unsound = (actions < 0) | (actions >= self.size)
+        if not unsound.any():
+            return None
+        step, *component = (int(index) for index in np.argwhere(unsound)[0])
+        if not component:
+            names = ", ".join(self.names)
+            return f"action {actions[step]} at step {step}; allowed: 0 to {self.size - 1} ({names})"
+        (i,) = component
+        return (
+            f"action {actions[step, i]:g} of {self.names[i]!r} at step {step}; "
+            f"allowed: {self.low[i]:g} to {self.high[i]:g}"
+        )
+
+    def caption(self, action: Action) -> str:
+        """One action in words, for people."""
+        if not self.continuous:
+            return self.names[int(action)]
+        pairs = zip(self.names, np.asarray(action).tolist(), strict=True)
+        return ", ".join(f"{name} {value:+.2f}" for name, value in pairs)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "names": list(self.names),
+            "continuous": self.continuous,
+            "noop": self.noop,
+            "low": list(self.low),
+            "high": list(self.high),
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """What `as_dict` gave; raises KeyError or TypeError for anything else."""
+        return cls(
+            tuple(content["names"]),
+            bool(content["continuous"]),
+            int(content["noop"]),
+            tuple(content["low"]),
+            tuple(content["high"]),
+        )
