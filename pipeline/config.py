@@ -121,6 +121,11 @@ class DatasetConfig(Section):
     episodes: int = Field(0, ge=0, description="episodes to play, for the `played` source")
     seed: int = Field(0, ge=0, description="seed of the `played` source")
 
+    @property
+    def place(self) -> str | None:
+        """What the source reads, below a folder of given or of downloaded data; None: nothing."""
+        return self.file or self.name
+
 
 class DetectorConfig(Section):
     """The detector of one features file."""

@@ -236,10 +236,26 @@ def eyes_of(wildcards):
 # Inputs that depend on a setting.
 
 
-def recording(wildcards):
-    """The recording that a dataset reads, if its source reads one."""
+def downloaded(wildcards):
+    """Whether a dataset is fetched by its name, for it names no file."""
+    dataset = dataset_of(wildcards)
+    return dataset.name is not None and dataset.file is None
+
+
+def files_of(wildcards):
+    """What a dataset's source reads. Files that are not there are left to the stage, which says how to get them."""
+    if downloaded(wildcards):
+        return rules.download_dataset.output.folder
     file = dataset_of(wildcards).file
-    return [f"{RESOURCES}/{file}"] if file else []
+    path = Path(RESOURCES, file or "")
+    return [str(path)] if file and path.exists() else []
+
+
+def below(wildcards):
+    """The folder that the place of a dataset's files is relative to."""
+    if downloaded(wildcards):
+        return expand(rules.download_dataset.output.folder, dataset=wildcards.dataset)
+    return RESOURCES
 
 
 def text_of(wildcards):

@@ -1,9 +1,29 @@
 """Stage one: trajectories → frames → prompts, regions → pretrained encoder → cached embeddings."""
 
 
+rule download_dataset:
+    output:
+        folder=directory("results/downloads/{dataset}"),
+    log:
+        "results/logs/download_dataset/{dataset}.log",
+    conda:
+        "../envs/features.yaml"
+    threads: slots(1)
+    resources:
+        mem_mb=1000,
+        runtime=600,
+    params:
+        code=lambda w: code("download_dataset", source_of(w)),
+        settings=lambda w: options(dataset=dataset_of(w)),
+        given=given,
+    shell:
+        "python -m pipeline.stages.download_dataset {params.given:q} {params.settings:q}"
+        " --output {output.folder:q} > {log:q} 2>&1"
+
+
 rule collect_trajectories:
     input:
-        recording,
+        files_of,
     output:
         trajectories="results/trajectories/{dataset}.h5",
     log:
@@ -20,7 +40,7 @@ rule collect_trajectories:
         code=lambda w: code("collect_trajectories", source_of(w), family_of(w)),
         settings=lambda w: options(dataset=dataset_of(w), environment=environment_of(w)),
         given=given,
-        resources=RESOURCES,
+        resources=below,
     shell:
         "python -m pipeline.stages.collect_trajectories {params.given:q} {params.settings:q}"
         " --resources {params.resources:q} --output {output.trajectories:q} > {log:q} 2>&1"
@@ -28,6 +48,7 @@ rule collect_trajectories:
 
 rule render_frames:
     input:
+        files_of,
         trajectories=rules.collect_trajectories.output.trajectories,
     output:
         frames="results/frames/{dataset}.h5",
@@ -42,12 +63,13 @@ rule render_frames:
         mem_mb=2000,
         runtime=60,
     params:
-        code=lambda w: code("render_frames", family_of(w)),
-        settings=lambda w: options(environment=environment_of(w)),
+        code=lambda w: code("render_frames", source_of(w), family_of(w)),
+        settings=lambda w: options(environment=environment_of(w), dataset=dataset_of(w)),
         given=given,
+        resources=below,
     shell:
         "python -m pipeline.stages.render_frames {params.given:q} {params.settings:q}"
-        " --output {output.frames:q} > {log:q} 2>&1"
+        " --resources {params.resources:q} --output {output.frames:q} > {log:q} 2>&1"
 
 
 rule write_prompts:

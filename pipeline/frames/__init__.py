@@ -1,4 +1,5 @@
-"""Trajectories → frames: replay every episode in the emulator, keep each distinct frame once.
+"""Trajectories → frames: replay every episode in the emulator, or take the images that a source
+holds; keep each distinct frame once.
 
 The replay must give the recorded score, and the recorded hash of the machine's memory at the end,
 for every episode; otherwise the actions belong to other pictures than the recording's and nothing
@@ -23,12 +24,19 @@ from pipeline.trajectories import Trajectories
 KIND = "frames"
 
 
-def render(trajectories: Trajectories, config: EnvironmentConfig, path: Path) -> None:
-    """Replay all episodes and write the frames artefact `path`; memory does not grow with them.
+def render(
+    trajectories: Trajectories,
+    config: EnvironmentConfig,
+    path: Path,
+    stored: Iterator[Frame] | None = None,
+) -> None:
+    """Write the frames artefact `path`: replay all episodes, or take the frames that a source has
+    `stored`; memory does not grow with them.
 
     Arrays: `frames` (N, H, W, 3) uint8 in order of first appearance; `step_frame` (T,) int64, the
-    frame of s_t, which is the one before a_t; `step_state` (T, bytes) uint8, the memory at s_t.
-    Raises PipelineError naming game, episode and emulator version when a replay differs.
+    frame of s_t, which is the one before a_t; `step_state` (T, bytes) uint8, the memory at s_t, if
+    replayed. Raises PipelineError naming game, episode and emulator version when a replay differs,
+    and when stored frames are not as many as the steps, or not as large as the environment's.
     """
     game = environments.make(config)
     attributes = {"environment": config.model_dump(mode="json"), "versions": game.versions}
@@ -38,25 +46,53 @@ def render(trajectories: Trajectories, config: EnvironmentConfig, path: Path) ->
             "check that the data set names the right environment"
         )
     game.reset(0, 0)
+    steps = (
+        _replay_all(trajectories, game, config.game)
+        if stored is None
+        else _stored(trajectories, game, stored)
+    )
     seen: dict[bytes, int] = {}
-    with (
-        ArtefactWriter(path, KIND, {**attributes, "source": trajectories.source}) as writer,
-        tqdm(total=len(trajectories.actions), desc=f"{config.game}: replay", unit="step") as bar,
-    ):
+    with ArtefactWriter(path, KIND, {**attributes, "source": trajectories.source}) as writer:
         writer.create("frames", game.frame().shape, np.uint8)
         writer.create("step_frame", (), np.int64)
-        writer.create("step_state", game.state().shape, game.state().dtype)
-        for episode in range(len(trajectories.episode_length)):
-            indices = []
-            for frame, state in _replay(trajectories, episode, game, config.game):
-                digest = hashlib.blake2b(frame.data, digest_size=16).digest()
-                if digest not in seen:
-                    seen[digest] = len(seen)
-                    writer.append("frames", frame[None])  # (1, H, W, 3)
-                indices.append(seen[digest])
+        if stored is None:
+            writer.create("step_state", game.state().shape, game.state().dtype)
+        total = len(trajectories.actions)
+        for frame, state in tqdm(steps, desc=f"{config.game}: frames", total=total, unit="step"):
+            digest = hashlib.blake2b(frame.data, digest_size=16).digest()
+            if digest not in seen:
+                seen[digest] = len(seen)
+                writer.append("frames", frame[None])  # (1, H, W, 3)
+            writer.append("step_frame", np.array([seen[digest]], np.int64))
+            if state is not None:
                 writer.append("step_state", state[None])  # (1, bytes)
-            writer.append("step_frame", np.array(indices, np.int64))
-            bar.update(len(indices))
+
+
+def _stored(
+    trajectories: Trajectories, game: Environment, stored: Iterator[Frame]
+) -> Iterator[tuple[Frame, None]]:
+    """Yield the frames of a source's own files, one for each step."""
+    expected, count = game.frame().shape, 0
+    for frame in stored:
+        if frame.shape != expected:
+            raise PipelineError(
+                f"{trajectories.source}: frames are {frame.shape}, those of the environment are "
+                f"{expected}, so that a policy could not act on them; set the environment's screen"
+            )
+        count += 1
+        yield frame, None
+    if count != len(trajectories.actions):
+        raise PipelineError(
+            f"{trajectories.source}: {count} frames for {len(trajectories.actions)} steps; "
+            "the source's files have changed since they were collected: run collect_trajectories"
+        )
+
+
+def _replay_all(
+    trajectories: Trajectories, game: Environment, name: str
+) -> Iterator[tuple[Frame, np.ndarray]]:
+    for episode in range(len(trajectories.episode_length)):
+        yield from _replay(trajectories, episode, game, name)
 
 
 @dataclass

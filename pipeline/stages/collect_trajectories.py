@@ -8,7 +8,9 @@ from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)
 parser.sections(dataset=DatasetConfig, environment=EnvironmentConfig)
-parser.input_below("resources", lambda given: given.dataset.file, help="folder of the recordings")
+parser.input_below(
+    "resources", lambda given: given.dataset.place, help="folder of the source's files"
+)
 parser.outputs("output")
 
 

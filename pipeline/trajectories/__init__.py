@@ -1,9 +1,12 @@
 """Offline data → Trajectories.
 
-One file per source (`recorded.py`, `played.py`), each with
-`collect(config, environment, resources) -> Trajectories`.
+One file per source (`recorded.py`, `played.py`, `minari.py`, `dqn_replay.py`, `hdf5.py`), each with
+`collect(config, environment, resources) -> Trajectories`. A source that holds images offers
+`frames(config, environment, resources) -> Iterator[Frame] | None`, those of the steps that it
+collects, in their order; one that can be had by name offers `download(config, folder)`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +17,7 @@ from numpy.typing import NDArray
 from pipeline import plugins
 from pipeline.actions import Actions, ActionSpace
 from pipeline.config import DatasetConfig, EnvironmentConfig
+from pipeline.environments import Frame
 from pipeline.errors import PipelineError
 from pipeline.storage import Artefact, ArtefactWriter
 
@@ -135,10 +139,37 @@ class Trajectories:
 
 
 def collect(config: DatasetConfig, environment: EnvironmentConfig, resources: Path) -> Trajectories:
-    """Collect the trajectories that `config.source` names; recordings lie below `resources`."""
+    """Collect the trajectories that `config.source` names; what it reads lies below `resources`."""
     source = plugins.load("trajectories", config.source)
     trajectories: Trajectories = source.collect(config, environment, resources)
     return trajectories
+
+
+def stored_frames(
+    config: DatasetConfig, environment: EnvironmentConfig, resources: Path
+) -> Iterator[Frame] | None:
+    """The frame of every collected step, from the source's own files; None if it has no images."""
+    source = plugins.load("trajectories", config.source)
+    images: Iterator[Frame] | None = (
+        source.frames(config, environment, resources) if hasattr(source, "frames") else None
+    )
+    return images
+
+
+def images_of(config: DatasetConfig) -> str | None:
+    """The place of the source's files if frames may be read from them, else None."""
+    has_images = hasattr(plugins.load("trajectories", config.source), "frames")
+    return config.place if has_images else None
+
+
+def download(config: DatasetConfig, folder: Path) -> None:
+    """Download the data set that `config` names into `folder`, whole or not at all."""
+    source = plugins.load("trajectories", config.source)
+    if not hasattr(source, "download"):
+        raise PipelineError(
+            f"dataset: source {config.source!r} cannot be downloaded; name its file with 'file'"
+        )
+    source.download(config, folder)
 
 
 ARRAYS = tuple(

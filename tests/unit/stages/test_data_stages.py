@@ -82,7 +82,14 @@ def test_stages_from_play_to_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         resources=resources,
         output=made / "t.h5",
     )
-    run(render_frames, environment=game, trajectories=made / "t.h5", output=made / "f.h5")
+    run(
+        render_frames,
+        environment=game,
+        dataset=data,
+        trajectories=made / "t.h5",
+        resources=resources,
+        output=made / "f.h5",
+    )
     run(shrink_frames, frames=made / "f.h5", output=made / "p.h5")
     run(
         write_prompts,
@@ -98,7 +105,11 @@ def test_stages_from_play_to_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (frames.stage, sentences.stage) == ("render_frames", "write_prompts")
     assert [(read.option, read.given) for read in frames.inputs] == [("trajectories", False)]
     assert frames.inputs[0].sha256 == records.read(made / "t.h5").output.sha256
-    assert frames.settings == {"threads": 1, "environment": CATCH.model_dump(mode="json")}
+    assert frames.settings == {
+        "threads": 1,
+        "environment": CATCH.model_dump(mode="json"),
+        "dataset": PLAYED.model_dump(mode="json"),
+    }
     assert records.read(made / "t.h5").inputs == []  # played here, from no recording
     (wording,) = sentences.inputs
     assert wording.given
@@ -122,7 +133,8 @@ def test_the_code_that_ran_has_late_plug_ins_and_no_more(tmp_path: Path) -> None
 def test_a_failed_stage_records_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pipeline.stages.render_frames", "--trajectories", "none.h5"]
     output = tmp_path / "f.h5"
-    words = ["--environment", CATCH.as_json(), "--output", str(output)]
+    sections = ["--environment", CATCH.as_json(), "--dataset", PLAYED.as_json()]
+    words = [*sections, "--resources", "resources", "--output", str(output)]
     done = subprocess.run([*command, *words], cwd=ROOT, check=False, capture_output=True)
     assert done.returncode == 1
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,84 @@
+"""What is asked of any source's own files before they are believed: they are there, they are the
+ones that were meant, and they hold as much as they should.
+"""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import environments
+from pipeline.actions import Actions
+from pipeline.config import DatasetConfig, EnvironmentConfig
+from pipeline.errors import PipelineError
+
+
+def find(config: DatasetConfig, resources: Path) -> Path:
+    """The file or folder that a data set reads; it must be there, and have the hashes given for it.
+
+    Raises PipelineError saying how to get it.
+    """
+    if config.place is None:
+        raise PipelineError(f"dataset: source {config.source!r} needs the key 'file'")
+    path = resources / config.place
+    if not path.exists():
+        raise PipelineError(
+            f"{path}: missing; put the data there (docs/data.md says where they come from), or "
+            "correct the dataset's 'file'"
+        )
+    for name, expected in config.sha256.items():
+        file = path if path.is_file() else path / name
+        if file.name != Path(name).name or not file.is_file():
+            raise PipelineError(f"{path}: no file {name!r}, which the dataset's sha256 names")
+        with file.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        if digest != expected:
+            raise PipelineError(
+                f"{file}: SHA-256 is {digest}, the dataset expects {expected}; "
+                "get the file again, or correct the dataset's sha256"
+            )
+    return path
+
+
+def check_counts(config: DatasetConfig, path: Path, episodes: int, steps: int) -> None:
+    """Raise a PipelineError if a source holds nothing, or another number of episodes or steps than
+    the data set expects. Both are counted before any are selected.
+    """
+    if not episodes:
+        raise PipelineError(f"{path}: zero episodes; get the data again")
+    for what, found, expected in (
+        ("episodes", episodes, config.expected_episodes),
+        ("steps", steps, config.expected_steps),
+    ):
+        if expected is not None and found != expected:
+            raise PipelineError(
+                f"{path}: {found} {what}, the dataset expects {expected}; get the data again, or "
+                f"correct expected_{what}"
+            )
+
+
+def check_fits(
+    path: Path,
+    environment: EnvironmentConfig,
+    actions: Actions,
+    observations: NDArray[np.float32] | None,
+) -> None:
+    """Raise a PipelineError if actions (T, …) or state vectors (T, D) are not the environment's."""
+    game = environments.make(environment)
+    game.reset(0, 0)
+    live, cure = game.observation(), "check that the data set names the right environment"
+    if fault := game.actions.fault(actions):
+        raise PipelineError(f"{path}: {fault}; {cure}")
+    expected = None if live is None else live.shape
+    found = None if observations is None else observations.shape[1:]
+    if found != expected:
+        raise PipelineError(
+            f"{path}: observations are {found or 'frames'}, those of {environment.game} are "
+            f"{expected or 'frames'}; {cure}"
+        )
+
+
+def share(config: DatasetConfig) -> str:
+    """For the description of a source: how much of it is used, if not all."""
+    return f", first {config.fraction:.3g}" if config.fraction < 1 else ""
