@@ -72,6 +72,29 @@ rule render_frames:
         " --resources {params.resources:q} --output {output.frames:q} > {log:q} 2>&1"
 
 
+rule export_minari:
+    input:
+        trajectories=rules.collect_trajectories.output.trajectories,
+        frames=rules.render_frames.output.frames,
+    output:
+        folder=directory("results/minari/{dataset}-v0"),
+    log:
+        "results/logs/export_minari/{dataset}.log",
+    conda:
+        "../envs/features.yaml"
+    threads: slots(1)
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        code=lambda w: code("export_minari", family_of(w)),
+        settings=lambda w: options(environment=environment_of(w)),
+        given=given,
+    shell:
+        "python -m pipeline.stages.export_minari {params.given:q} {params.settings:q}"
+        " --name {wildcards.dataset:q}-v0 --output {output.folder:q} > {log:q} 2>&1"
+
+
 rule write_prompts:
     input:
         wording,

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS = (
     *("errors", "plugins", "provenance", "validation", "config", "experiment", "config_files"),
     *("actions", "area", "atomic", "block_cache", "storage"),
-    *("environments", "trajectories", "frames", "prompts"),
+    *("environments", "trajectories", "frames", "minari_export", "prompts"),
     *("detectors", "regions", "encoders", "step_encoder", "moments", "cache", "probe"),
     *("windows", "observations", "models", "batches", "resumption", "checkpoints", "optimisation"),
     *("texts", "tokenizer", "language_model", "training"),
