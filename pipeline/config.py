@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pipeline.validation import explain
 
 Precision = Literal["float32", "bfloat16"]
+Screen = Literal["maximum", "last", "last_jpeg", "grey_84"]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 MEMORY_LENGTHS: dict[str, Callable[[int], int]] = {
     "K/2": lambda context: context // 2,
@@ -48,7 +49,7 @@ class EnvironmentConfig(Section):
     frame_skip: int = Field(
         4, ge=1, description="emulator frames per action; the frame is the maximum of the last two"
     )
-    screen: Literal["maximum", "last", "last_jpeg", "grey_84"] = Field(
+    screen: Screen = Field(
         "maximum",
         description="Atari's frames: the maximum of the last two screens; the last screen, as "
         "Gymnasium gives it, or that through JPEG, as in Minari's Atari data; or the maximum in "
@@ -81,6 +82,10 @@ class DatasetConfig(Section):
         None,
         description="what the source reads, below resources/ or absolute: a recording, a file in "
         "D4RL's layout, or the folder of a Minari or DQN replay data set",
+    )
+    screen: Screen | None = Field(
+        None,
+        description="the environment's screen, in place of its own, for a source that holds frames",
     )
     name: str | None = Field(
         None, description="Minari's name of a data set, which is downloaded where there is no file"
