@@ -222,5 +222,5 @@ def _check_screen(environment: EnvironmentConfig, folder: Path) -> None:
     if environment.screen != "grey_84":
         raise PipelineError(
             f"{folder}: these frames are 84 by 84 and grey, but a live frame of the environment "
-            f"would not be (screen: {environment.screen}); set screen: grey_84 in the dataset's file"
+            f"would not be (screen: {environment.screen}); set the dataset's screen: grey_84"
         )
