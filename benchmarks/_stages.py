@@ -85,10 +85,16 @@ def stage_one(folder: Path, steps: int, threads: int) -> dict[str, Measured]:
         resources=resources,
         output=data,
     )
-    run("write_prompts", threads, **sets, output=files["prompts"])
+    run("write_prompts", threads, **sets, trajectories=data, output=files["prompts"])
     measured = {
         "render": run(
-            "render_frames", threads, environment=environment, trajectories=data, output=frames
+            "render_frames",
+            threads,
+            environment=environment,
+            dataset=dataset,
+            resources=resources,
+            trajectories=data,
+            output=frames,
         ),
         "shrink": run("shrink_frames", threads, frames=frames, output=folder / "pixels.h5"),
         "detect": run(

@@ -47,20 +47,15 @@ def distinct_pairs(
 
     Raises PipelineError where frames or prompts belong to other trajectories.
     """
-    steps, actions = len(trajectories.actions), len(prompts.action_prompt)
+    steps = len(trajectories.actions)
     if len(step_frame) != steps:
         raise PipelineError(
             f"{trajectories.source}: {steps} steps, but the frames were rendered for "
             f"{len(step_frame)}; run render_frames again"
         )
-    if trajectories.actions.max() >= actions:
-        raise PipelineError(
-            f"{trajectories.source}: action {trajectories.actions.max()}, but prompts of {actions} "
-            "actions; run write_prompts for the same environment"
-        )
     same_step = config.pairing == "same_step"
     action = trajectories.actions if same_step else trajectories.previous_actions(space)
-    key = step_frame * len(prompts.sentences) + prompts.action_prompt[action]
+    key = step_frame * len(prompts.sentences) + prompts.of(action)
     distinct, step = np.unique(key, return_inverse=True)
     frame, prompt = np.divmod(distinct, len(prompts.sentences))
     return Pairs(frame, prompt, step)
@@ -107,7 +102,8 @@ def build(
     writer.write("token_mean", np.stack([moments.mean for moments in tokens]))
     writer.write("token_std", np.stack([moments.std for moments in tokens]))
     writer.write("prompt_mean", per_prompt.mean(default=pooled.mean[0]))
-    writer.write("action_prompt", prompts.action_prompt)
+    if prompts.action_prompt is not None:
+        writer.write("action_prompt", prompts.action_prompt)
     writer.set_attribute("text_tokens", encoder.text_tokens)
     writer.set_attribute("storage", config.storage)
 

@@ -1,135 +1,27 @@
-"""The configuration's schema: frozen, strict, documented; `config_files` reads it from disk.
+"""The configuration's schema: frozen, strict, documented; `config_files` reads it from disk. The
+sections on data are in `config_data`, and known here as well.
 
 Each stage receives only its own part as JSON with sorted keys (`as_json`, `Model.from_json`), so
 that reordering or editing an unrelated section re-runs nothing. The driver imports this: no torch.
 """
 
-import json
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from pipeline.validation import explain
+from pipeline.config_data import DatasetConfig as DatasetConfig
+from pipeline.config_data import EnvironmentConfig as EnvironmentConfig
+from pipeline.config_data import RenderingConfig as RenderingConfig
+from pipeline.validation import Section as Section
 
 Precision = Literal["float32", "bfloat16"]
-Screen = Literal["maximum", "last", "last_jpeg", "grey_84"]
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 MEMORY_LENGTHS: dict[str, Callable[[int], int]] = {
     "K/2": lambda context: context // 2,
     "K": lambda context: context,
     "2K": lambda context: 2 * context,
 }
 """What a memory length may be instead of a number, given the context length K."""
-
-
-class Section(BaseModel):
-    """Base of every section: immutable, and a key it does not know is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    def as_json(self) -> str:
-        """Canonical JSON text: the same settings always give the same text."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Parse and validate; raises PipelineError naming the key and the cause."""
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            raise explain(error, cls.__name__, cls) from None
-
-
-class EnvironmentConfig(Section):
-    """`config/environments/<environment>.yaml`."""
-
-    family: str = Field(description="module of pipeline/environments/")
-    game: str = Field(description="what the family calls the game, e.g. Breakout")
-    frame_skip: int = Field(
-        4, ge=1, description="emulator frames per action; the frame is the maximum of the last two"
-    )
-    screen: Screen = Field(
-        "maximum",
-        description="Atari's frames: the maximum of the last two screens; the last screen, as "
-        "Gymnasium gives it, or that through JPEG, as in Minari's Atari data; or the maximum in "
-        "grey, 84 by 84, as in DQN replay",
-    )
-    sticky_actions: float = Field(
-        0.0, ge=0, le=1, description="probability that the emulator repeats the last action"
-    )
-    max_noops: int = Field(
-        30, ge=0, description="no-op starts: up to so many emulator frames of NOOP after reset"
-    )
-    random_score: float = Field(
-        description="score of random play in the literature, the 0 of normalised scores"
-    )
-    reference_score: float = Field(
-        description="score of the reference (human gamer) in the literature, the 100"
-    )
-    state_variables: dict[str, int] = Field(
-        default={},
-        description="name → address in the machine's memory, for the probe of the embeddings",
-    )
-
-
-class DatasetConfig(Section):
-    """`config/datasets/<dataset>.yaml`: which episodes, from where."""
-
-    environment: str = Field(description="file of config/environments/")
-    source: str = Field(description="module of pipeline/trajectories/")
-    file: str | None = Field(
-        None,
-        description="what the source reads, below resources/ or absolute: a recording, a file in "
-        "D4RL's layout, or the folder of a Minari or DQN replay data set",
-    )
-    screen: Screen | None = Field(
-        None,
-        description="the environment's screen, in place of its own, for a source that holds frames",
-    )
-    name: str | None = Field(
-        None, description="Minari's name of a data set, which is downloaded where there is no file"
-    )
-    sha256: dict[str, Sha256] = Field(
-        {}, description="what is known of the source's files: name → SHA-256, checked when read"
-    )
-    expected_episodes: int | None = Field(
-        None, ge=1, description="episodes that the source must hold, before any are selected"
-    )
-    expected_steps: int | None = Field(
-        None, ge=1, description="steps that the source must hold, likewise"
-    )
-    checkpoints: tuple[int, int] | None = Field(
-        None,
-        description="first and last checkpoint of a DQN replay data set; default: 0 to the last "
-        "one there",
-    )
-    max_epsilon: float = Field(
-        1.0, ge=0, le=1, description="keep episodes recorded with at most this epsilon"
-    )
-    max_episodes: int | None = Field(
-        None, ge=1, description="keep so many episodes, in the recording's order"
-    )
-    max_steps: int | None = Field(
-        None, ge=1, description="keep whole episodes up to so many steps in all"
-    )
-    fraction: float = Field(
-        1.0,
-        gt=0,
-        le=1,
-        description="keep the first whole episodes up to this share of all steps; of DQN replay, "
-        "of the steps of every checkpoint",
-    )
-    max_episode_steps: int = Field(
-        2000, ge=1, description="an episode is cut here, in the data and in evaluation"
-    )
-    episodes: int = Field(0, ge=0, description="episodes to play, for the `played` source")
-    seed: int = Field(0, ge=0, description="seed of the `played` source")
-
-    @property
-    def place(self) -> str | None:
-        """What the source reads, below a folder of given or of downloaded data; None: nothing."""
-        return self.file or self.name
 
 
 class DetectorConfig(Section):
@@ -383,7 +275,7 @@ class TableConfig(Section):
 
     datasets: list[str] = Field(min_length=1)
     methods: list[str] = Field(min_length=1)
-    variants: list[str] = ["default"]
+    variants: list[str] = Field(["default"])
     seeds: list[int] = Field(min_length=1)
     beside: list[str] = Field(
         [], description="further methods, in their default variant only, to compare with"

@@ -34,6 +34,8 @@ def coordinates(
     NaN for frames that come from a source's own files, without the machine's memory. Raises
     PipelineError for an address outside the memory.
     """
+    if not variables:
+        return {}
     if "step_state" not in frames.names:
         return dict.fromkeys(variables, float("nan"))
     size = frames.shape("step_state")[1]

@@ -21,7 +21,15 @@ NO_INFLUENCE = frozenset(
     {
         f"{PACKAGE}.{leaf}"
         for leaf in (
-            *("validation", "config", "experiment", "config_files", "errors", "plugins"),
+            *(
+                "validation",
+                "config",
+                "config_data",
+                "experiment",
+                "config_files",
+                "errors",
+                "plugins",
+            ),
             *("provenance", "records", "records.contents", "records.host"),
         )
     }

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.detectors import Detector, Regions
-from pipeline.encoders import Encoder
+from pipeline.encoders import Encoder, PromptStates
 from pipeline.errors import PipelineError
 
 
@@ -29,6 +29,10 @@ class Embeddings:
     """(B, 2, d) float16: mean over the real tokens of E(A), and of E(S)."""
 
 
+REMEMBERED = 4096
+"""New sentences, met while acting, whose language layers' output is kept; the oldest go first."""
+
+
 class StepEncoder:
     """Regions and sentences to O_t, with the language layers run once for all prompts."""
 
@@ -36,6 +40,8 @@ class StepEncoder:
         self._detector = detector
         self._encoder = encoder
         self._prompts = encoder.encode_prompts(sentences)
+        self._place = {sentence: index for index, sentence in enumerate(sentences)}
+        self._met: dict[str, PromptStates] = {}
         self.text_tokens: int = self._prompts.mask.shape[1]
         """L: word pieces of the longest sentence."""
         self.modalities = (slice(None, self.text_tokens), slice(self.text_tokens, None))
@@ -52,6 +58,43 @@ class StepEncoder:
         Raises:
             PipelineError: the encoder was made for region features of another size.
         """
+        return self._encode(regions, frame, self._prompts, prompt)
+
+    def encode_sentences(self, regions: Regions, sentences: list[str]) -> Embeddings:
+        """Encode B frames' regions, each with its sentence (B,), which may be a new one."""
+        states = [self._state(sentence) for sentence in sentences]
+        together = PromptStates(
+            torch.cat([state.hidden for state in states]),
+            torch.cat([state.mask for state in states]),
+        )
+        each = torch.arange(len(sentences))
+        return self._encode(regions, each, together, each)
+
+    def _state(self, sentence: str) -> PromptStates:
+        """What the language layers make of one sentence, (1, L, …), as long as the others are."""
+        place = self._place.get(sentence)
+        if place is not None:
+            row = slice(place, place + 1)
+            return PromptStates(self._prompts.hidden[row], self._prompts.mask[row])
+        if sentence not in self._met:
+            new = self._encoder.encode_prompts([sentence])
+            missing = self.text_tokens - new.mask.shape[1]
+            if missing < 0:
+                raise PipelineError(
+                    f"prompt {sentence!r} is longer than all that were cached; "
+                    "run write_prompts again"
+                )
+            if len(self._met) >= REMEMBERED:
+                del self._met[next(iter(self._met))]
+            self._met[sentence] = PromptStates(
+                functional.pad(new.hidden, (0, 0, 0, missing)),
+                functional.pad(new.mask, (0, missing)),
+            )
+        return self._met[sentence]
+
+    def _encode(
+        self, regions: Regions, frame: Tensor, prompts: PromptStates, prompt: Tensor
+    ) -> Embeddings:
         if regions.features.shape[-1] != self._encoder.feature_size:
             raise PipelineError(
                 f"regions have {regions.features.shape[-1]} features each, the encoder takes "
@@ -62,8 +105,8 @@ class StepEncoder:
         real = regions.first(columns)  # columns that are padding everywhere cost nothing
         states = self._encoder.encode_frames(real)
         mask = real.mask[frame]
-        tokens = self._encoder.encode_pairs(self._prompts, prompt, states[frame], mask)
-        mask = torch.cat([self._prompts.mask[prompt], mask], dim=1)  # (B, L + real)
+        tokens = self._encoder.encode_pairs(prompts, prompt, states[frame], mask)
+        mask = torch.cat([prompts.mask[prompt], mask], dim=1)  # (B, L + real)
         tokens = tokens.half() * mask[..., None]  # (B, L + real, d)
         tokens = functional.pad(tokens, (0, 0, 0, padding))  # (B, L + N, d)
         mask = functional.pad(mask, (0, padding))  # (B, L + N)

@@ -242,13 +242,12 @@ def downloaded(wildcards):
     return dataset.name is not None and dataset.file is None
 
 
-def files_of(wildcards):
-    """What a dataset's source reads. Files that are not there are left to the stage, which says how to get them."""
+def recording(wildcards):
+    """What a dataset's source reads. What is not there is left to the stage, which says how to get it."""
     if downloaded(wildcards):
         return rules.download_dataset.output.folder
-    file = dataset_of(wildcards).file
-    path = Path(RESOURCES, file or "")
-    return [str(path)] if file and path.exists() else []
+    paths = [Path(RESOURCES, file) for file in dataset_of(wildcards).files]
+    return [str(path) for path in paths if path.exists()]
 
 
 def below(wildcards):
@@ -265,8 +264,8 @@ def text_of(wildcards):
 
 
 def wording(wildcards):
-    """The sentences that a game's prompts are made of."""
-    return f"{RESOURCES}/prompts/{environment_of(wildcards).game.lower()}.yaml"
+    """The sentences that an environment's prompts are made of."""
+    return f"{RESOURCES}/{environment_of(wildcards).wording}"
 
 
 def place(wildcards, *sections):

@@ -23,7 +23,7 @@ rule download_dataset:
 
 rule collect_trajectories:
     input:
-        files_of,
+        recording,
     output:
         trajectories="results/trajectories/{dataset}.h5",
     log:
@@ -48,7 +48,7 @@ rule collect_trajectories:
 
 rule render_frames:
     input:
-        files_of,
+        recording,
         trajectories=rules.collect_trajectories.output.trajectories,
     output:
         frames="results/frames/{dataset}.h5",
@@ -63,7 +63,7 @@ rule render_frames:
         mem_mb=2000,
         runtime=60,
     params:
-        code=lambda w: code("render_frames", source_of(w), family_of(w)),
+        code=lambda w: code("render_frames", family_of(w), source_of(w)),
         settings=lambda w: options(environment=environment_of(w), dataset=dataset_of(w)),
         given=given,
         resources=below,
@@ -98,6 +98,7 @@ rule export_minari:
 rule write_prompts:
     input:
         wording,
+        trajectories=rules.collect_trajectories.output.trajectories,
     output:
         prompts="results/prompts/{dataset}/{prompt_set}.json",
     log:

@@ -1,4 +1,4 @@
-"""Environments: one file per family (`atari.py`, `catch.py`), replayed by `frames/` and played by
+"""Environments: one file per family (`atari.py`, `mujoco.py`), replayed by `frames/` and played by
 `evaluation.py`. What happens and what is seen are apart: a frame is drawn when it is asked for.
 
 A family's module may offer `expert_action(environment) -> int`, a scripted agent for the `played`
@@ -6,7 +6,7 @@ source, and `identify(config) -> dict[str, str]`, if it can tell more about itse
 `Environment.versions`.
 """
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,26 @@ class Environment(Protocol):
         """The machine's memory (bytes,) uint8, or the simulator's state (numbers,) float64: checks
         a replay and feeds the probe.
         """
+        ...
+
+
+@runtime_checkable
+class Simulator(Environment, Protocol):
+    """An environment whose frames are drawn from the positions of its joints."""
+
+    id: str
+    """What its recordings call it, e.g. Hopper-v5."""
+
+    def positions(
+        self, observations: NDArray[np.float32], hidden: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Positions (T, positions) from state vectors (T, D) and what they leave out (T, hidden);
+        PipelineError where the numbers are those of another simulator.
+        """
+        ...
+
+    def show(self, qpos: NDArray[Any]) -> Frame:
+        """The frame of positions (positions,); what `frame` gives in that state."""
         ...
 
 

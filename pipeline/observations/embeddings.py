@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline import detectors, encoders
-from pipeline.actions import Actions
+from pipeline.actions import Action, Actions
 from pipeline.config import FeaturesConfig
 from pipeline.detectors import Regions
 from pipeline.errors import PipelineError
@@ -43,7 +43,7 @@ class EmbeddingStore:
         self.attributes: dict[str, Any] = {
             **self._cache.attributes,
             "text_tokens": self._cache.attributes["text_tokens"] if self._tokens == "tokens" else 1,
-            "action_embeddings": self._action_embeddings(),
+            **self._action_embeddings(),
             "token_mean": self._cache.read(f"{self._tokens.removesuffix('s')}_mean"),
             "token_std": self._cache.read(f"{self._tokens.removesuffix('s')}_std"),
         }
@@ -71,10 +71,12 @@ class EmbeddingStore:
         pooled = self._cache.gather("pooled", pairs).astype(np.float32)
         return torch.from_numpy((pooled - self._mean) / self._std)
 
-    def _action_embeddings(self) -> NDArray[np.float32]:
-        """(actions, d): whitened mean E(A) of each action's prompt in the data."""
+    def _action_embeddings(self) -> dict[str, NDArray[np.float32]]:
+        """(actions, d): whitened mean E(A) of each discrete action's prompt in the data."""
+        if "action_prompt" not in self._cache.names:
+            return {}
         whitened = (self._cache.read("prompt_mean") - self._mean[0]) / self._std[0]
-        return np.asarray(whitened[self._cache.read("action_prompt")])
+        return {"action_embeddings": np.asarray(whitened[self._cache.read("action_prompt")])}
 
 
 class EmbeddingObserver:
@@ -93,10 +95,9 @@ class EmbeddingObserver:
         episodes: NDArray[np.int64],
     ) -> Observation:
         """Observe `frames` (B, H, W, 3) after `previous_actions` (B, …); tensors (B, 1, …)."""
-        prompt = self._prompts.action_prompt[previous_actions]
         self._regions = self._encoder.detect(frames)
-        embeddings = self._encoder.encode_regions(
-            self._regions, torch.arange(len(frames)), torch.from_numpy(prompt)
+        embeddings = self._encoder.encode_sentences(
+            self._regions, self._prompts.say(previous_actions)
         )
         if self._storage == "pooled":
             mask = torch.ones(len(frames), 1, 2, dtype=torch.bool)
@@ -108,9 +109,9 @@ class EmbeddingObserver:
         assert self._regions is not None
         return self._regions.boxes[row][self._regions.mask[row]].numpy()
 
-    def sentence(self, action: int) -> str:
+    def sentence(self, action: Action) -> str:
         """The prompt of `action`, for captions."""
-        return self._prompts.sentences[int(self._prompts.action_prompt[action])]
+        return self._prompts.say(np.asarray(action)[None])[0]
 
 
 def open_store(

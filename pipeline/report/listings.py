@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from pipeline.actions import ActionSpace
 from pipeline.errors import PipelineError
 from pipeline.prompts import Prompts
 from pipeline.scores import Run, read_run
@@ -13,17 +15,31 @@ PROVENANCE = ("weights", "data_source", "sampling", "versions")
 """Keys of run.json that tell where a run comes from."""
 
 
-def prompts(
-    action_meanings: Sequence[str], sets: Sequence[str], files: Sequence[Path]
-) -> pd.DataFrame:
-    """A row per action, a column per prompt set with the sentence that stands for the action."""
-    columns = {"action": list(action_meanings)}
-    for name, file in zip(sets, files, strict=True):
-        read = Prompts.read(file)
-        if len(read.action_prompt) != len(action_meanings):
-            count = f"{len(read.action_prompt)} sentences for {len(action_meanings)} actions"
+def prompts(space: ActionSpace, sets: Sequence[str], files: Sequence[Path]) -> pd.DataFrame:
+    """A row per action, or per level of continuous ones, and a column per prompt set with its
+    sentence.
+    """
+    read = [Prompts.read(file) for file in files]
+    if space.continuous:
+        rows = [each.rule.everywhere if each.rule else [] for each in read]
+        levels = max(len(each) for each in rows)
+        columns: dict[str, list[str]] = {
+            "torques": [f"level {i + 1} of {levels}, all joints" for i in range(levels)]
+        }
+        return pd.DataFrame(
+            columns
+            | {
+                name: [*each, *[""] * (levels - len(each))]
+                for name, each in zip(sets, rows, strict=True)
+            }
+        )
+    columns = {"action": list(space.names)}
+    for name, file, each in zip(sets, files, read, strict=True):
+        known = 0 if each.action_prompt is None else len(each.action_prompt)
+        if known != space.size:
+            count = f"{known} sentences for {space.size} actions"
             raise PipelineError(f"{file}: {count}; run write_prompts again")
-        columns[name] = [read.sentences[index] for index in read.action_prompt]
+        columns[name] = each.say(np.arange(space.size))
     return pd.DataFrame(columns)
 
 

@@ -28,7 +28,7 @@ class StageParser(ArgumentParser):
         self._reads = self.add_argument_group("inputs")
         self._writes = self.add_argument_group("outputs")
         self._kinds: dict[str, str] = {}
-        self._found: dict[str, Callable[[Namespace], str | None]] = {}
+        self._found: dict[str, Callable[[Namespace], list[str]]] = {}
         self.add_argument(
             "--threads", type=int, default=1, help="threads of torch and the codecs (default: 1)"
         )
@@ -46,9 +46,9 @@ class StageParser(ArgumentParser):
         self._paths("input", self._reads, names, keywords)
 
     def input_below(
-        self, name: str, find: Callable[[Namespace], str | None], **keywords: Any
+        self, name: str, find: Callable[[Namespace], list[str]], **keywords: Any
     ) -> None:
-        """A folder of given data, of which the stage reads what `find` names, or nothing at all."""
+        """A folder of given data, of which the stage reads what `find` names."""
         self._paths("given", self._reads, (name,), keywords)
         self._found[_key(name)] = find
 
@@ -62,8 +62,7 @@ class StageParser(ArgumentParser):
         settings = {key: value for key, value in values.items() if key not in self._kinds}
         inputs = [(key, path, False) for key, path in self._given(values, "input")]
         for key, folder in self._given(values, "given"):
-            if (name := self._found[key](arguments)) is not None:
-                inputs.append((key, folder / name, True))
+            inputs += [(key, folder / name, True) for name in self._found[key](arguments)]
         outputs = [path for _, path in self._given(values, "output")]
         return records.Job(module, settings, inputs, outputs)
 

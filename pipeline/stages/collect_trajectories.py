@@ -8,9 +8,7 @@ from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)
 parser.sections(dataset=DatasetConfig, environment=EnvironmentConfig)
-parser.input_below(
-    "resources", lambda given: given.dataset.place, help="folder of the source's files"
-)
+parser.input_below("resources", lambda given: given.dataset.files, help="folder of the recordings")
 parser.outputs("output")
 
 

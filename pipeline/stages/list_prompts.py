@@ -17,8 +17,8 @@ parser.outputs("output", help="HTML")
 
 def main(arguments: Namespace) -> None:
     """Read, write."""
-    meanings = environments.make(arguments.environment).actions.names
-    listed = listings.prompts(meanings, arguments.prompt_sets, arguments.prompts)
+    space = environments.make(arguments.environment).actions
+    listed = listings.prompts(space, arguments.prompt_sets, arguments.prompts)
     body = pages.heading(arguments.title) + pages.table(listed)
     pages.write(arguments.output, arguments.title, body)
 

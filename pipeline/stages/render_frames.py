@@ -1,6 +1,4 @@
-"""Store the frame of every step, each distinct one once: those that the source's own files hold, or
-those of a replay in the emulator, which is checked.
-"""
+"""Replay or draw every step of a data set, and store each distinct frame once."""
 
 from argparse import Namespace
 
@@ -12,19 +10,17 @@ parser = StageParser(__doc__)
 parser.sections(environment=EnvironmentConfig, dataset=DatasetConfig)
 parser.inputs("trajectories")
 parser.input_below(
-    "resources",
-    lambda given: trajectories.images_of(given.dataset),
-    help="folder of the source's files",
+    "resources", lambda given: frames.files_of(given.dataset), help="folder of the recordings"
 )
 parser.outputs("output")
 
 
 def main(arguments: Namespace) -> None:
-    """Load, replay or read, write."""
-    environment, dataset = arguments.environment, arguments.dataset
+    """Load, draw, write."""
     data = trajectories.load(arguments.trajectories)
-    stored = trajectories.stored_frames(dataset, environment, arguments.resources)
-    frames.render(data, environment, arguments.output, stored)
+    environment = arguments.environment
+    own = frames.of_source(arguments.dataset, environment, arguments.resources)
+    frames.render(data, environment, arguments.output, own)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Write the sentence of every action of an environment, in one prompt set, as JSON."""
+"""Write the sentences of an environment's actions, in one prompt set, as JSON."""
 
 from argparse import Namespace
 
-from pipeline import environments, prompts
+from pipeline import environments, prompts, trajectories
 from pipeline.atomic import replacing
 from pipeline.config import EnvironmentConfig
 from pipeline.stages import StageParser, execute
@@ -13,18 +13,21 @@ parser.add_argument(
     "--prompt-set", required=True, help=", ".join((*prompts.PROMPT_SETS, prompts.NO_PROMPTS))
 )
 parser.input_below(
-    "resources", lambda given: prompts.wording(given.environment.game), help="folder of the prompts"
+    "resources", lambda given: [given.environment.wording], help="folder of the prompts"
 )
+parser.inputs("trajectories", help="whose actions, if they are continuous")
 parser.outputs("output")
 
 
 def main(arguments: Namespace) -> None:
     """Read, write."""
-    game = arguments.environment
-    meanings = environments.make(game).actions.names
-    text = prompts.as_json(arguments.resources, game.game, arguments.prompt_set, meanings)
+    game, prompt_set = arguments.environment, arguments.prompt_set
+    space = environments.make(game).actions
+    actions = trajectories.load(arguments.trajectories).actions
+    text = prompts.make(arguments.resources, game, prompt_set, space, actions)
     with replacing(arguments.output) as temporary:
         temporary.write_text(text, encoding="utf-8")
+    print(f"{len(prompts.Prompts.read(arguments.output).sentences)} distinct sentences")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ One file per source (`recorded.py`, `played.py`, `minari.py`, `dqn_replay.py`, `
 collects, in their order; one that can be had by name offers `download(config, folder)`.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +16,6 @@ from numpy.typing import NDArray
 from pipeline import plugins
 from pipeline.actions import Actions, ActionSpace
 from pipeline.config import DatasetConfig, EnvironmentConfig
-from pipeline.environments import Frame
 from pipeline.errors import PipelineError
 from pipeline.storage import Artefact, ArtefactWriter
 
@@ -58,8 +56,8 @@ class Trajectories:
     """(E,) SHA-256 of the machine's memory after the last action; "" where unknown (cut here)."""
     observations: NDArray[np.float32] | None = None
     """(T, D) the state vector at s_t."""
-    qpos: NDArray[np.float64] | None = None
-    """(T, positions) of a simulator's joints at s_t, which a frame is rendered from."""
+    qpos: NDArray[np.float32] | None = None
+    """(T, positions) of a simulator's joints at s_t, which a frame is drawn from."""
 
     def __post_init__(self) -> None:
         for cause in self._faults():
@@ -143,23 +141,6 @@ def collect(config: DatasetConfig, environment: EnvironmentConfig, resources: Pa
     source = plugins.load("trajectories", config.source)
     trajectories: Trajectories = source.collect(config, environment, resources)
     return trajectories
-
-
-def stored_frames(
-    config: DatasetConfig, environment: EnvironmentConfig, resources: Path
-) -> Iterator[Frame] | None:
-    """The frame of every collected step, from the source's own files; None if it has no images."""
-    source = plugins.load("trajectories", config.source)
-    images: Iterator[Frame] | None = (
-        source.frames(config, environment, resources) if hasattr(source, "frames") else None
-    )
-    return images
-
-
-def images_of(config: DatasetConfig) -> str | None:
-    """The place of the source's files if frames may be read from them, else None."""
-    has_images = hasattr(plugins.load("trajectories", config.source), "frames")
-    return config.place if has_images else None
 
 
 def download(config: DatasetConfig, folder: Path) -> None:

@@ -19,9 +19,9 @@ def find(config: DatasetConfig, resources: Path) -> Path:
 
     Raises PipelineError saying how to get it.
     """
-    if config.place is None:
-        raise PipelineError(f"dataset: source {config.source!r} needs the key 'file'")
-    path = resources / config.place
+    if len(config.files) != 1:
+        raise PipelineError(f"dataset: source {config.source!r} needs the key 'file', and one file")
+    path = resources / config.files[0]
     if not path.exists():
         raise PipelineError(
             f"{path}: missing; put the data there (docs/data.md says where they come from), or "

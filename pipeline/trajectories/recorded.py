@@ -5,17 +5,14 @@ Everything is checked here that needs no emulator; `frames` checks the rest by r
 """
 
 import json
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.config import DatasetConfig, EnvironmentConfig
 from pipeline.errors import PipelineError
-from pipeline.trajectories import Trajectories
+from pipeline.trajectories import Trajectories, _npz
 from pipeline.trajectories._selection import select
 
 TYPES = {
@@ -32,44 +29,32 @@ OTHER_KEYS = ("ram_sha256", "meta")
 
 
 def collect(config: DatasetConfig, environment: EnvironmentConfig, resources: Path) -> Trajectories:
-    """Read the recording, cut long episodes, keep those that `config` asks for.
+    """Read the recordings, cut long episodes, keep those that `config` asks for.
 
     Raises PipelineError: no or damaged file, missing key, another game or protocol, unknown action,
     and whatever `Trajectories` refuses.
     """
-    if config.file is None:
-        raise PipelineError("dataset: source 'recorded' needs the key 'file'")
-    path = resources / config.file
-    content = _read(path)
+
+    def read(path: Path, label: str) -> Trajectories:
+        return _read(path, label, environment)
+
+    recording, name = _npz.collect(config, resources, read)
+    epsilon = f" (epsilon ≤ {config.max_epsilon:g})" if config.max_epsilon < 1 else ""
+    return select(recording, config, f"{name}{epsilon}")
+
+
+def _read(path: Path, label: str, environment: EnvironmentConfig) -> Trajectories:
+    content = _npz.read(path, (*TYPES, *OTHER_KEYS))
     _check_protocol(path, content, environment)
     arrays: dict[str, Any] = {name: content[name].astype(kind) for name, kind in TYPES.items()}
-    label = Path(config.file).with_suffix("").as_posix().removeprefix("demonstrations/")
-    recording = Trajectories(
+    return Trajectories(
         **arrays,
         state_sha256=tuple(str(digest) for digest in content["ram_sha256"]),
         source=f"recorded {label} ({path})",
     )
-    epsilon = f" (epsilon ≤ {config.max_epsilon:g})" if config.max_epsilon < 1 else ""
-    return select(recording, config, f"recorded {label}{epsilon}")
 
 
-def _read(path: Path) -> dict[str, NDArray[Any]]:
-    if not path.is_file():
-        raise PipelineError(f"{path}: no such recording; correct the dataset's 'file'")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            content = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise PipelineError(f"{path}: damaged recording ({error}); restore the file") from None
-    missing = [name for name in (*TYPES, *OTHER_KEYS) if name not in content]
-    if missing:
-        raise PipelineError(f"{path}: recording without {', '.join(missing)}; restore the file")
-    return content
-
-
-def _check_protocol(
-    path: Path, content: dict[str, NDArray[Any]], environment: EnvironmentConfig
-) -> None:
+def _check_protocol(path: Path, content: _npz.Content, environment: EnvironmentConfig) -> None:
     """The recording must be of this game, played as the environment's configuration says."""
     try:
         meta = json.loads(str(content["meta"]))

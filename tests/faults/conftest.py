@@ -137,8 +137,8 @@ def jobs(config: experiment.Config, tmp_path_factory: pytest.TempPathFactory) ->
     seen = {**steps, **frames, "prompts": "prompts.json", "regions": "regions.h5"}
     acting = {**steps, "policy": "policy", "prompts": "prompts.json", "encoder": "encoder"}
     stage(collect_trajectories, "dataset environment resources", {}, output="trajectories.h5")
-    stage(render_frames, "environment", steps, output="frames.h5")
-    stage(write_prompts, "environment prompt-set resources", {}, output="prompts.json")
+    stage(render_frames, "environment dataset resources", steps, output="frames.h5")
+    stage(write_prompts, "environment prompt-set resources", steps, output="prompts.json")
     stage(shrink_frames, "", frames, output="pixels.h5")
     stage(detect_regions, "detector", frames, output="regions.h5")
     stage(pretrain_encoder, "features environment", seen, output="encoder", curve="encoder.csv")

@@ -11,7 +11,8 @@ from pipeline.provenance import first_party_imports
 
 ROOT = Path(__file__).parents[2]
 ROOMS = (
-    *("errors", "plugins", "provenance", "validation", "config", "experiment", "config_files"),
+    *("errors", "plugins", "provenance", "validation", "config_data", "config", "experiment"),
+    "config_files",
     *("actions", "area", "atomic", "block_cache", "storage"),
     *("environments", "trajectories", "frames", "minari_export", "prompts"),
     *("detectors", "regions", "encoders", "step_encoder", "moments", "cache", "probe"),

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from pipeline import prompts
+from pipeline.actions import ActionSpace
 from pipeline.errors import PipelineError
 from pipeline.report import listings, markdown, pages
 from pipeline.scores import Run
@@ -58,13 +59,13 @@ def test_prompts_are_listed_by_action_and_set(tmp_path: Path) -> None:
     for name in ("original", "synonym"):
         files.append(tmp_path / f"{name}.json")
         files[-1].write_text(prompts.as_json(RESOURCES, "Catch", name, meanings))
-    listed = listings.prompts(meanings, ["original", "synonym"], files)
+    listed = listings.prompts(ActionSpace(meanings), ["original", "synonym"], files)
     assert list(listed.columns) == ["action", "original", "synonym"]
     for name in ("original", "synonym"):
         expected = prompts.read(RESOURCES, "Catch", name)
         assert dict(zip(listed["action"], listed[name], strict=True)) == expected
     with pytest.raises(PipelineError, match=r"original\.json: 3 sentences for 2 actions"):
-        listings.prompts(meanings[:2], ["original"], files[:1])
+        listings.prompts(ActionSpace(meanings[:2]), ["original"], files[:1])
 
 
 def test_runs_that_agree_share_a_row(tmp_path: Path) -> None:

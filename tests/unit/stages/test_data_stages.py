@@ -86,8 +86,8 @@ def test_stages_from_play_to_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         render_frames,
         environment=game,
         dataset=data,
-        trajectories=made / "t.h5",
         resources=resources,
+        trajectories=made / "t.h5",
         output=made / "f.h5",
     )
     run(shrink_frames, frames=made / "f.h5", output=made / "p.h5")
@@ -96,6 +96,7 @@ def test_stages_from_play_to_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         environment=game,
         prompt_set="original",
         resources=resources,
+        trajectories=made / "t.h5",
         output=made / "p.json",
     )
     assert Artefact(made / "p.h5", "pixels").shape("step_frame") == (18,)
@@ -105,14 +106,12 @@ def test_stages_from_play_to_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (frames.stage, sentences.stage) == ("render_frames", "write_prompts")
     assert [(read.option, read.given) for read in frames.inputs] == [("trajectories", False)]
     assert frames.inputs[0].sha256 == records.read(made / "t.h5").output.sha256
-    assert frames.settings == {
-        "threads": 1,
-        "environment": CATCH.model_dump(mode="json"),
-        "dataset": PLAYED.model_dump(mode="json"),
-    }
+    sections = {"environment": CATCH, "dataset": PLAYED}
+    dumped = {name: section.model_dump(mode="json") for name, section in sections.items()}
+    assert frames.settings == {"threads": 1, **dumped}
     assert records.read(made / "t.h5").inputs == []  # played here, from no recording
-    (wording,) = sentences.inputs
-    assert wording.given
+    steps, wording = sentences.inputs
+    assert (steps.option, steps.given, wording.given) == ("trajectories", False, True)
     assert wording.path == str(resources / "prompts" / "catch.yaml")
     assert sentences.settings["prompt_set"] == "original"
 
@@ -133,8 +132,8 @@ def test_the_code_that_ran_has_late_plug_ins_and_no_more(tmp_path: Path) -> None
 def test_a_failed_stage_records_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pipeline.stages.render_frames", "--trajectories", "none.h5"]
     output = tmp_path / "f.h5"
-    sections = ["--environment", CATCH.as_json(), "--dataset", PLAYED.as_json()]
-    words = [*sections, "--resources", "resources", "--output", str(output)]
+    words = ["--environment", CATCH.as_json(), "--dataset", PLAYED.as_json()]
+    words += ["--resources", "resources", "--output", str(output)]
     done = subprocess.run([*command, *words], cwd=ROOT, check=False, capture_output=True)
     assert done.returncode == 1
     assert list(tmp_path.iterdir()) == []

@@ -243,7 +243,7 @@ def test_settings_that_cannot_be(folder: Path, tmp_path: Path) -> None:
         collect(tmp_path / "gone")
     with pytest.raises(PipelineError, match="no episode left; raise fraction"):
         collect(folder, fraction=0.01)
-    with pytest.raises(PipelineError, match=r"screen: maximum.*set screen: grey_84"):
+    with pytest.raises(PipelineError, match=r"screen: maximum.*dataset's screen: grey_84"):
         dqn_replay.collect(config(folder), GAME.model_copy(update={"screen": "maximum"}), Path())
     with pytest.raises(PipelineError, match="needs the key 'file'"):
         collect(folder, file=None)

@@ -1,0 +1,176 @@
+"""Robots of gymnasium's MuJoCo environments, version -v5: `game: Hopper` is Hopper-v5.
+
+What happens is gymnasium's; what is seen is drawn by `_mujoco_rendering` from the positions of the
+joints alone, when it is asked for. Continuous actions, one torque per joint; the state vector that
+agents are usually given is `observation`. An episode's start depends on its seed alone.
+"""
+
+import difflib
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.actions import Action, ActionSpace
+from pipeline.config import EnvironmentConfig
+from pipeline.environments import Frame, _mujoco_rendering
+from pipeline.environments._mujoco_library import mujoco
+from pipeline.errors import PipelineError
+
+VERSION = "v5"
+
+
+class MujocoEnvironment:
+    """One robot; see `pipeline.environments.Simulator`."""
+
+    def __init__(self, config: EnvironmentConfig) -> None:
+        self.id = find(config.game)
+        self._config = config
+        self._robot = _make(self.id, config.options)
+        self._check()
+        self._model: mujoco.MjModel = self._robot.model
+        self._data: mujoco.MjData = self._robot.data
+        bounds = self._robot.action_space
+        self.actions = ActionSpace(
+            tuple(self._joint(i) for i in range(self._model.nu)),
+            continuous=True,
+            low=tuple(bounds.low.tolist()),
+            high=tuple(bounds.high.tolist()),
+        )
+        self.versions = {
+            "gymnasium": gymnasium.__version__,
+            "mujoco": mujoco.__version__,
+            "environment": self.id,
+        }
+        self._observation = np.zeros(self.observed, np.float32)
+        self._frame: Frame | None = None
+
+    @property
+    def observed(self) -> int:
+        """D: numbers of the state vector."""
+        (size,) = self._robot.observation_space.shape
+        return int(size)
+
+    @property
+    def hidden(self) -> int:
+        """How many positions, the first ones, are left out of the state vector."""
+        return int(self._layout["skipped_qpos"])
+
+    def reset(self, seed: int, noops: int) -> None:
+        """Start an episode; `noops` is 0."""
+        if noops:
+            raise PipelineError(f"{self.id}: no-op starts: a robot has none; set max_noops to 0")
+        observation, _ = self._robot.reset(seed=seed)
+        self._moved(observation)
+
+    def step(self, action: Action) -> tuple[float, bool]:
+        """Apply torques (size,) float32 for `frame_skip` simulator steps: reward, fallen.
+
+        Raises PipelineError for an action that is out of bounds or NaN, or where the simulation
+        becomes unstable.
+        """
+        torques = np.asarray(action)
+        if fault := self.actions.fault(torques[None]):
+            raise PipelineError(f"{self.id}: {fault}")
+        observation, reward, terminated, *_ = self._robot.step(torques)
+        if any(warning.number for warning in self._data.warning):
+            # the simulator starts from its first state again, as if nothing had happened
+            raise PipelineError(f"{self.id}: the simulation became unstable under {torques}")
+        self._moved(observation)
+        return float(reward), bool(terminated)
+
+    def frame(self) -> Frame:
+        """The robot from the side, (size, size, 3)."""
+        if self._frame is None:
+            self._frame = self.show(self._data.qpos)
+        return self._frame
+
+    def observation(self) -> NDArray[np.float32]:
+        """The state vector (D,)."""
+        return self._observation
+
+    def state(self) -> NDArray[np.float64]:
+        """The positions of the joints, (positions,)."""
+        qpos: NDArray[np.float64] = self._data.qpos.copy()
+        return qpos
+
+    def show(self, qpos: NDArray[Any]) -> Frame:
+        """The frame of other positions (positions,); the episode goes on where it was."""
+        return _mujoco_rendering.draw(self._robot.fullpath, self._config.rendering, qpos)
+
+    def positions(
+        self, observations: NDArray[np.float32], hidden: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Positions (T, positions) from state vectors (T, D) and what they leave out (T, hidden).
+
+        Raises PipelineError where the numbers are not those of this robot.
+        """
+        found = (observations.shape[1:], hidden.shape[1:])
+        if found != ((self.observed,), (self.hidden,)):
+            raise PipelineError(
+                f"state vectors {found[0]} with {found[1]} further positions, but {self.id} in "
+                f"gymnasium {gymnasium.__version__} has ({self.observed},) and ({self.hidden},)"
+            )
+        seen = observations[:, : self._model.nq - self.hidden]
+        return np.concatenate([hidden, seen], axis=1).astype(np.float32)  # (T, positions)
+
+    def _moved(self, observation: NDArray[np.float64]) -> None:
+        self._observation = observation.astype(np.float32)
+        self._frame = None
+
+    @property
+    def _layout(self) -> dict[str, int]:
+        layout = getattr(self._robot, "observation_structure", None)
+        if not layout or "skipped_qpos" not in layout:
+            raise PipelineError(
+                f"{self.id}: gymnasium does not say where the positions are in its state vector; "
+                "give trajectories with positions of their own"
+            )
+        found: dict[str, int] = layout
+        return found
+
+    def _joint(self, actuator: int) -> str:
+        """What an actuator moves, e.g. "thigh"."""
+        model = self._model
+        name = model.actuator(actuator).name or model.joint(model.actuator_trnid[actuator, 0]).name
+        return str(name).removesuffix("_joint")
+
+    def _check(self) -> None:
+        for key, allowed in {
+            "frame_skip": self._robot.frame_skip,
+            "max_noops": 0,
+            "sticky_actions": 0,
+        }.items():
+            if (given := getattr(self._config, key)) != allowed:
+                raise PipelineError(
+                    f"{self.id}: {key}: {given}; set it to {allowed} in the environment's file"
+                )
+
+
+def _make(name: str, options: dict[str, Any]) -> Any:
+    """gymnasium's environment without its wrappers: a class without a type of its own."""
+    try:
+        return gymnasium.make(name, **options).unwrapped
+    except TypeError as error:
+        raise PipelineError(f"{name}: options: {error}; correct the environment's file") from None
+
+
+def build(config: EnvironmentConfig) -> MujocoEnvironment:
+    """Build the robot; raises PipelineError for an unknown one, or for settings it cannot have."""
+    return MujocoEnvironment(config)
+
+
+def find(game: str) -> str:
+    """The id of a robot's environment; raises PipelineError with close matches."""
+    known = {
+        spec.name: spec.id
+        for spec in gymnasium.registry.values()
+        if "envs.mujoco" in str(spec.entry_point) and spec.id.endswith(f"-{VERSION}")
+    }
+    if game not in known:
+        close = difflib.get_close_matches(game, known, n=3, cutoff=0.5)
+        names = ", ".join(close or sorted(known))
+        hint = "did you mean" if close else "gymnasium has"
+        raise PipelineError(f"unknown robot {game!r}; {hint}: {names}")
+    return known[game]
