@@ -14,10 +14,10 @@ begin with) → `training`, `checkpoints` → `evaluation`, `runs`, `rollout_vid
 What made what: `records` (a file beside every artefact, and `explain` from a table's cell back to
 the first data).
 
-Below all of it: `errors`, `plugins` (a name in the configuration is a file name), `config`
-and `config_data` (the sections), `experiment` (all of them, and the settings of a run), `validation`, `config_files`,
-`provenance` (digests of code), `actions` (what they are in an environment), `optimisation`,
-`figures`, `storage` with `block_cache`, `atomic`.
+Below all of it: `errors`, `plugins` (a name in the configuration is a file name), `config` and
+`config_data` (the sections), `experiment` (all of them, and the settings of a run), `validation`,
+`config_files`, `provenance` (digests of code), `actions` (what they are in an environment), `area`
+(pictures shrunk), `optimisation`, `figures`, `storage` with `block_cache`, `atomic`.
 On top: `stages`, one command per rule of the workflow.
 
 Imports go from later rooms to earlier ones only. The package knows contents and the workflow knows

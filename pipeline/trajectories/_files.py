@@ -58,13 +58,19 @@ def check_counts(config: DatasetConfig, path: Path, episodes: int, steps: int) -
             )
 
 
-def check_fits(
+def fit(
     path: Path,
     environment: EnvironmentConfig,
     actions: Actions,
     observations: NDArray[np.float32] | None,
-) -> None:
-    """Raise a PipelineError if actions (T, …) or state vectors (T, D) are not the environment's."""
+    qpos: NDArray[np.float32] | None,
+) -> NDArray[np.float32] | None:
+    """Positions (T, positions) of a simulator's joints, those of the source or else those that its
+    state vectors tell; None for a game.
+
+    Raises PipelineError if actions (T, …), state vectors (T, D) or positions are not the
+    environment's.
+    """
     game = environments.make(environment)
     game.reset(0, 0)
     live, cure = game.observation(), "check that the data set names the right environment"
@@ -77,6 +83,16 @@ def check_fits(
             f"{path}: observations are {found or 'frames'}, those of {environment.game} are "
             f"{expected or 'frames'}; {cure}"
         )
+    if not isinstance(game, environments.Simulator) or observations is None:
+        return None
+    if qpos is None:
+        return game.positions(observations)
+    if qpos.shape[1:] != game.state().shape:
+        raise PipelineError(
+            f"{path}: positions of joints are {qpos.shape[1:]}, {environment.game} has "
+            f"{game.state().shape}; {cure}"
+        )
+    return qpos
 
 
 def share(config: DatasetConfig) -> str:

@@ -1,8 +1,8 @@
 """The `hdf5` source: one file in D4RL's layout (Fu et al. 2020), such as `hopper_medium-v2.hdf5`.
 
 T steps in a row: `observations` (T, D), `actions` (T, A), `rewards` and `terminals` (T,),
-`timeouts` (T,), and where the file has them `infos/qpos`, which frames are rendered from. An
-episode ends at a terminal or a timeout; a file without timeouts is cut at `max_episode_steps`, as
+`timeouts` (T,), and where the file has them `infos/qpos`, which frames are drawn from. An episode
+ends at a terminal or a timeout; a file without timeouts is cut at `max_episode_steps`, as
 D4RL's own reader does. Steps after the last end are left out, for their return is not known.
 """
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipeline.config import DatasetConfig, EnvironmentConfig
 from pipeline.errors import PipelineError
 from pipeline.trajectories import Trajectories
-from pipeline.trajectories._files import check_counts, check_fits, find, share
+from pipeline.trajectories._files import check_counts, find, fit, share
 from pipeline.trajectories._hdf5 import opened
 from pipeline.trajectories._selection import select
 
@@ -25,7 +25,7 @@ TYPES = {
     "rewards": np.float32,
     "terminals": np.bool_,
     "timeouts": np.bool_,
-    "infos/qpos": np.float64,
+    "infos/qpos": np.float32,
 }
 REQUIRED = ("observations", "actions", "rewards", "terminals")
 PER_STEP = ("rewards", "terminals", "timeouts")
@@ -42,12 +42,11 @@ def collect(config: DatasetConfig, environment: EnvironmentConfig, resources: Pa
     with opened(path) as file:
         content = _read(file, path)
     actions, observations = content["actions"], content["observations"]
-    check_fits(path, environment, actions, observations)
+    qpos = fit(path, environment, actions, observations, content.get("infos/qpos"))
     lengths = _lengths(content["terminals"], content.get("timeouts"), config.max_episode_steps)
     steps = int(lengths.sum())
     check_counts(config, path, len(lengths), steps)
     starts = np.cumsum(lengths) - lengths
-    qpos = content.get("infos/qpos")
     recording = Trajectories(
         actions=actions[:steps],
         rewards=content["rewards"][:steps],

@@ -28,7 +28,7 @@ from pipeline.environments import Frame
 from pipeline.errors import PipelineError
 from pipeline.trajectories import Trajectories
 from pipeline.trajectories._allowance import Allowance
-from pipeline.trajectories._files import check_counts, check_fits, find, share
+from pipeline.trajectories._files import check_counts, find, fit, share
 from pipeline.trajectories._hdf5 import opened
 from pipeline.trajectories._selection import select
 
@@ -108,10 +108,13 @@ def collect(config: DatasetConfig, environment: EnvironmentConfig, resources: Pa
         for name in episodes[0]
         if name != "terminated"
     }
-    check_fits(path, environment, arrays["actions"], arrays.get("observations"))
+    qpos = fit(
+        path, environment, arrays["actions"], arrays.get("observations"), arrays.pop("qpos", None)
+    )
     rewards = arrays["rewards"].astype(np.float64)
     recording = Trajectories(
         **arrays,
+        qpos=qpos,
         episode_length=lengths,
         terminated=np.array([episode["terminated"] for episode in episodes]),
         score=np.add.reduceat(rewards, np.cumsum(lengths) - lengths),
@@ -198,7 +201,7 @@ def _episode(file: Any, source: _Source, index: int) -> dict[str, Any]:
     if not source.has_images:
         episode["observations"] = group["observations"][:-1].astype(np.float32)
     if "infos" in group and "qpos" in group["infos"]:
-        episode["qpos"] = group["infos/qpos"][: len(rewards)].astype(np.float64)
+        episode["qpos"] = group["infos/qpos"][: len(rewards)].astype(np.float32)
     return {**episode, "terminated": bool(group["terminations"][-1])}
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import minari
 import numpy as np
 import pytest
-from vector_environment import CONFIG, Vectors, vectors
+from robots import HOPPER
 
 from pipeline import environments, frames, minari_export
 from pipeline.config import DatasetConfig, EnvironmentConfig
@@ -14,7 +14,6 @@ from pipeline.storage import Artefact
 from pipeline.trajectories import Trajectories, played
 from pipeline.trajectories import minari as source
 
-__all__ = ["vectors"]
 CATCH = EnvironmentConfig(family="catch", game="Catch", random_score=-2, reference_score=6)
 
 
@@ -71,7 +70,7 @@ def test_our_own_source_reads_it_back(data: Trajectories, shown: Artefact, tmp_p
     assert one.read_bytes() == other.read_bytes()
 
 
-def test_vectors_with_positions(tmp_path: Path, vectors: EnvironmentConfig) -> None:
+def test_vectors_with_positions(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     data = Trajectories(
         actions=generator.uniform(-1, 1, (9, 3)).astype(np.float32),
@@ -81,11 +80,12 @@ def test_vectors_with_positions(tmp_path: Path, vectors: EnvironmentConfig) -> N
         score=np.array([4.0, 5.0]),
         source="test",
         observations=generator.normal(size=(9, 11)).astype(np.float32),
-        qpos=generator.normal(size=(9, 6)),
+        qpos=generator.normal(size=(9, 6)).astype(np.float32),
     )
-    minari_export.export(data, Vectors.actions, None, "hopper-v0", tmp_path / "hopper-v0")
+    space = environments.make(HOPPER).actions
+    minari_export.export(data, space, None, "hopper-v0", tmp_path / "hopper-v0")
     config = DatasetConfig(environment="hopper", source="minari", file="hopper-v0")
-    back = source.collect(config, CONFIG, tmp_path)
+    back = source.collect(config, HOPPER, tmp_path)
     for name in ("actions", "observations", "qpos", "terminated"):
         np.testing.assert_array_equal(getattr(back, name), getattr(data, name))
 

@@ -7,13 +7,12 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from vector_environment import ACTIONS, OBSERVATIONS, vectors
+from robots import ACTIONS, HOPPER, OBSERVATIONS, POSITIONS
 
 from pipeline.config import DatasetConfig, EnvironmentConfig
 from pipeline.errors import PipelineError
 from pipeline.trajectories import Trajectories, hdf5
 
-__all__ = ["vectors"]
 LENGTHS = [12, 20, 5, 20]
 TERMINAL = [True, False, True, False]
 """The others reach the limit of 20 steps."""
@@ -63,10 +62,10 @@ def collect(folder: Path, environment: EnvironmentConfig, **settings: Any) -> Tr
     return hdf5.collect(config(**settings), environment, folder)
 
 
-def test_whole_episodes(tmp_path: Path, vectors: EnvironmentConfig) -> None:
+def test_whole_episodes(tmp_path: Path) -> None:
     arrays = content()
     write(tmp_path, arrays)
-    data = collect(tmp_path, vectors)
+    data = collect(tmp_path, HOPPER)
     steps = sum(LENGTHS)
     assert data.episode_length.tolist() == LENGTHS
     assert data.terminated.tolist() == TERMINAL
@@ -75,46 +74,46 @@ def test_whole_episodes(tmp_path: Path, vectors: EnvironmentConfig) -> None:
     np.testing.assert_array_equal(data.actions, arrays["actions"][:steps])
     np.testing.assert_array_equal(data.rewards, arrays["rewards"][:steps])
     assert data.qpos is not None
-    assert data.qpos.dtype == np.float64
     np.testing.assert_array_equal(data.qpos, arrays["infos/qpos"][:steps])
     assert data.source == f"{NAME} (D4RL layout)"
 
 
-def test_converted_replay_buffers(tmp_path: Path, vectors: EnvironmentConfig) -> None:
+def test_converted_replay_buffers(tmp_path: Path) -> None:
     """Rewards (T, 1), double precision, and no positions of the joints."""
     arrays = content()
     write(tmp_path, arrays)
-    expected = collect(tmp_path, vectors)
+    expected = collect(tmp_path, HOPPER)
     del arrays["infos/qpos"]
     arrays["rewards"] = arrays["rewards"][:, None].astype(np.float64)
     arrays["observations"] = arrays["observations"].astype(np.float64)
     arrays["terminals"] = arrays["terminals"].astype(np.uint8)
     write(tmp_path, arrays)
-    data = collect(tmp_path, vectors)
+    data = collect(tmp_path, HOPPER)
     np.testing.assert_array_equal(data.score, expected.score)
     np.testing.assert_array_equal(data.terminated, expected.terminated)
-    assert data.qpos is None
+    assert data.qpos is not None
+    assert not data.qpos[:, 0].any()  # where the robot stands is not in its state vector
+    positions = arrays["observations"][: sum(LENGTHS), : POSITIONS - 1]
+    np.testing.assert_array_equal(data.qpos[:, 1:], positions)
 
 
-def test_without_timeouts_episodes_end_at_the_limit(
-    tmp_path: Path, vectors: EnvironmentConfig
-) -> None:
+def test_without_timeouts_episodes_end_at_the_limit(tmp_path: Path) -> None:
     arrays = content()
     del arrays["timeouts"]
     write(tmp_path, arrays)
-    data = collect(tmp_path, vectors, max_episode_steps=20)
+    data = collect(tmp_path, HOPPER, max_episode_steps=20)
     assert data.episode_length.tolist() == LENGTHS
     assert data.terminated.tolist() == TERMINAL
 
 
-def test_selection(tmp_path: Path, vectors: EnvironmentConfig) -> None:
+def test_selection(tmp_path: Path) -> None:
     write(tmp_path, content())
-    data = collect(tmp_path, vectors, fraction=0.6, max_episode_steps=15)
+    data = collect(tmp_path, HOPPER, fraction=0.6, max_episode_steps=15)
     assert data.episode_length.tolist() == [12, 15]
     assert data.terminated.tolist() == [True, False]
     assert data.source == f"{NAME}, first 0.6 (D4RL layout)"
     with pytest.raises(PipelineError, match="has no epsilon"):
-        collect(tmp_path, vectors, max_epsilon=0.2)
+        collect(tmp_path, HOPPER, max_epsilon=0.2)
 
 
 def without(name: str) -> dict[str, np.ndarray]:
@@ -147,6 +146,10 @@ FAULTS: dict[str, tuple[dict[str, np.ndarray], str]] = {
         changed("observations", lambda array: array[:, :8]),
         r"observations are \(8,\), those of Hopper are \(11,\)",
     ),
+    "positions": (
+        changed("infos/qpos", lambda array: array[:, :5]),
+        r"positions of joints are \(5,\), Hopper has \(6,\)",
+    ),
     "empty": ({name: array[:0] for name, array in content().items()}, "zero episodes"),
     "no end": (
         {**content(), "terminals": np.zeros(61, bool), "timeouts": np.zeros(61, bool)},
@@ -156,35 +159,35 @@ FAULTS: dict[str, tuple[dict[str, np.ndarray], str]] = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_faults(tmp_path: Path, vectors: EnvironmentConfig, name: str) -> None:
+def test_faults(tmp_path: Path, name: str) -> None:
     arrays, cause = FAULTS[name]
     write(tmp_path, arrays)
     with pytest.raises(PipelineError, match=rf"hopper_medium-v2\.hdf5.*{cause}") as caught:
-        collect(tmp_path, vectors)
+        collect(tmp_path, HOPPER)
     assert "\n" not in str(caught.value)
 
 
-def test_files_that_are_not_whole(tmp_path: Path, vectors: EnvironmentConfig) -> None:
+def test_files_that_are_not_whole(tmp_path: Path) -> None:
     path = write(tmp_path, content())
     whole = path.read_bytes()
     for keep in (0, 100, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:keep])
         with pytest.raises(PipelineError, match=r"medium-v2\.hdf5: damaged, cut short") as caught:
-            collect(tmp_path, vectors)
+            collect(tmp_path, HOPPER)
         assert "\n" not in str(caught.value)
     path.unlink()
     with pytest.raises(PipelineError, match=r"medium-v2\.hdf5: missing"):
-        collect(tmp_path, vectors)
+        collect(tmp_path, HOPPER)
 
 
-def test_expectations(tmp_path: Path, vectors: EnvironmentConfig) -> None:
+def test_expectations(tmp_path: Path) -> None:
     path = write(tmp_path, content())
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     counts = {"expected_episodes": len(LENGTHS), "expected_steps": sum(LENGTHS)}
-    collect(tmp_path, vectors, **counts, sha256={NAME: digest}, max_episodes=1)
+    collect(tmp_path, HOPPER, **counts, sha256={NAME: digest}, max_episodes=1)
     with pytest.raises(PipelineError, match=r"57 steps, the dataset expects 56; .*expected_steps"):
-        collect(tmp_path, vectors, expected_steps=56)
+        collect(tmp_path, HOPPER, expected_steps=56)
     with pytest.raises(PipelineError, match="4 episodes, the dataset expects 5"):
-        collect(tmp_path, vectors, expected_episodes=5)
+        collect(tmp_path, HOPPER, expected_episodes=5)
     with pytest.raises(PipelineError, match=f"SHA-256 is {digest}"):
-        collect(tmp_path, vectors, sha256={NAME: "0" * 64})
+        collect(tmp_path, HOPPER, sha256={NAME: "0" * 64})

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 from minari.data_collector import EpisodeBuffer
-from vector_environment import ACTIONS, OBSERVATIONS, vectors
+from robots import ACTIONS, HOPPER, OBSERVATIONS
 
 from pipeline import environments, frames
 from pipeline.config import DatasetConfig, EnvironmentConfig
@@ -24,7 +24,6 @@ from pipeline.storage import Artefact
 from pipeline.trajectories import Trajectories
 from pipeline.trajectories import minari as source
 
-__all__ = ["vectors"]
 GAME = EnvironmentConfig(
     family="atari", game="Breakout", screen="last_jpeg", random_score=2, reference_score=30
 )
@@ -145,7 +144,7 @@ def test_selection(breakout: Path) -> None:
 
 
 def hopper(root: Path, **changes: Any) -> Path:
-    """Two episodes of vectors in Minari's form, the first ending, the second cut."""
+    """Two episodes of state vectors in Minari's form, the first ending, the second cut."""
     generator = np.random.default_rng(0)
     buffers = []
     for length, ended in ((7, True), (5, False)):
@@ -168,19 +167,19 @@ def hopper(root: Path, **changes: Any) -> Path:
     )
 
 
-def test_vectors(tmp_path: Path, vectors: EnvironmentConfig) -> None:
+def test_vectors(tmp_path: Path) -> None:
     folder = hopper(tmp_path)
-    data = collect(folder, vectors)
+    data = collect(folder, HOPPER)
     episodes = list(minari.MinariDataset(folder / "data").iterate_episodes())
     assert data.observations is not None
     assert data.qpos is not None
     for name, values in (("observations", data.observations), ("qpos", data.qpos)):
         theirs = [e.observations if name == "observations" else e.infos["qpos"] for e in episodes]
         expected = np.concatenate([rows[:-1] for rows in theirs])
-        np.testing.assert_allclose(values, expected, rtol=1e-6)
+        np.testing.assert_allclose(values, expected, rtol=1e-6, atol=1e-6)
     np.testing.assert_array_equal(data.actions, np.concatenate([e.actions for e in episodes]))
     assert data.terminated.tolist() == [True, False]
-    assert source.frames(config(folder), vectors, Path()) is None
+    assert source.frames(config(folder), HOPPER, Path()) is None
 
 
 def copy(breakout: Path, tmp_path: Path) -> Path:
@@ -290,9 +289,7 @@ def test_frames_of_another_number(breakout: Path, tmp_path: Path) -> None:
         ({"observations": np.zeros((5, OBSERVATIONS))}, "5 rewards, 5 actions and 5 observations"),
     ],
 )
-def test_unsound_vectors(
-    tmp_path: Path, vectors: EnvironmentConfig, changes: dict[str, Any], cause: str
-) -> None:
+def test_unsound_vectors(tmp_path: Path, changes: dict[str, Any], cause: str) -> None:
     sound = {
         "observations": np.zeros((6, OBSERVATIONS)),
         "actions": np.zeros((5, ACTIONS)),
@@ -302,7 +299,7 @@ def test_unsound_vectors(
     }
     folder = hopper(tmp_path, **sound | changes)
     with pytest.raises(PipelineError, match=cause):
-        collect(folder, vectors)
+        collect(folder, HOPPER)
 
 
 def test_download_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
