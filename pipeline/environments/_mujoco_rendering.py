@@ -9,6 +9,7 @@ whatever was drawn before, in every process, with EGL and with OSMesa.
 import atexit
 import colorsys
 import os
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ TILE = (0.5, 0.15, 0.01)
 """Half sizes of a tile of the flat scenery's ground, in metres."""
 TILES = 5
 """To each side of the camera."""
-TILE_COLOURS = ((0.3, 0.3, 0.3, 1), (0.55, 0.55, 0.55, 1))
+TILE_GREYS = (80, 140)
 HIDDEN = ("SHADOW", "REFLECTION", "SKYBOX", "FOG", "HAZE")
 
 
@@ -101,7 +102,7 @@ class _Renderer:
                 np.array(TILE),
                 np.array([tile + TILE[0], middle[1], -TILE[2]]),
                 np.eye(3).ravel(),
-                np.array(TILE_COLOURS[tile % 2], np.float32),
+                _colour([TILE_GREYS[tile % 2]] * 3),
             )
             scene.ngeom += 1
 
@@ -120,7 +121,12 @@ def _flatten(model: mujoco.MjModel) -> None:
     model.geom_rgba[:] = 0
     for i, geom in enumerate(solid):
         hue = i * GOLDEN_RATIO % 1  # far from those of the parts before
-        model.geom_rgba[geom] = (*colorsys.hsv_to_rgb(hue, 0.65, 0.95), 1)
+        model.geom_rgba[geom] = _colour([255 * x for x in colorsys.hsv_to_rgb(hue, 0.65, 0.95)])
+
+
+def _colour(levels: Sequence[float]) -> NDArray[np.float32]:
+    """Opaque, in whole steps of a pixel: between two steps it would be drawn now so, now so."""
+    return np.array([*(round(level) / 255 for level in levels), 1], np.float32)
 
 
 def _open(model: mujoco.MjModel, size: int) -> mujoco.Renderer:

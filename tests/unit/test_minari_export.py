@@ -5,7 +5,7 @@ from pathlib import Path
 import minari
 import numpy as np
 import pytest
-from robots import HOPPER
+from vectors import HOPPER
 
 from pipeline import environments, frames, minari_export
 from pipeline.config import DatasetConfig, EnvironmentConfig

@@ -7,7 +7,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from robots import ACTIONS, HOPPER, OBSERVATIONS, POSITIONS
+from vectors import ACTIONS, HOPPER, OBSERVATIONS, POSITIONS
 
 from pipeline.config import DatasetConfig, EnvironmentConfig
 from pipeline.errors import PipelineError

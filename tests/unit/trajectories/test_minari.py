@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 from minari.data_collector import EpisodeBuffer
-from robots import ACTIONS, HOPPER, OBSERVATIONS
+from vectors import ACTIONS, HOPPER, OBSERVATIONS
 
 from pipeline import environments, frames
 from pipeline.config import DatasetConfig, EnvironmentConfig
