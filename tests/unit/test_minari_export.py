@@ -5,7 +5,7 @@ from pathlib import Path
 import minari
 import numpy as np
 import pytest
-from vectors import HOPPER
+import robots
 
 from pipeline import environments, frames, minari_export
 from pipeline.config import DatasetConfig, EnvironmentConfig
@@ -14,6 +14,7 @@ from pipeline.storage import Artefact
 from pipeline.trajectories import Trajectories, played
 from pipeline.trajectories import minari as source
 
+HOPPER = robots.config()
 CATCH = EnvironmentConfig(family="catch", game="Catch", random_score=-2, reference_score=6)
 
 

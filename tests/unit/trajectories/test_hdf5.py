@@ -7,12 +7,14 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from vectors import ACTIONS, HOPPER, OBSERVATIONS, POSITIONS
+import robots
 
 from pipeline.config import DatasetConfig, EnvironmentConfig
 from pipeline.errors import PipelineError
-from pipeline.trajectories import Trajectories, hdf5
+from pipeline.trajectories import Trajectories, hdf5, recorded_states
 
+HOPPER = robots.config()
+OBSERVATIONS, ACTIONS, POSITIONS = 11, 3, 6
 LENGTHS = [12, 20, 5, 20]
 TERMINAL = [True, False, True, False]
 """The others reach the limit of 20 steps."""
@@ -76,6 +78,29 @@ def test_whole_episodes(tmp_path: Path) -> None:
     assert data.qpos is not None
     np.testing.assert_array_equal(data.qpos, arrays["infos/qpos"][:steps])
     assert data.source == f"{NAME} (D4RL layout)"
+
+
+def test_recorded_play_in_the_layout(tmp_path: Path) -> None:
+    """The same episodes, from the recording and from a file in D4RL's layout."""
+    with np.load(robots.RECORDING) as play:
+        ends = np.cumsum(play["episode_length"]) - 1
+        terminals, timeouts = np.zeros((2, len(play["rewards"])), bool)
+        terminals[ends[play["terminated"]]] = True
+        timeouts[ends[~play["terminated"]]] = True
+        root = play["root_x"].reshape(len(terminals), -1)
+        arrays = {name: play[name] for name in ("observations", "actions", "rewards")}
+        arrays["infos/qpos"] = np.concatenate([root, play["observations"][:, :5]], axis=1)
+    write(tmp_path, {**arrays, "terminals": terminals, "timeouts": timeouts})
+    data = collect(tmp_path, HOPPER, max_episodes=2)
+    recording = DatasetConfig(
+        environment="hopper",
+        source="recorded_states",
+        file=robots.RECORDING.relative_to(robots.RESOURCES).as_posix(),
+        max_episodes=2,
+    )
+    expected = recorded_states.collect(recording, HOPPER, robots.RESOURCES)
+    for name in ("observations", "actions", "rewards", "qpos", "terminated", "episode_length"):
+        np.testing.assert_array_equal(getattr(data, name), getattr(expected, name))
 
 
 def test_converted_replay_buffers(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ import h5py
 import minari
 import numpy as np
 import pytest
+import robots
 from gymnasium import spaces
 from minari.data_collector import EpisodeBuffer
-from vectors import ACTIONS, HOPPER, OBSERVATIONS
 
 from pipeline import environments, frames
 from pipeline.config import DatasetConfig, EnvironmentConfig
@@ -24,6 +24,8 @@ from pipeline.storage import Artefact
 from pipeline.trajectories import Trajectories
 from pipeline.trajectories import minari as source
 
+HOPPER = robots.config()
+OBSERVATIONS, ACTIONS = 11, 3
 GAME = EnvironmentConfig(
     family="atari", game="Breakout", screen="last_jpeg", random_score=2, reference_score=30
 )
