@@ -8,6 +8,8 @@ from pipeline.validation import Section
 
 Screen = Literal["maximum", "last", "last_jpeg", "grey_84"]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+CLIPPED = "rewards clipped"
+"""In the description of data whose returns are not on the scale of scores that are played."""
 
 
 class RenderingConfig(Section):

@@ -1,6 +1,11 @@
 """Stage one: trajectories → frames → prompts, regions → pretrained encoder → cached embeddings."""
 
 
+# On a cluster, the machine that starts the jobs is the one with a network.
+localrules:
+    download_dataset,
+
+
 rule download_dataset:
     output:
         folder=directory("results/downloads/{dataset}"),

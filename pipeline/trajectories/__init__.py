@@ -37,7 +37,7 @@ class Trajectories:
     actions: Actions
     """(T,) int64 a_t, or (T, A) float32."""
     rewards: NDArray[np.float32]
-    """(T,) r_t, raw."""
+    """(T,) r_t, raw if `source` does not say otherwise."""
     episode_length: NDArray[np.int64]
     """(E,)"""
     terminated: NDArray[np.bool_]

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from pipeline import environments
 from pipeline.actions import ActionSpace
 from pipeline.config import DatasetConfig, EnvironmentConfig
+from pipeline.config_data import CLIPPED
 from pipeline.environments import Frame
 from pipeline.errors import PipelineError
 from pipeline.trajectories import Trajectories
@@ -84,7 +85,7 @@ def collect(config: DatasetConfig, environment: EnvironmentConfig, resources: Pa
         episode_length=length,
         terminated=np.concatenate(ended),
         score=np.add.reduceat(rewards.astype(np.float64), starts),
-        source=f"DQN replay {environment.game} ({config.fraction:.3g} of it, rewards clipped)",
+        source=f"DQN replay {environment.game} ({config.fraction:.3g} of it, {CLIPPED})",
     )
 
 

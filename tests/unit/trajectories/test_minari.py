@@ -308,6 +308,7 @@ def test_download_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def unreachable(name: str) -> None:
         raise ConnectionError("no route\nto the host")
 
+    monkeypatch.setenv("MINARI_DATASETS_PATH", "")  # put back after the test
     monkeypatch.setattr(minari, "download_dataset", unreachable)
     wanted = config(tmp_path, file=None, name="atari/breakout/expert-v0")
     with pytest.raises(PipelineError, match=r"could not be downloaded.*minari download") as caught:
@@ -318,6 +319,7 @@ def test_download_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_download_of_an_unknown_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What Minari says when its server answers and has no such data set."""
+    monkeypatch.setenv("MINARI_DATASETS_PATH", "")  # put back after the test
     listed = {"atari/breakout/expert-v0": {"minari_version": minari.__version__}}
     monkeypatch.setattr(
         "minari.storage.hosting.list_remote_datasets",
