@@ -27,6 +27,10 @@ TILE = (0.5, 0.15, 0.01)
 TILES = 5
 """To each side of the camera."""
 TILE_GREYS = (80, 140)
+LOWERED = 0.45
+"""Metres by which the flat scenery lowers a camera that follows the robot: so the ground stays in
+the picture in all recorded jumps.
+"""
 HIDDEN = ("SHADOW", "REFLECTION", "SKYBOX", "FOG", "HAZE")
 
 
@@ -117,6 +121,7 @@ def _flatten(model: mujoco.MjModel) -> None:
     model.vis.headlight.diffuse[:] = 0
     model.vis.headlight.specular[:] = 0
     model.geom_matid[:] = -1
+    model.cam_poscom0[:, 2] -= LOWERED
     solid = np.flatnonzero(model.geom_type != mujoco.mjtGeom.mjGEOM_PLANE)
     model.geom_rgba[:] = 0
     for i, geom in enumerate(solid):

@@ -124,6 +124,18 @@ def test_the_ground_passes_below_a_robot_that_moves() -> None:
 
 
 @needs_opengl
+@pytest.mark.parametrize(("name", "height"), [("hopper", 1.73), ("halfcheetah", 0.56)])
+def test_the_ground_is_seen_in_every_jump(name: str, height: float) -> None:
+    game = robot(config(name, rendering={"size": 64}))
+    game.reset(0, 0)
+    jump = game.state()
+    jump[1] = height
+    ground = (game.show(jump) == 80).all(axis=-1) | (game.show(jump) == 140).all(axis=-1)
+    assert ground.any(axis=0).all()  # in every column
+    assert not ground[-1].any()  # its near edge as well
+
+
+@needs_opengl
 def test_frames_are_the_same_in_every_process_and_nothing_is_logged(tmp_path: Path) -> None:
     one, other = (in_a_process(tmp_path, HASHES) for _ in range(2))
     assert one.stdout == other.stdout, one.stderr

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import robots
 
 from pipeline import prompts
 from pipeline.actions import ActionSpace
@@ -66,6 +67,20 @@ def test_prompts_are_listed_by_action_and_set(tmp_path: Path) -> None:
         assert dict(zip(listed["action"], listed[name], strict=True)) == expected
     with pytest.raises(PipelineError, match=r"original\.json: 3 sentences for 2 actions"):
         listings.prompts(ActionSpace(meanings[:2]), ["original"], files[:1])
+
+
+def test_prompts_of_torques_are_listed_by_level(tmp_path: Path) -> None:
+    environment = robots.config()
+    space = robots.robot(environment).actions
+    files = []
+    for name in ("original", "synonym"):
+        files.append(tmp_path / f"{name}.json")
+        text = prompts.make(RESOURCES, environment, name, space, space.start()[None])
+        files[-1].write_text(text)
+    listed = listings.prompts(space, ["original", "synonym"], files)
+    assert listed["torques"][0] == "level 1 of 5, all joints"
+    assert listed["original"][2] == "Thigh rests, leg rests, foot rests."
+    assert listed["synonym"][4].startswith("Haunch extends strongly, ")
 
 
 def test_runs_that_agree_share_a_row(tmp_path: Path) -> None:
