@@ -17,10 +17,10 @@ the first data).
 What others made: `published` (which files), `retrieval` (brings them), `weights`, `array_pickle`
 (read them, with nothing in them run), `gpt2` (layers for a policy to begin with).
 
-Below all of it: `errors`, `plugins` (a name in the configuration is a file name), `config` (the
-sections), `experiment` (all of them, and the settings of a run), `validation`, `config_files`,
-`provenance` (digests of code), `actions` (what they are in an environment), `optimisation`,
-`figures`, `storage` with `block_cache`, `atomic`.
+Below all of it: `errors`, `plugins` (a name in the configuration is a file name), `config` and
+`config_data` (the sections), `experiment` (all of them, and the settings of a run), `validation`,
+`config_files`, `provenance` (digests of code), `actions` (what they are in an environment), `area`
+(pictures shrunk), `optimisation`, `figures`, `storage` with `block_cache`, `atomic`.
 On top: `stages`, one command per rule of the workflow.
 
 Imports go from later rooms to earlier ones only. The package knows contents and the workflow knows

@@ -1,16 +1,19 @@
-"""The configuration's schema: frozen, strict, documented; `config_files` reads it from disk.
+"""The configuration's schema: frozen, strict, documented; `config_files` reads it from disk. The
+sections on data are in `config_data`, and known here as well.
 
 Each stage receives only its own part as JSON with sorted keys (`as_json`, `Model.from_json`), so
 that reordering or editing an unrelated section re-runs nothing. The driver imports this: no torch.
 """
 
-import json
 from collections.abc import Callable
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from pipeline.validation import explain
+from pipeline.config_data import DatasetConfig as DatasetConfig
+from pipeline.config_data import EnvironmentConfig as EnvironmentConfig
+from pipeline.config_data import RenderingConfig as RenderingConfig
+from pipeline.validation import Section as Section
 
 Precision = Literal["float32", "bfloat16"]
 Activation = Literal["gelu", "gelu_tanh", "relu"]
@@ -21,109 +24,6 @@ MEMORY_LENGTHS: dict[str, Callable[[int], int]] = {
     "2K": lambda context: 2 * context,
 }
 """What a memory length may be instead of a number, given the context length K."""
-
-
-class Section(BaseModel):
-    """Base of every section: immutable, and a key it does not know is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    def as_json(self) -> str:
-        """Canonical JSON text: the same settings always give the same text."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Parse and validate; raises PipelineError naming the key and the cause."""
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            raise explain(error, cls.__name__, cls) from None
-
-
-class RenderingConfig(Section):
-    """How a simulator's frames are drawn; the consoles of games draw their own."""
-
-    size: int = Field(160, ge=32, le=1024, description="side of a frame in pixels")
-    camera: str | None = Field(
-        "track", description="of the robot's model; null: a fixed one that sees all of it"
-    )
-    scenery: Literal["flat", "original"] = Field(
-        "flat",
-        description="flat: a colour for each part of the robot, no light, tiles of a metre as "
-        "ground, so that regions are parts; original: as the model says, without shadows",
-    )
-
-
-class EnvironmentConfig(Section):
-    """`config/environments/<environment>.yaml`."""
-
-    family: str = Field(description="module of pipeline/environments/")
-    game: str = Field(description="what the family calls the game, e.g. Breakout")
-    frame_skip: int = Field(
-        4, ge=1, description="emulator frames per action; the frame is the maximum of the last two"
-    )
-    sticky_actions: float = Field(
-        0.0, ge=0, le=1, description="probability that the emulator repeats the last action"
-    )
-    max_noops: int = Field(
-        30, ge=0, description="no-op starts: up to so many emulator frames of NOOP after reset"
-    )
-    random_score: float = Field(
-        description="score of random play in the literature, the 0 of normalised scores"
-    )
-    reference_score: float = Field(
-        description="score of the reference (human gamer) in the literature, the 100"
-    )
-    state_variables: dict[str, int] = Field(
-        default={},
-        description="name → address in the machine's memory, or place among a simulator's "
-        "positions, for the probe of the embeddings",
-    )
-    prompts: str | None = Field(
-        None, description="file of resources/prompts/; default: the game in lower case"
-    )
-    action_levels: int = Field(
-        3, ge=2, description="named levels of a continuous action's components, in its prompts"
-    )
-    rendering: RenderingConfig = RenderingConfig()
-    options: dict[str, bool | int | float | str] = Field(
-        default={}, description="keyword arguments of a gymnasium environment"
-    )
-
-    @property
-    def wording(self) -> str:
-        """File of the prompts' sentences, below the resources."""
-        return f"prompts/{(self.prompts or self.game).lower()}.yaml"
-
-
-class DatasetConfig(Section):
-    """`config/datasets/<dataset>.yaml`: which episodes, from where."""
-
-    environment: str = Field(description="file of config/environments/")
-    source: str = Field(description="module of pipeline/trajectories/")
-    file: str | list[str] | None = Field(
-        None, description="recording below resources/, or several, for sources that read one"
-    )
-    max_epsilon: float = Field(
-        1.0, ge=0, le=1, description="keep episodes recorded with at most this epsilon"
-    )
-    max_episodes: int | None = Field(
-        None, ge=1, description="keep so many episodes, in the recording's order"
-    )
-    max_steps: int | None = Field(
-        None, ge=1, description="keep whole episodes up to so many steps in all"
-    )
-    max_episode_steps: int = Field(
-        2000, ge=1, description="an episode is cut here, in the data and in evaluation"
-    )
-    episodes: int = Field(0, ge=0, description="episodes to play, for the `played` source")
-    seed: int = Field(0, ge=0, description="seed of the `played` source")
-
-    @property
-    def files(self) -> list[str]:
-        """The recordings, none, one or several."""
-        return [self.file] if isinstance(self.file, str) else self.file or []
 
 
 class DetectorConfig(Section):
@@ -421,7 +321,7 @@ class TableConfig(Section):
 
     datasets: list[str] = Field(min_length=1)
     methods: list[str] = Field(min_length=1)
-    variants: list[str] = ["default"]
+    variants: list[str] = Field(["default"])
     seeds: list[int] = Field(min_length=1)
     beside: list[str] = Field(
         [], description="further methods, in their default variant only, to compare with"

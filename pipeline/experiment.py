@@ -135,8 +135,12 @@ class Config(Section):
         return name, _changed(base, difference)
 
     def environment(self, dataset: str) -> EnvironmentConfig:
-        """The environment that `dataset` was recorded in."""
-        return self.environments[self.datasets[dataset].environment]
+        """The environment that `dataset` was recorded in, with the screen that it shows."""
+        chosen = self.datasets[dataset]
+        environment = self.environments[chosen.environment]
+        if chosen.screen is None:
+            return environment
+        return environment.model_copy(update={"screen": chosen.screen})
 
     def _layers(
         self, method: str, variant: str, environment: str | None

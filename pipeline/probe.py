@@ -31,10 +31,13 @@ def coordinates(
 ) -> dict[str, float]:
     """Held-out R² of each of `variables` (name → address in the machine's memory) from E(S).
 
-    Raises PipelineError for an address outside the memory.
+    NaN for frames that come from a source's own files, without the machine's memory. Raises
+    PipelineError for an address outside the memory.
     """
     if not variables:
         return {}
+    if "step_state" not in frames.names:
+        return dict.fromkeys(variables, float("nan"))
     size = frames.shape("step_state")[1]
     for name, address in variables.items():
         if not 0 <= address < size:

@@ -26,6 +26,7 @@ NO_INFLUENCE = frozenset(
                 "validation",
                 "config",
                 "published",
+                "config_data",
                 "experiment",
                 "config_files",
                 "errors",

@@ -1,8 +1,9 @@
 """The HDF5 container of every large artefact: typed, versioned, block-checksummed, written whole.
 
-The only module that imports h5py. An artefact has a kind ("trajectories", "frames", "regions",
-"cache", "pixels"), a schema version, JSON attributes (provenance among them), and arrays chunked
-along their first axis in blocks, each with a CRC-32 of its raw bytes. Strings are JSON attributes.
+Files that others wrote are read elsewhere (`pipeline.trajectories`). An artefact has a kind
+("trajectories", "frames", "regions", "cache", "pixels"), a schema version, JSON attributes
+(provenance among them), and arrays chunked along their first axis in blocks, each with a CRC-32 of
+its raw bytes. Strings are JSON attributes.
 Layout: root attributes `kind`, `schema_version`, `header_crc32`; dataset `header` (UTF-8 JSON: the
 attributes, and rows, row shape, type, block length and checksum-list CRC of every array);
 `arrays/<name>`; `checksums/<name>`.

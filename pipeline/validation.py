@@ -1,13 +1,34 @@
-"""What is wrong with a setting, in one line, and how settings are laid over one another."""
+"""What a section of settings is, what is wrong with a setting in one line, and how settings are
+laid over one another.
+"""
 
+import json
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.errors import PipelineError, unknown_name
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class Section(BaseModel):
+    """Base of every section: immutable, and a key it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def as_json(self) -> str:
+        """Canonical JSON text: the same settings always give the same text."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Parse and validate; raises PipelineError naming the key and the cause."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise explain(error, cls.__name__, cls) from None
 
 
 def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:

@@ -329,9 +329,25 @@ def initial_encoder(wildcards):
     return published_files(features_of(wildcards).encoder.published)
 
 
+def downloaded(wildcards):
+    """Whether a dataset is fetched by its name, for it names no file."""
+    dataset = dataset_of(wildcards)
+    return dataset.name is not None and dataset.file is None
+
+
 def recording(wildcards):
-    """The recordings that a dataset reads, if its source reads any."""
-    return [f"{RESOURCES}/{file}" for file in dataset_of(wildcards).files]
+    """What a dataset's source reads. What is not there is left to the stage, which says how to get it."""
+    if downloaded(wildcards):
+        return rules.download_dataset.output.folder
+    paths = [Path(RESOURCES, file) for file in dataset_of(wildcards).files]
+    return [str(path) for path in paths if path.exists()]
+
+
+def below(wildcards):
+    """The folder that the place of a dataset's files is relative to."""
+    if downloaded(wildcards):
+        return expand(rules.download_dataset.output.folder, dataset=wildcards.dataset)
+    return RESOURCES
 
 
 def text_of(wildcards):

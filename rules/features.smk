@@ -1,6 +1,31 @@
 """Stage one: trajectories → frames → prompts, regions → pretrained encoder → cached embeddings."""
 
 
+# On a cluster, the machine that starts the jobs is the one with a network.
+localrules:
+    download_dataset,
+
+
+rule download_dataset:
+    output:
+        folder=directory("results/downloads/{dataset}"),
+    log:
+        "results/logs/download_dataset/{dataset}.log",
+    conda:
+        "../envs/features.yaml"
+    threads: slots(1)
+    resources:
+        mem_mb=1000,
+        runtime=600,
+    params:
+        code=lambda w: code("download_dataset", source_of(w)),
+        settings=lambda w: options(dataset=dataset_of(w)),
+        given=given,
+    shell:
+        "python -m pipeline.stages.download_dataset {params.given:q} {params.settings:q}"
+        " --output {output.folder:q} > {log:q} 2>&1"
+
+
 rule collect_trajectories:
     input:
         recording,
@@ -20,7 +45,7 @@ rule collect_trajectories:
         code=lambda w: code("collect_trajectories", source_of(w), family_of(w)),
         settings=lambda w: options(dataset=dataset_of(w), environment=environment_of(w)),
         given=given,
-        resources=RESOURCES,
+        resources=below,
     shell:
         "python -m pipeline.stages.collect_trajectories {params.given:q} {params.settings:q}"
         " --resources {params.resources:q} --output {output.trajectories:q} > {log:q} 2>&1"
@@ -28,6 +53,7 @@ rule collect_trajectories:
 
 rule render_frames:
     input:
+        recording,
         trajectories=rules.collect_trajectories.output.trajectories,
     output:
         frames="results/frames/{dataset}.h5",
@@ -45,10 +71,33 @@ rule render_frames:
         code=lambda w: code("render_frames", family_of(w), source_of(w)),
         settings=lambda w: options(environment=environment_of(w), dataset=dataset_of(w)),
         given=given,
-        resources=RESOURCES,
+        resources=below,
     shell:
         "python -m pipeline.stages.render_frames {params.given:q} {params.settings:q}"
         " --resources {params.resources:q} --output {output.frames:q} > {log:q} 2>&1"
+
+
+rule export_minari:
+    input:
+        trajectories=rules.collect_trajectories.output.trajectories,
+        frames=rules.render_frames.output.frames,
+    output:
+        folder=directory("results/minari/{dataset}-v0"),
+    log:
+        "results/logs/export_minari/{dataset}.log",
+    conda:
+        "../envs/features.yaml"
+    threads: slots(1)
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        code=lambda w: code("export_minari", family_of(w)),
+        settings=lambda w: options(environment=environment_of(w)),
+        given=given,
+    shell:
+        "python -m pipeline.stages.export_minari {params.given:q} {params.settings:q}"
+        " --name {wildcards.dataset:q}-v0 --output {output.folder:q} > {log:q} 2>&1"
 
 
 rule write_prompts:

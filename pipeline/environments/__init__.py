@@ -56,10 +56,10 @@ class Simulator(Environment, Protocol):
     """What its recordings call it, e.g. Hopper-v5."""
 
     def positions(
-        self, observations: NDArray[np.float32], hidden: NDArray[np.float32]
+        self, observations: NDArray[np.float32], hidden: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
-        """Positions (T, positions) from state vectors (T, D) and what they leave out (T, hidden);
-        PipelineError where the numbers are those of another simulator.
+        """Positions (T, positions) from state vectors (T, D) and what they leave out (T, hidden),
+        zeros if that is not known; PipelineError where the numbers are those of another simulator.
         """
         ...
 

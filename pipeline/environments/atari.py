@@ -1,21 +1,27 @@
 """Atari games in the Arcade Learning Environment, driven directly (docs/method.md §3).
 
 Protocol: the ROM is loaded afresh for every episode, then so many raw NOOP frames; an action of the
-minimal set is held for `frame_skip` emulator frames (fewer at game over), and the frame is the
-element-wise maximum of the last two screens, because the console draws some sprites only in every
-other frame. A full game is one episode.
+minimal set is held for `frame_skip` emulator frames (fewer at game over), and the frame is made of
+the last two screens: their element-wise maximum, because the console draws some sprites only in
+every other frame, unless `screen` says otherwise. A full game is one episode.
+
+The other screens are those of published data, so that a policy trained on them sees the same when
+it acts: Minari's (`last_jpeg`), Gymnasium's (`last`), Dopamine's (`grey_84`).
 """
 
 import difflib
 import hashlib
+import io
 from pathlib import Path
 
 import ale_py
 import numpy as np
 from ale_py import roms
 from numpy.typing import NDArray
+from PIL import Image
 
 from pipeline.actions import Action, ActionSpace
+from pipeline.area import area_sums
 from pipeline.config import EnvironmentConfig
 from pipeline.environments import Frame
 from pipeline.errors import PipelineError
@@ -24,7 +30,9 @@ from pipeline.errors import PipelineError
 class AtariEnvironment:
     """One game of the emulator; see `pipeline.environments.Environment`."""
 
-    def __init__(self, game: str, frame_skip: int, sticky_actions: float) -> None:
+    def __init__(
+        self, game: str, frame_skip: int, sticky_actions: float, screen: str = "maximum"
+    ) -> None:
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
         self._rom = find_rom(game)
         self._frame_skip = frame_skip
@@ -33,7 +41,9 @@ class AtariEnvironment:
         self._console.loadROM(self._rom)
         self._moves = self._console.getMinimalActionSet()
         height, width = self._console.getScreenDims()
-        self._screens = np.zeros((2, height, width, 3), np.uint8)  # the last two, by parity
+        self._screen = screen
+        shape = (height, width) if screen == "grey_84" else (height, width, 3)
+        self._screens = np.zeros((2, *shape), np.uint8)  # the last two, by parity
         self._drawn = 0
         names = tuple(move.name for move in self._moves)
         self.actions = ActionSpace(names, noop=names.index("NOOP"))
@@ -55,9 +65,12 @@ class AtariEnvironment:
         return reward, self._console.game_over(with_truncation=False)
 
     def frame(self) -> Frame:
-        """The maximum of the last two screens, (210, 160, 3)."""
+        """(210, 160, 3), or (84, 84, 3) with `grey_84`."""
+        if self._screen.startswith("last"):
+            last: Frame = self._screens[(self._drawn - 1) % 2]
+            return through_jpeg(last) if self._screen == "last_jpeg" else last.copy()
         frame: Frame = np.maximum(self._screens[0], self._screens[1])
-        return frame
+        return small_grey(frame) if self._screen == "grey_84" else frame
 
     def observation(self) -> None:
         """A game is seen."""
@@ -79,13 +92,33 @@ class AtariEnvironment:
         return reward
 
     def _draw(self) -> None:
-        self._console.getScreenRGB(self._screens[self._drawn % 2])
+        place = self._screens[self._drawn % 2]
+        if self._screen == "grey_84":
+            self._console.getScreenGrayscale(place)
+        else:
+            self._console.getScreenRGB(place)
         self._drawn += 1
 
 
 def build(config: EnvironmentConfig) -> AtariEnvironment:
     """Build the game; raises PipelineError with close matches if ale-py has no such ROM."""
-    return AtariEnvironment(config.game, config.frame_skip, config.sticky_actions)
+    return AtariEnvironment(config.game, config.frame_skip, config.sticky_actions, config.screen)
+
+
+def through_jpeg(frame: Frame) -> Frame:
+    """The frame as it is after Minari has stored it: JPEG with Pillow's own settings."""
+    buffer = io.BytesIO()
+    Image.fromarray(frame).save(buffer, format="JPEG")
+    return np.array(Image.open(buffer), np.uint8)
+
+
+def small_grey(grey: NDArray[np.uint8]) -> Frame:
+    """A grey screen (210, 160) as Dopamine shrinks it, the same in each channel: (84, 84, 3).
+
+    Means of areas, halves to the even number, as OpenCV's INTER_AREA rounds them.
+    """
+    summed, area = area_sums(grey[None], 84)
+    return np.repeat(np.rint(summed[0] / area).astype(np.uint8)[..., None], 3, axis=-1)
 
 
 def identify(config: EnvironmentConfig) -> dict[str, str]:

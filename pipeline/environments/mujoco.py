@@ -108,12 +108,15 @@ class MujocoEnvironment:
         return _mujoco_rendering.draw(self._robot.fullpath, self._config.rendering, qpos)
 
     def positions(
-        self, observations: NDArray[np.float32], hidden: NDArray[np.float32]
+        self, observations: NDArray[np.float32], hidden: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
-        """Positions (T, positions) from state vectors (T, D) and what they leave out (T, hidden).
+        """Positions (T, positions) from state vectors (T, D) and what they leave out (T, hidden),
+        zeros if that is not known.
 
         Raises PipelineError where the numbers are not those of this robot.
         """
+        if hidden is None:
+            hidden = np.zeros((len(observations), self.hidden), np.float32)
         found = (observations.shape[1:], hidden.shape[1:])
         if found != ((self.observed,), (self.hidden,)):
             raise PipelineError(

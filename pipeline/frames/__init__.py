@@ -99,7 +99,7 @@ def _steps(
 ) -> Iterator[Step]:
     """Every step, from wherever its frame comes."""
     if own is not None:
-        yield from (Step(frame) for frame in own)
+        yield from _own(own, trajectories, game)
     elif trajectories.qpos is None:
         yield from _replay.steps(trajectories, game, config.game)
     elif isinstance(game, Simulator):
@@ -109,3 +109,16 @@ def _steps(
             f"{trajectories.source}: positions of joints, which {config.game} cannot draw; "
             "check that the data set names the right environment"
         )
+
+
+def _own(own: Iterator[Frame], trajectories: Trajectories, game: Environment) -> Iterator[Step]:
+    """The source's own frames; PipelineError if they are not as large as the environment's."""
+    game.reset(0, 0)
+    expected = game.frame().shape
+    for frame in own:
+        if frame.shape != expected:
+            raise PipelineError(
+                f"{trajectories.source}: frames are {frame.shape}, those of the environment are "
+                f"{expected}, and a policy could not act on them; correct the dataset's screen"
+            )
+        yield Step(frame)

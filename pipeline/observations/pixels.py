@@ -5,8 +5,6 @@ repeats (docs/method.md §4). Frames are shrunk by exact area interpolation in w
 a frame shrunk live equals its stored row bit for bit, whatever the batch and the number of threads.
 """
 
-from functools import lru_cache
-from math import gcd
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from pipeline.area import area_sums
 from pipeline.config import FeaturesConfig
 from pipeline.moments import Moments
 from pipeline.observations import Observation, Situation
@@ -34,25 +33,9 @@ def shrink(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     batch, height, width, _ = frames.shape
     grey = frames.reshape(-1, 3).astype(np.float32) @ LUMINANCE  # (B·H·W,)
     grey = np.floor((grey + 500) / 1000).reshape(batch, height, width)  # (B, H, W)
-    rows, columns = _overlaps(height), _overlaps(width)
-    area = rows[0].sum() * columns[0].sum()
-    # sums of whole numbers below 2^24 are exact in float32, in any order
-    exact = np.float32 if 255 * area < 1 << 24 else np.float64
-    summed = rows.astype(exact) @ grey.astype(exact)  # (B, 84, W)
-    summed = summed @ columns.astype(exact).T  # (B, 84, 84)
+    summed, area = area_sums(grey, SIZE)  # (B, 84, 84)
     shrunk: NDArray[np.uint8] = np.floor((2 * summed + area) / (2 * area)).astype(np.uint8)
     return shrunk
-
-
-@lru_cache
-def _overlaps(length: int) -> NDArray[np.int64]:
-    """(84, length): how much of each old pixel each new one covers, in whole units."""
-    divisor = gcd(length, SIZE)
-    old, new = SIZE // divisor, length // divisor  # lengths of a pixel before and after, in units
-    first = np.arange(SIZE)[:, None] * new  # (84, 1)
-    begin = np.arange(length)[None, :] * old  # (1, length)
-    overlap = np.minimum(first + new, begin + old) - np.maximum(first, begin)  # (84, length)
-    return overlap.clip(min=0)
 
 
 def shrink_artefact(frames: Path, output: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from pipeline.config import TableConfig
+from pipeline.config_data import CLIPPED
 from pipeline.tables import best_per_seed, printed, select
 
 
@@ -15,6 +16,7 @@ def warnings(scores: pd.DataFrame, table: TableConfig) -> list[str]:
         *repeated_episodes(scores, table),
         *best_against_last(scores, table),
         *settings_by_game(scores, table),
+        *clipped_returns(scores, table),
     ]
 
 
@@ -70,6 +72,17 @@ def settings_by_game(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
         ]
         if differing:
             yield f"{printed(method, variant)}: set per game: {', '.join(differing)}"
+
+
+def clipped_returns(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
+    """Data whose rewards are clipped: their mean cannot be compared with raw scores."""
+    sources = scores.groupby("dataset")["data_source"].first()
+    clipped = [name for name in table.datasets if CLIPPED in str(sources.get(name))]
+    if clipped:
+        yield (
+            f"{', '.join(clipped)}: the data's rewards are clipped, so the data mean, and what is "
+            "given as a share of it, are not on the scale of the scores"
+        )
 
 
 def _flat(settings: dict[str, object], path: str = "") -> dict[str, object]:

@@ -1,7 +1,9 @@
 """Offline data → Trajectories.
 
-One file per source (`recorded.py`, `played.py`), each with
-`collect(config, environment, resources) -> Trajectories`.
+One file per source (`recorded.py`, `played.py`, `minari.py`, `dqn_replay.py`, `hdf5.py`), each with
+`collect(config, environment, resources) -> Trajectories`. A source that holds images offers
+`frames(config, environment, resources) -> Iterator[Frame] | None`, those of the steps that it
+collects, in their order; one that can be had by name offers `download(config, folder)`.
 """
 
 from dataclasses import dataclass, fields
@@ -35,7 +37,7 @@ class Trajectories:
     actions: Actions
     """(T,) int64 a_t, or (T, A) float32."""
     rewards: NDArray[np.float32]
-    """(T,) r_t, raw."""
+    """(T,) r_t, raw if `source` does not say otherwise."""
     episode_length: NDArray[np.int64]
     """(E,)"""
     terminated: NDArray[np.bool_]
@@ -135,10 +137,20 @@ class Trajectories:
 
 
 def collect(config: DatasetConfig, environment: EnvironmentConfig, resources: Path) -> Trajectories:
-    """Collect the trajectories that `config.source` names; recordings lie below `resources`."""
+    """Collect the trajectories that `config.source` names; what it reads lies below `resources`."""
     source = plugins.load("trajectories", config.source)
     trajectories: Trajectories = source.collect(config, environment, resources)
     return trajectories
+
+
+def download(config: DatasetConfig, folder: Path) -> None:
+    """Download the data set that `config` names into `folder`, whole or not at all."""
+    source = plugins.load("trajectories", config.source)
+    if not hasattr(source, "download"):
+        raise PipelineError(
+            f"dataset: source {config.source!r} cannot be downloaded; name its file with 'file'"
+        )
+    source.download(config, folder)
 
 
 ARRAYS = tuple(

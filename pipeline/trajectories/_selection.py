@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pipeline.config import DatasetConfig
 from pipeline.errors import PipelineError
 from pipeline.trajectories import Trajectories
+from pipeline.trajectories._allowance import Allowance
 
 PER_STEP = ("actions", "rewards", "observations", "qpos")
 
@@ -19,21 +20,17 @@ def select(recording: Trajectories, config: DatasetConfig, source: str) -> Traje
     Raises PipelineError if nothing is left, or if `max_epsilon` is asked of a recording that does
     not know it.
     """
-    lengths = np.minimum(recording.episode_length, config.max_episode_steps)  # (E,)
-    kept = np.arange(len(lengths))
+    kept = np.arange(len(recording.episode_length))
     if config.max_epsilon < 1:
         if recording.epsilon is None:
             raise PipelineError(
                 f"{recording.source}: it has no epsilon; remove max_epsilon from the dataset"
             )
         kept = np.flatnonzero(recording.epsilon <= config.max_epsilon + 1e-6)
-    kept = kept[: config.max_episodes]
-    if config.max_steps is not None:
-        kept = kept[np.cumsum(lengths[kept]) <= config.max_steps]
-    if not len(kept):
-        raise PipelineError(
-            f"{recording.source}: no episode left; raise max_epsilon or max_steps of the dataset"
-        )
+    allowance = Allowance(config)
+    kept = kept[: allowance.take(recording.episode_length[kept])]
+    allowance.check_kept(recording.source)
+    lengths = allowance.cut(recording.episode_length)  # (E,)
     return _cut(recording, kept, lengths, source)
 
 

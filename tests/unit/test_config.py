@@ -42,6 +42,21 @@ def test_shipped_configurations_load() -> None:
     assert load(CONFIG / "paper.yaml").scale == "paper"
 
 
+def test_a_data_set_may_show_another_screen() -> None:
+    config = load(CONFIG / "paper.yaml")
+    assert config.environment("breakout").screen == "maximum"
+    shown = config.environment("breakout_dqn_replay")
+    assert shown == config.environment("breakout").model_copy(update={"screen": "grey_84"})
+
+
+def test_what_a_source_reads() -> None:
+    datasets = load(CONFIG / "config.yaml").datasets
+    assert datasets["catch"].files == []
+    assert datasets["hopper_medium_d4rl"].files == ["d4rl/hopper_medium-v2.hdf5"]
+    assert datasets["breakout_minari"].files == ["atari/breakout/expert-v0"]
+    assert len(datasets["hopper_medium_expert"].files) == 2
+
+
 def test_toy_replaces_the_default_configuration() -> None:
     toy = load(CONFIG / "toy.yaml")
     assert toy.tables["table1"].datasets == ["catch"]

@@ -11,10 +11,10 @@ from pipeline.provenance import first_party_imports
 
 ROOT = Path(__file__).parents[2]
 ROOMS = (
-    *("errors", "plugins", "provenance", "validation", "config", "published"),
+    *("errors", "plugins", "provenance", "validation", "config_data", "config", "published"),
     *("experiment", "config_files", "retrieval", "array_pickle", "weights"),
-    *("actions", "atomic", "block_cache", "storage", "parallel", "devices"),
-    *("environments", "trajectories", "frames", "prompts"),
+    *("actions", "area", "atomic", "block_cache", "storage", "parallel", "devices"),
+    *("environments", "trajectories", "frames", "minari_export", "prompts"),
     *("detectors", "regions", "encoders", "step_encoder", "moments", "cache", "probe"),
     *("windows", "observations", "models", "batches", "resumption", "checkpoints", "optimisation"),
     *("held_out", "texts", "tokenizer", "language_model", "gpt2", "training"),

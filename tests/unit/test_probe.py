@@ -9,6 +9,7 @@ from encoding import PROMPTS, encoder, write_frames, write_regions
 
 from pipeline import probe
 from pipeline.errors import PipelineError
+from pipeline.storage import Artefact, ArtefactWriter
 
 COUNT = 192
 HELD_OUT = np.arange(800) % 4 == 3
@@ -47,3 +48,12 @@ def test_coordinates_of_a_tiny_world(tmp_path: Path, monkeypatch: pytest.MonkeyP
         probe.coordinates(
             encoder(tmp_path / "encoder"), PROMPTS.sentences, stored, regions, {"ball": 2}
         )
+
+
+def test_frames_without_memory(tmp_path: Path) -> None:
+    with ArtefactWriter(tmp_path / "frames.h5", "frames", {}) as writer:
+        writer.write("frames", np.zeros((1, 8, 8, 3), np.uint8))
+    stored = Artefact(tmp_path / "frames.h5", "frames")
+    found = probe.coordinates(encoder(tmp_path / "e"), PROMPTS.sentences, stored, stored, {"x": 0})
+    assert list(found) == ["x"]
+    assert math.isnan(found["x"])

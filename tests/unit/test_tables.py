@@ -149,6 +149,12 @@ def test_repeated_episodes_are_warned_of(scores: pd.DataFrame) -> None:
     assert expected in build(scores).markdown
 
 
+def test_clipped_rewards_are_warned_of(scores: pd.DataFrame) -> None:
+    pong = scores["dataset"] == "pong"
+    scores.loc[pong, "data_source"] = "DQN replay Pong (0.01 of it, rewards clipped)"
+    assert "Warning: pong: the data's rewards are clipped" in build(scores).markdown
+
+
 def test_a_single_seed_has_no_deviation(scores: pd.DataFrame) -> None:
     grid = GRID.model_copy(update={"seeds": [0]})
     table = tables.make("table1", scores, grid, ENVIRONMENTS, "laptop")

@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 import ale_py
+import gymnasium
 import numpy as np
 import pytest
 
@@ -57,6 +58,47 @@ def test_frames_are_not_overwritten(breakout: AtariEnvironment) -> None:
     for _ in range(3):
         breakout.step(1)
     np.testing.assert_array_equal(first, copy)
+
+
+def test_small_grey_screens_are_dopamines() -> None:
+    """The maximum of two screens in the emulator's own grey; each pixel the mean of the area it
+    covers, halves to the even number (as OpenCV's INTER_AREA gives it).
+    """
+    small = environments.make(config(screen="grey_84"))
+    console = ale_py.ALEInterface()
+    console.setFloat("repeat_action_probability", 0.0)
+    console.loadROM(AtariEnvironment("Qbert", 4, 0.0)._rom)
+    console.reset_game()
+    small.reset(seed=0, noops=0)
+    for action in [0, 1, 2, 3, 4, 5] * 5:
+        screens = []
+        for _ in range(4):
+            console.act(console.getMinimalActionSet()[action])
+            screens.append(console.getScreenGrayscale())
+        small.step(action)
+        fine = np.kron(np.maximum(screens[2], screens[3]), np.ones((2, 21), np.int64))
+        means = fine.reshape(84, 5, 84, 40).mean((1, 3))  # 420 by 3360 pixels in 84 by 84 blocks
+        expected = np.repeat(np.rint(means).astype(np.uint8)[..., None], 3, axis=-1)
+        np.testing.assert_array_equal(small.frame(), expected)
+
+
+def test_last_screens_are_gymnasiums() -> None:
+    gymnasium.register_envs(ale_py)
+    theirs = gymnasium.make("ALE/Qbert-v5", repeat_action_probability=0)
+    ours = environments.make(config(screen="last"))
+    shown = theirs.reset(seed=0)[0]
+    ours.reset(seed=0, noops=0)
+    for action in [0, 1, 2, 3, 4, 5] * 5:
+        np.testing.assert_array_equal(ours.frame(), shown)
+        shown = theirs.step(action)[0]
+        ours.step(action)
+    theirs.close()
+
+
+def config(**settings: str) -> EnvironmentConfig:
+    return EnvironmentConfig.model_validate(
+        {"family": "atari", "game": "Qbert", "random_score": 0, "reference_score": 1, **settings}
+    )
 
 
 def test_actions_and_versions(breakout: AtariEnvironment) -> None:

@@ -42,7 +42,9 @@ def test_frame_and_state_agree() -> None:
     assert np.argwhere((frame == catch.PADDLE_COLOUR).all(-1))[:, 1].min() == paddle
 
 
-@pytest.mark.parametrize(("key", "value"), [("game", "Pong"), ("sticky_actions", 0.25)])
+@pytest.mark.parametrize(
+    ("key", "value"), [("game", "Pong"), ("sticky_actions", 0.25), ("screen", "last")]
+)
 def test_what_catch_cannot_do(key: str, value: object) -> None:
     settings = {"family": "catch", "game": "Catch", "random_score": 0, "reference_score": 6}
     with pytest.raises(PipelineError, match="catch"):

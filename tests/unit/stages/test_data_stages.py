@@ -1,18 +1,22 @@
 """The data stages as commands: what they print, their exit status, no traceback."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import h5py
+import minari
 import numpy as np
 import pytest
 
-from pipeline import records
+from pipeline import environments, frames, minari_export, records, trajectories
 from pipeline.config import DatasetConfig, EnvironmentConfig
+from pipeline.errors import PipelineError
 from pipeline.stages import (
     collect_trajectories,
+    download_dataset,
     execute,
     render_frames,
     shrink_frames,
@@ -137,3 +141,38 @@ def test_a_failed_stage_records_nothing(tmp_path: Path) -> None:
     done = subprocess.run([*command, *words], cwd=ROOT, check=False, capture_output=True)
     assert done.returncode == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_data_set_is_downloaded_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Minari's client puts it below MINARI_DATASETS_PATH; what it would fetch is exported here."""
+    monkeypatch.setenv("MINARI_DATASETS_PATH", "")  # put back after the test
+    space, played = environments.make(CATCH).actions, tmp_path / "t.h5"
+    data = trajectories.collect(PLAYED, CATCH, Path())
+    frames.render(data, CATCH, tmp_path / "f.h5")
+
+    def client(name: str) -> None:
+        place = Path(os.environ["MINARI_DATASETS_PATH"]) / name
+        minari_export.export(data, space, Artefact(tmp_path / "f.h5", "frames"), name, place)
+
+    monkeypatch.setattr(minari, "download_dataset", client)
+    wanted = DatasetConfig(environment="catch", source="minari", name="games/catch/played-v0")
+    folder = tmp_path / "downloads"
+    words = ["stage", "--dataset", wanted.as_json(), "--output", str(folder)]
+    monkeypatch.setattr(sys, "argv", words)
+    execute(download_dataset.main, download_dataset.parser)
+    assert records.read(folder).stage == "download_dataset"
+
+    sections = ["--dataset", wanted.as_json(), "--environment", CATCH.as_json()]
+    words = ["stage", *sections, "--resources", str(folder), "--output", str(played)]
+    monkeypatch.setattr(sys, "argv", words)
+    execute(collect_trajectories.main, collect_trajectories.parser)
+    np.testing.assert_array_equal(trajectories.load(played).actions, data.actions)
+    (read,) = records.read(played).inputs
+    assert read.path == str(folder / "games/catch/played-v0")
+
+
+def test_what_has_no_name_is_not_downloaded(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match="source 'played' cannot be downloaded; name its file"):
+        trajectories.download(PLAYED, tmp_path / "data")
