@@ -43,7 +43,7 @@ class FastRCNN:
         boxes = torch.from_numpy(proposals).to(self._device)
         mask = torch.from_numpy(real).to(self._device)
         image = torch.from_numpy(frames).to(self._device).permute(0, 3, 1, 2)  # (B, 3, H, W)
-        feature_map = self._backbone(image.float() / 127.5 - 1)  # (B, F, H/4, W/4)
+        feature_map = self._backbone(image.float().div_(127.5).sub_(1))  # (B, F, H/4, W/4)
         features = roi_align(feature_map, boxes) * mask[..., None]
         return Regions(features.half(), boxes, mask)
 
@@ -58,14 +58,16 @@ def _backbone(feature_size: int, seed: int) -> nn.Module:
     generator = torch.Generator().manual_seed(seed)
     network = nn.Sequential(
         nn.Conv2d(3, STEM_CHANNELS, 5, stride=2, padding=2),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
         nn.Conv2d(STEM_CHANNELS, feature_size, 3, stride=2, padding=1),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
     )
     for layer in network:
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
             nn.init.normal_(layer.bias, std=0.1, generator=generator)  # type: ignore[arg-type]
+            # as the frames lie in memory: all channels of a pixel together
+            layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
     return network.eval()
 
 
