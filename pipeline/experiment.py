@@ -40,6 +40,9 @@ class Config(Section):
     )
     tables: dict[str, TableConfig]
     sweep: SweepConfig = SweepConfig()
+    shards: int = Field(
+        1, ge=1, description="jobs that detection and encoding of one data set are divided into"
+    )
     environments: dict[str, EnvironmentConfig]
     datasets: dict[str, DatasetConfig]
     features: dict[str, FeaturesConfig]

@@ -36,6 +36,8 @@ class StepEncoder:
         self._detector = detector
         self._encoder = encoder
         self._prompts = encoder.encode_prompts(sentences)
+        self.width = encoder.width
+        """d."""
         self.text_tokens: int = self._prompts.mask.shape[1]
         """L: word pieces of the longest sentence."""
         self.modalities = (slice(None, self.text_tokens), slice(self.text_tokens, None))

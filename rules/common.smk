@@ -23,6 +23,12 @@ except PipelineError as error:
 # Stages run under the interpreter that runs Snakemake, also where its environment is not activated.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
 
+
+# How many jobs detect and encode one data set: `shards` of the configuration, or `--set-scatter shards=N`.
+scattergather:
+    shards=CONFIG.shards,
+
+
 RESOURCES = "resources"
 # The pseudo-method that every table begins with.
 RANDOM = {"method": "random", "variant": "default"}
@@ -144,10 +150,13 @@ def features_of(wildcards):
 
 def given(wildcards, input, threads):
     """The threads a job may run, from the slots it was granted, and each named input as `--name path`."""
-    paths = {name: str(path) for name, path in input.items()}
-    named = {"threads": str(max(1, threads // OVERBOOKED)), **paths}
+    paths = {name: [path] if isinstance(path, str) else path for name, path in input.items()}
+    named = {"threads": [str(max(1, threads // OVERBOOKED))], **paths}
     return [
-        text for name, value in named.items() for text in (f"--{name.replace('_', '-')}", value)
+        text
+        for name, values in named.items()
+        if values
+        for text in (f"--{name.replace('_', '-')}", *values)
     ]
 
 
@@ -280,6 +289,26 @@ def encoder_inputs(wildcards):
         "regions": regions_of(wildcards),
         "prompts": expand(rules.write_prompts.output.prompts, **place(wildcards)),
     }
+
+
+def encoding_inputs(wildcards):
+    """What the cache is made from: all that, the trajectories and the encoder."""
+    return {
+        **encoder_inputs(wildcards),
+        "trajectories": rules.collect_trajectories.output.trajectories,
+        "encoder": encoder_folder(wildcards),
+    }
+
+
+def shards_of(rule, wildcards):
+    """The shards that `rule` makes of an artefact; none where one job makes it all."""
+    paths = gather.shards(rule.output[0], allow_missing=True)
+    return expand(paths, **wildcards) if len(paths) > 1 else []
+
+
+def share(wildcards):
+    """The option that tells a shard which share of the work is its own."""
+    return ["--shard", wildcards.scatteritem]
 
 
 def observations(wildcards):

@@ -100,6 +100,7 @@ rule shrink_frames:
 rule detect_regions:
     input:
         frames=rules.render_frames.output.frames,
+        shards=lambda w: shards_of(rules.detect_shard, w),
     output:
         regions="results/regions/{dataset}/{features}.h5",
     log:
@@ -120,6 +121,22 @@ rule detect_regions:
         "python -m pipeline.stages.detect_regions"
         " {params.given:q} {params.settings:q}"
         " --output {output.regions:q} > {log:q} 2>&1"
+
+
+use rule detect_regions as detect_shard with:
+    input:
+        frames=rules.render_frames.output.frames,
+    output:
+        regions=temp("results/shards/regions/{dataset}/{features}/{scatteritem}.h5"),
+        record=temp("results/shards/regions/{dataset}/{features}/{scatteritem}.h5.provenance.json"),
+    log:
+        "results/logs/detect_shard/{dataset}/{features}/{scatteritem}.log",
+    benchmark:
+        "results/benchmarks/detect_shard/{dataset}/{features}/{scatteritem}.tsv"
+    params:
+        code=lambda w: code("detect_regions", detector_of(w)),
+        settings=lambda w: options(detector=features_of(w).detector) + share(w),
+        given=given,
 
 
 rule draw_regions:
@@ -173,9 +190,8 @@ rule pretrain_encoder:
 
 rule build_cache:
     input:
-        unpack(encoder_inputs),
-        trajectories=rules.collect_trajectories.output.trajectories,
-        encoder=encoder_folder,
+        unpack(encoding_inputs),
+        shards=lambda w: shards_of(rules.encode_shard, w),
     output:
         cache="results/cache/{dataset}/{features}.h5",
     log:
@@ -196,6 +212,22 @@ rule build_cache:
         "python -m pipeline.stages.build_cache"
         " {params.given:q} {params.settings:q}"
         " --output {output.cache:q} > {log:q} 2>&1"
+
+
+use rule build_cache as encode_shard with:
+    input:
+        unpack(encoding_inputs),
+    output:
+        cache=temp("results/shards/cache/{dataset}/{features}/{scatteritem}.h5"),
+        record=temp("results/shards/cache/{dataset}/{features}/{scatteritem}.h5.provenance.json"),
+    log:
+        "results/logs/encode_shard/{dataset}/{features}/{scatteritem}.log",
+    benchmark:
+        "results/benchmarks/encode_shard/{dataset}/{features}/{scatteritem}.tsv"
+    params:
+        code=lambda w: code("build_cache", encoder_of(w), family_of(w)),
+        settings=lambda w: encoder_settings(w) + share(w),
+        given=given,
 
 
 rule probe_embeddings:

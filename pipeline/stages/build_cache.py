@@ -6,14 +6,16 @@ from pipeline import cache, encoders
 from pipeline.config import EnvironmentConfig, FeaturesConfig
 from pipeline.detectors import open_regions
 from pipeline.environments import make
+from pipeline.parts import PartsWriter
 from pipeline.prompts import Prompts
 from pipeline.stages import StageParser, execute
 from pipeline.step_encoder import StepEncoder
-from pipeline.storage import Artefact, ArtefactWriter
+from pipeline.storage import Artefact
 from pipeline.trajectories import load
 
 parser = StageParser(__doc__)
 parser.sections(features=FeaturesConfig, environment=EnvironmentConfig)
+parser.shards()
 parser.inputs("encoder", "regions", "frames", "prompts", "trajectories")
 parser.outputs("output")
 
@@ -27,11 +29,14 @@ def main(arguments: Namespace) -> None:
     regions = open_regions(arguments.regions, frames, memory_mb=64)
     data = load(arguments.trajectories)
     pairs = cache.distinct_pairs(config, data, frames.read("step_frame"), prompts, noop)
-    encoder = encoders.load(config.encoder, arguments.encoder)
-    step_encoder = StepEncoder(None, encoder, prompts.sentences)
+    encoder = StepEncoder(None, encoders.load(config.encoder, arguments.encoder), prompts.sentences)
     attributes = {"features": config.model_dump(), "weights": config.weights}
-    with ArtefactWriter(arguments.output, "cache", attributes) as writer:
-        cache.build(config, step_encoder, regions, pairs, prompts, writer)
+    identity = parser.identity(arguments, main)
+    with PartsWriter(arguments.output, "cache", attributes, identity, arguments.shard) as writer:
+        if arguments.shards:
+            cache.merge(config, pairs, prompts, arguments.shards, writer)
+        else:
+            cache.build(config, encoder, regions, pairs, prompts, writer)
 
 
 if __name__ == "__main__":

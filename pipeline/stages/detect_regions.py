@@ -4,11 +4,13 @@ from argparse import Namespace
 
 from pipeline import detectors, regions
 from pipeline.config import DetectorConfig
+from pipeline.parts import PartsWriter
 from pipeline.stages import StageParser, execute
-from pipeline.storage import Artefact, ArtefactWriter
+from pipeline.storage import Artefact
 
 parser = StageParser(__doc__)
 parser.sections(detector=DetectorConfig)
+parser.shards()
 parser.inputs("frames", help="artefact of render_frames")
 parser.outputs("output")
 
@@ -18,8 +20,12 @@ def main(arguments: Namespace) -> None:
     frames = Artefact(arguments.frames, "frames")
     detector = detectors.make(arguments.detector)
     attributes = {"detector": arguments.detector.model_dump()}
-    with ArtefactWriter(arguments.output, "regions", attributes) as writer:
-        regions.detect(detector, frames, writer)
+    identity = parser.identity(arguments, main)
+    with PartsWriter(arguments.output, "regions", attributes, identity, arguments.shard) as writer:
+        if arguments.shards:
+            regions.merge(frames, arguments.shards, writer)
+        else:
+            regions.detect(detector, frames, writer)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ from pipeline.provenance import first_party_imports
 ROOT = Path(__file__).parents[2]
 ROOMS = (
     *("errors", "plugins", "provenance", "validation", "config", "experiment", "config_files"),
-    *("atomic", "block_cache", "storage"),
+    *("atomic", "block_cache", "storage", "disk", "moments", "overlap", "parts"),
     *("environments", "trajectories", "frames", "prompts"),
-    *("detectors", "regions", "encoders", "step_encoder", "moments", "cache", "probe"),
+    *("detectors", "regions", "encoders", "step_encoder", "cache", "probe"),
     *("windows", "observations", "models", "batches", "resumption", "checkpoints", "optimisation"),
     *("texts", "tokenizer", "language_model", "training"),
     *("csv_files", "episodes", "evaluation", "rollout_video", "runs", "target_sweep"),
