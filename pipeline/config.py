@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pipeline.validation import explain
 
 Precision = Literal["float32", "bfloat16"]
+Device = Literal["cpu", "cuda"]
 MEMORY_LENGTHS: dict[str, Callable[[int], int]] = {
     "K/2": lambda context: context // 2,
     "K": lambda context: context,
@@ -96,6 +97,7 @@ class DetectorConfig(Section):
     regions: int = Field(36, ge=1, description="N: regions per frame, padded and masked")
     feature_size: int = Field(64, ge=1, description="F: length of a RoI feature")
     seed: int = Field(0, ge=0, description="seed of the backbone's random weights")
+    precision: Precision = Field("float32", description="of matrix products and convolutions")
 
     @property
     def weights(self) -> str:
@@ -151,6 +153,9 @@ class FeaturesConfig(Section):
         "tokens", description="decision D2: all tokens, or a mean per modality"
     )
     encoding_batch: int = Field(128, ge=1)
+    precision: Precision = Field(
+        "float32", description="of the encoder's matrix products, in the cache and in play alike"
+    )
 
     @property
     def weights(self) -> str:

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from pipeline.config import (
     DatasetConfig,
+    Device,
     EnvironmentConfig,
     EvaluationConfig,
     FeaturesConfig,
@@ -40,6 +41,7 @@ class Config(Section):
     )
     tables: dict[str, TableConfig]
     sweep: SweepConfig = SweepConfig()
+    device: Device = Field("cpu", description="what detection and encoding run on")
     shards: int = Field(
         1, ge=1, description="jobs that detection and encoding of one data set are divided into"
     )

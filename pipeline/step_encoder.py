@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from pipeline.config import Precision
 from pipeline.detectors import Detector, Regions
+from pipeline.devices import mixed_precision
 from pipeline.encoders import Encoder
 from pipeline.errors import PipelineError
 
@@ -32,10 +34,18 @@ class Embeddings:
 class StepEncoder:
     """Regions and sentences to O_t, with the language layers run once for all prompts."""
 
-    def __init__(self, detector: Detector | None, encoder: Encoder, sentences: list[str]) -> None:
+    def __init__(
+        self,
+        detector: Detector | None,
+        encoder: Encoder,
+        sentences: list[str],
+        precision: Precision = "float32",
+    ) -> None:
         self._detector = detector
         self._encoder = encoder
-        self._prompts = encoder.encode_prompts(sentences)
+        self._precision = precision
+        with mixed_precision(precision):
+            self._prompts = encoder.encode_prompts(sentences)
         self.width = encoder.width
         """d."""
         self.text_tokens: int = self._prompts.mask.shape[1]
@@ -61,10 +71,13 @@ class StepEncoder:
             )
         columns = max(1, int(regions.mask.sum(1).max()))
         padding = regions.mask.shape[1] - columns
-        real = regions.first(columns)  # columns that are padding everywhere cost nothing
-        states = self._encoder.encode_frames(real)
+        device = self._prompts.hidden.device
+        real = regions.first(columns).to(device)  # columns that are padding everywhere cost nothing
+        frame, prompt = frame.to(device), prompt.to(device)
         mask = real.mask[frame]
-        tokens = self._encoder.encode_pairs(self._prompts, prompt, states[frame], mask)
+        with mixed_precision(self._precision):
+            states = self._encoder.encode_frames(real)
+            tokens = self._encoder.encode_pairs(self._prompts, prompt, states[frame], mask)
         mask = torch.cat([self._prompts.mask[prompt], mask], dim=1)  # (B, L + real)
         tokens = tokens.half() * mask[..., None]  # (B, L + real, d)
         tokens = functional.pad(tokens, (0, 0, 0, padding))  # (B, L + N, d)

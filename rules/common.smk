@@ -30,6 +30,7 @@ scattergather:
 
 
 RESOURCES = "resources"
+GPUS = int(CONFIG.device == "cuda")
 # The pseudo-method that every table begins with.
 RANDOM = {"method": "random", "variant": "default"}
 
@@ -306,9 +307,10 @@ def shards_of(rule, wildcards):
     return expand(paths, **wildcards) if len(paths) > 1 else []
 
 
-def share(wildcards):
-    """The option that tells a shard which share of the work is its own."""
-    return ["--shard", wildcards.scatteritem]
+def heavy_options(wildcards):
+    """The options of a heavy job: what it runs on and, for a shard, which share of the work is its own."""
+    shard = getattr(wildcards, "scatteritem", None)
+    return ["--device", CONFIG.device, *(["--shard", shard] if shard else [])]
 
 
 def observations(wildcards):

@@ -113,9 +113,10 @@ rule detect_regions:
     resources:
         mem_mb=2000,
         runtime=60,
+        gpu=GPUS,
     params:
         code=lambda w: code("detect_regions", detector_of(w)),
-        settings=lambda w: options(detector=features_of(w).detector),
+        settings=lambda w: options(detector=features_of(w).detector) + heavy_options(w),
         given=given,
     shell:
         "python -m pipeline.stages.detect_regions"
@@ -135,7 +136,7 @@ use rule detect_regions as detect_shard with:
         "results/benchmarks/detect_shard/{dataset}/{features}/{scatteritem}.tsv"
     params:
         code=lambda w: code("detect_regions", detector_of(w)),
-        settings=lambda w: options(detector=features_of(w).detector) + share(w),
+        settings=lambda w: options(detector=features_of(w).detector) + heavy_options(w),
         given=given,
 
 
@@ -204,9 +205,10 @@ rule build_cache:
     resources:
         mem_mb=3000,
         runtime=120,
+        gpu=GPUS,
     params:
         code=lambda w: code("build_cache", encoder_of(w), family_of(w)),
-        settings=encoder_settings,
+        settings=lambda w: encoder_settings(w) + heavy_options(w),
         given=given,
     shell:
         "python -m pipeline.stages.build_cache"
@@ -226,7 +228,7 @@ use rule build_cache as encode_shard with:
         "results/benchmarks/encode_shard/{dataset}/{features}/{scatteritem}.tsv"
     params:
         code=lambda w: code("build_cache", encoder_of(w), family_of(w)),
-        settings=lambda w: encoder_settings(w) + share(w),
+        settings=lambda w: encoder_settings(w) + heavy_options(w),
         given=given,
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pipeline import plugins
 from pipeline.config import DetectorConfig
+from pipeline.devices import mixed_precision
 from pipeline.errors import PipelineError
 from pipeline.storage import Artefact
 
@@ -35,6 +36,10 @@ class Regions:
         """The first `regions` columns; real regions come before padding."""
         return Regions(self.features[:, :regions], self.boxes[:, :regions], self.mask[:, :regions])
 
+    def to(self, device: torch.device) -> "Regions":
+        """The same on another device."""
+        return Regions(self.features.to(device), self.boxes.to(device), self.mask.to(device))
+
     @classmethod
     def gather(cls, artefact: Artefact, frames: NDArray[np.int64]) -> "Regions":
         """The stored regions of `frames` (B,), from an artefact of kind "regions"."""
@@ -57,7 +62,19 @@ class Detector(Protocol):
 def make(config: DetectorConfig, device: torch.device | str = "cpu") -> Detector:
     """Build the detector that `config.name` names; raises PipelineError for an unknown name."""
     detector: Detector = plugins.load("detectors", config.name).build(config, torch.device(device))
-    return detector
+    return detector if config.precision == "float32" else _MixedPrecision(detector, config)
+
+
+class _MixedPrecision:
+    """A detector whose matrix products and convolutions are in the configured precision."""
+
+    def __init__(self, detector: Detector, config: DetectorConfig) -> None:
+        self.regions, self.feature_size = detector.regions, detector.feature_size
+        self._detector, self._precision = detector, config.precision
+
+    def __call__(self, frames: NDArray[np.uint8]) -> Regions:
+        with mixed_precision(self._precision):
+            return self._detector(frames)
 
 
 def open_regions(path: Path, frames: Artefact, memory_mb: int = 2048) -> Artefact:

@@ -135,5 +135,6 @@ def open_observer(
         detectors.make(config.detector, device),
         encoders.load(config.encoder, encoder, device),
         sentences.sentences,
+        config.precision,
     )
     return EmbeddingObserver(step_encoder, sentences, config.storage)

@@ -9,10 +9,10 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pipeline import records
-from pipeline.config import Section
+from pipeline.config import Device, Section
 from pipeline.errors import PipelineError
 from pipeline.parts import Shard
 
@@ -56,6 +56,10 @@ class StageParser(ArgumentParser):
     def outputs(self, *names: str, **keywords: Any) -> None:
         """Files and folders that the stage writes."""
         self._paths("output", self._writes, names, keywords)
+
+    def device(self) -> None:
+        """What the stage computes on."""
+        self.add_argument("--device", choices=get_args(Device), default="cpu", help="default: cpu")
 
     def shards(self) -> None:
         """A stage that may do a share of its work, or put shares together.

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from pipeline import cache, encoders
+from pipeline import cache, devices, encoders
 from pipeline.config import EnvironmentConfig, FeaturesConfig
 from pipeline.detectors import open_regions
 from pipeline.environments import make
@@ -15,6 +15,7 @@ from pipeline.trajectories import load
 
 parser = StageParser(__doc__)
 parser.sections(features=FeaturesConfig, environment=EnvironmentConfig)
+parser.device()
 parser.shards()
 parser.inputs("encoder", "regions", "frames", "prompts", "trajectories")
 parser.outputs("output")
@@ -29,7 +30,8 @@ def main(arguments: Namespace) -> None:
     regions = open_regions(arguments.regions, frames, memory_mb=64)
     data = load(arguments.trajectories)
     pairs = cache.distinct_pairs(config, data, frames.read("step_frame"), prompts, noop)
-    encoder = StepEncoder(None, encoders.load(config.encoder, arguments.encoder), prompts.sentences)
+    model = encoders.load(config.encoder, arguments.encoder, devices.choose(arguments.device))
+    encoder = StepEncoder(None, model, prompts.sentences, config.precision)
     attributes = {"features": config.model_dump(), "weights": config.weights}
     identity = parser.identity(arguments, main)
     with PartsWriter(arguments.output, "cache", attributes, identity, arguments.shard) as writer:

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from pipeline import detectors, regions
+from pipeline import detectors, devices, regions
 from pipeline.config import DetectorConfig
 from pipeline.parts import PartsWriter
 from pipeline.stages import StageParser, execute
@@ -10,6 +10,7 @@ from pipeline.storage import Artefact
 
 parser = StageParser(__doc__)
 parser.sections(detector=DetectorConfig)
+parser.device()
 parser.shards()
 parser.inputs("frames", help="artefact of render_frames")
 parser.outputs("output")
@@ -18,7 +19,7 @@ parser.outputs("output")
 def main(arguments: Namespace) -> None:
     """Load, detect, write."""
     frames = Artefact(arguments.frames, "frames")
-    detector = detectors.make(arguments.detector)
+    detector = detectors.make(arguments.detector, devices.choose(arguments.device))
     attributes = {"detector": arguments.detector.model_dump()}
     identity = parser.identity(arguments, main)
     with PartsWriter(arguments.output, "regions", attributes, identity, arguments.shard) as writer:
