@@ -9,7 +9,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import available_cpu_count
 
-from pipeline.config import EvaluationConfig
+from pipeline.config import EvaluationConfig, FeaturesConfig
 from pipeline.config_files import load, observation_kind
 from pipeline.errors import PipelineError
 from pipeline.provenance import source_digest
@@ -99,6 +99,7 @@ def artefacts_of(sections):
 
 REGIONS = artefacts_of(REGIONS_DEPEND_ON)
 ENCODERS = artefacts_of(ENCODER_DEPENDS_ON)
+CACHES = artefacts_of(FeaturesConfig.model_fields)
 
 # Threads. With `--cores 8` on 2 CPUs Snakemake would start 8 training jobs, which then fight over the CPUs; so a job
 # declares its real threads times this factor. Beyond `--threads`, which is for torch, a stage has one thread.
@@ -311,6 +312,17 @@ def heavy_options(wildcards):
     """The options of a heavy job: what it runs on and, for a shard, which share of the work is its own."""
     shard = getattr(wildcards, "scatteritem", None)
     return ["--device", CONFIG.device, *(["--shard", shard] if shard else [])]
+
+
+def names_of(wildcards):
+    """What a plan calls a data set and its features, and whose regions those use."""
+    regions = CONFIG.shared(wildcards.features, *REGIONS_DEPEND_ON)
+    names = {"dataset": wildcards.dataset, "features-name": wildcards.features}
+    return [
+        text
+        for name, value in {**names, "regions-name": regions}.items()
+        for text in (f"--{name}", value)
+    ]
 
 
 def observations(wildcards):

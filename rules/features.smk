@@ -1,6 +1,10 @@
 """Stage one: trajectories → frames → prompts, regions → pretrained encoder → cached embeddings."""
 
 
+localrules:
+    plan,
+
+
 rule collect_trajectories:
     input:
         recording,
@@ -95,6 +99,45 @@ rule shrink_frames:
     shell:
         "python -m pipeline.stages.shrink_frames {params.given:q}"
         " --output {output.pixels:q} > {log:q} 2>&1"
+
+
+rule estimate_costs:
+    input:
+        frames=rules.render_frames.output.frames,
+        prompts=lambda w: expand(rules.write_prompts.output.prompts, **place(w)),
+        trajectories=rules.collect_trajectories.output.trajectories,
+    output:
+        estimate="results/plan/{dataset}/{features}.csv",
+    log:
+        "results/logs/estimate_costs/{dataset}/{features}.log",
+    conda:
+        "../envs/features.yaml"
+    threads: slots(1)
+    resources:
+        mem_mb=3000,
+        runtime=30,
+        gpu=GPUS,
+    params:
+        code=lambda w: code("estimate_costs", detector_of(w), encoder_of(w), family_of(w)),
+        settings=lambda w: encoder_settings(w) + heavy_options(w) + names_of(w),
+        given=given,
+    shell:
+        "python -m pipeline.stages.estimate_costs {params.given:q} {params.settings:q}"
+        " --output {output.estimate:q} > {log:q} 2>&1"
+
+
+rule plan:
+    """What detection and encoding will take, on the terminal, before any of it is done."""
+    input:
+        estimates=[expand(rules.estimate_costs.output.estimate, **cache) for cache in CACHES],
+    log:
+        "results/logs/plan.log",
+    conda:
+        "../envs/features.yaml"
+    params:
+        given=given,
+    shell:
+        "python -m pipeline.stages.plan {params.given:q} 2>&1 | tee {log:q}"
 
 
 rule detect_regions:

@@ -11,8 +11,8 @@ from conftest import Job, contents
 from pipeline import parts
 from pipeline.parts import PartsWriter, Rows
 
-KILLS = 8
-BATCH_SECONDS = 0.05
+KILLS = 6
+BATCH_SECONDS = 0.15
 """A batch of the toy data takes no time; so long ones, for kills to fall into."""
 
 

@@ -14,7 +14,7 @@ ROOMS = (
     *("errors", "plugins", "provenance", "validation", "config", "experiment", "config_files"),
     *("atomic", "block_cache", "storage", "disk", "moments", "overlap", "parts"),
     *("environments", "trajectories", "frames", "prompts"),
-    *("devices", "detectors", "regions", "encoders", "step_encoder", "cache", "probe"),
+    *("devices", "detectors", "regions", "encoders", "step_encoder", "cache", "probe", "plan"),
     *("windows", "observations", "models", "batches", "resumption", "checkpoints", "optimisation"),
     *("texts", "tokenizer", "language_model", "training"),
     *("csv_files", "episodes", "evaluation", "rollout_video", "runs", "target_sweep"),
