@@ -1,6 +1,7 @@
 """Parts and shards: the same bytes however the work was divided or interrupted."""
 
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -245,3 +246,23 @@ def test_sums_that_do_not_fit_are_an_error() -> None:
     huge = {"sum": np.array([moments.LARGEST - 1])}
     with pytest.raises(OverflowError):
         moments.added(huge, huge)
+
+
+def test_memory_does_not_grow_with_the_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither while parts are made, nor while they become one."""
+    monkeypatch.setattr(parts, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(parts, "COPIED_BYTES", 1 << 18)
+    columns = {"wide": ((3000,), np.float16)}
+    peaks = []
+    for batches in (5, 60):
+        tracemalloc.start()
+        with PartsWriter(tmp_path / f"{batches}.h5", "test", {}, "same") as writer:
+            writer.run(
+                columns, batches, lambda batch: WIDE[:40], lambda rows: {"wide": rows}, Rows, "test"
+            )
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert Artefact(tmp_path / f"{batches}.h5", "test").shape("wide") == (40 * batches, 3000)
+    assert peaks[1] - peaks[0] < 1 << 20 < 60 * 40 * 3000 * 2 / 10
