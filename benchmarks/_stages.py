@@ -24,6 +24,8 @@ class Measured:
     """Wall time, the start of the interpreter and its imports included."""
     peak_mb: float
     """Largest resident set."""
+    cpu_seconds: float
+    """Of all its threads, in the program and in the system."""
 
 
 def configuration() -> Config:
@@ -52,17 +54,18 @@ def run(stage: str, threads: int, **options: str | Path) -> Measured:
     if process.returncode:
         raise SystemExit(f"{stage} failed")
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
-    return Measured(seconds, usage.ru_maxrss * unit / 2**20)
+    return Measured(seconds, usage.ru_maxrss * unit / 2**20, usage.ru_utime + usage.ru_stime)
 
 
 def stage_one(folder: Path, steps: int, threads: int) -> dict[str, Measured]:
     """Write trajectories, frames, pixels, prompts, regions, encoder and cache into `folder`.
 
-    Episodes are cut at 1,000 steps, so that whole ones come close to `steps` in all.
+    Whole episodes, of at most `steps` steps, come close to `steps` in all.
     """
     config = configuration()
     environment = config.environments[GAME].as_json()
-    limits = {"max_steps": steps, "max_epsilon": 1.0, "max_episode_steps": 1000}
+    limits = {"max_steps": steps, "max_epsilon": 1.0, "max_episode_steps": min(steps, 3000)}
+    limits["file"] = "demonstrations/broad/breakout.npz"  # the longer one
     dataset = config.datasets[GAME].model_copy(update=limits).as_json()
     compact = untrained(config.features["compact"])
     files = {name: folder / f"{name}.h5" for name in ("trajectories", "frames", "regions", "cache")}

@@ -1,69 +1,140 @@
-"""Stage one on recorded Breakout: seconds per distinct frame and per pair, and peak memory.
+"""Stage one against the authors' way of doing it, on recorded Breakout: seconds, memory, bytes.
 
-Runs the workflow's own commands on two amounts of data. The time per unit is the slope between the
-two, so that the start of the interpreter is not in it; memory is each command's largest resident
-set, and is flat if it hardly grows from the small amount to the large one. The encoder keeps its
-initial weights, which takes the same time as a pretrained one. The defaults give about 2,000 and
-20,000 distinct frames.
+Every rung of the ladder from theirs to ours is a process of its own on the same steps, detector and
+weights (`_rungs.py` says what each does); rounds run all rungs in turn. Steps are taken in
+stretches of 50, evenly from five times as many. Seconds are of the work alone, without start and
+loading; CPU seconds are of all threads. `--floor` counts the operations and says how near to the
+machine's matrix products the time is; with `--device cuda` that is all that is measured.
 """
 
+import json
+import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from benchmarks import _timing
-from benchmarks._stages import Measured, stage_one
-from pipeline.storage import Artefact
+import numpy as np
 
-UNITS = {"render": "frame", "shrink": "frame", "detect": "frame", "encode": "pair"}
+from benchmarks import _floor, _timing
+from benchmarks._stages import GAME, ROOT, configuration, run
+from pipeline import cache, encoders
+from pipeline.config import FeaturesConfig
+from pipeline.environments import make
+from pipeline.prompts import Prompts
+from pipeline.storage import Artefact, ArtefactWriter
+from pipeline.trajectories import load
+
+RUNGS = {
+    "naive": "theirs, LXMERT on one step at a time",
+    "authors": "theirs, LXMERT on 64 steps at a time",
+    "batched": "+ detector in batches, nothing grown",
+    "deduplicated": "+ each distinct frame and pair once",
+    "factorised": "+ each layer on what it depends on",
+    "ours": "+ no padding, float16 blocks: this pipeline",
+    "bfloat16": "this pipeline, precision: bfloat16",
+}
+STRETCH = 50
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse, measure, print."""
     parser = _timing.parser(__doc__, repeats=1)
-    parser.add_argument("--small", type=int, default=3500, help="steps (default: 3500)")
-    parser.add_argument("--large", type=int, default=25000, help="steps (default: 25000)")
+    parser.add_argument("--steps", type=int, default=1000, help="steps (default: 1000)")
+    parser.add_argument("--features", default="compact", help="file of config/features")
+    parser.add_argument("--rungs", nargs="+", choices=list(RUNGS), default=list(RUNGS))
+    parser.add_argument("--floor", action="store_true", help="count operations and bytes as well")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="of --floor")
     chosen = parser.parse_args(arguments)
-    runs = [
-        [measure(steps, chosen.threads) for steps in (chosen.small, chosen.large)]
-        for _ in range(chosen.repeats)
-    ]
-    counts = [count for _, count in runs[0]]
-    rows: list[_timing.Row] = []
-    for stage, unit in UNITS.items():
-        seconds, peaks = (
-            [median(getattr(run[i][0][stage], field) for run in runs) for i in range(2)]
-            for field in ("seconds", "peak_mb")
-        )
-        small, large = (count[unit] for count in counts)
-        rows.append(
-            {
-                "stage": stage,
-                "unit": f"distinct {unit}",
-                "units, small": small,
-                "units, large": large,
-                "seconds, small": seconds[0],
-                "seconds, large": seconds[1],
-                "ms per unit": 1000 * (seconds[1] - seconds[0]) / (large - small),
-                "peak MB, small": round(peaks[0]),
-                "peak MB, large": round(peaks[1]),
-                "large / small": peaks[1] / peaks[0],
-            }
-        )
-    _timing.report("Stage one, recorded Breakout, compact features", rows, chosen.threads)
-
-
-def measure(steps: int, threads: int) -> tuple[dict[str, Measured], dict[str, int]]:
-    """Run stage one on about `steps` steps; what each stage took, and how much there was."""
+    features = configuration().features[chosen.features]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        measured = stage_one(folder, steps, threads)
-        counts = {
-            "frame": Artefact(folder / "frames.h5", "frames").shape("frames")[0],
-            "pair": Artefact(folder / "cache.h5", "cache").shape("mask")[0],
+        prepare(folder, features, chosen.steps)
+        if chosen.device == "cpu":
+            ladder(folder, features, chosen.rungs, chosen.repeats, chosen.threads)
+        if chosen.floor or chosen.device == "cuda":
+            _timing.start(chosen.threads)
+            rows, title = _floor.compare(folder, features, chosen.device)
+            _timing.report(title, rows, chosen.threads)
+
+
+def prepare(folder: Path, features: FeaturesConfig, steps: int) -> None:
+    """Write what every rung reads: chosen steps, their distinct frames, prompts and an encoder."""
+    config = configuration()
+    environment = config.environments[GAME]
+    limits = {"max_epsilon": 1.0, "max_steps": max(5 * steps, 3000), "max_episode_steps": 1000}
+    dataset = config.datasets[GAME].model_copy(update=limits).as_json()
+    named = {"environment": environment.as_json(), "resources": ROOT / "resources"}
+    data, frames = folder / "trajectories.h5", folder / "all.h5"
+    run("collect_trajectories", 1, dataset=dataset, **named, output=data)
+    named["prompt-set"] = features.prompt_set
+    run("write_prompts", 1, **named, output=folder / "prompts.json")
+    run("render_frames", 1, environment=environment.as_json(), trajectories=data, output=frames)
+    every, prompts = Artefact(frames, "frames"), Prompts.read(folder / "prompts.json")
+    whole = load(data)
+    pairs = cache.distinct_pairs(
+        features, whole, every.read("step_frame"), prompts, make(environment).actions
+    )
+    starts = np.linspace(0, len(pairs.step) - STRETCH, -(-steps // STRETCH)).astype(np.int64)
+    taken = np.unique(starts[:, None] + np.arange(STRETCH))[:steps]
+    rows, frame = np.unique(pairs.frame[pairs.step[taken]], return_inverse=True)
+    np.savez(folder / "steps.npz", frame=frame, prompt=pairs.prompt[pairs.step[taken]])
+    with ArtefactWriter(folder / "frames.h5", "frames", {}) as writer:
+        writer.create("frames", every.shape("frames")[1:], np.uint8)
+        for row in rows.tolist():
+            writer.append("frames", every.read("frames", row, row + 1))
+    encoders.create(
+        features.encoder, features.detector.feature_size, prompts.sentences, folder / "encoder"
+    )
+
+
+def ladder(
+    folder: Path, features: FeaturesConfig, rungs: Sequence[str], repeats: int, threads: int
+) -> None:
+    """Measure all rungs, and print a table."""
+    found: dict[str, list[dict[str, float]]] = {rung: [] for rung in rungs}
+    for _ in range(repeats):
+        for rung in rungs:
+            found[rung].append(_measured(folder, features, rung, threads))
+    middle = {
+        rung: {key: median(one[key] for one in each) for key in each[0]}
+        for rung, each in found.items()
+    }
+    steps = len(np.load(folder / "steps.npz")["frame"])
+    first = next(iter(middle.values()))
+    rows: list[_timing.Row] = [
+        {
+            "what": RUNGS[rung],
+            "CPU s per 1,000 steps": 1000 * one["cpu"] / steps,
+            "wall s per 1,000 steps": 1000 * one["wall"] / steps,
+            "times as fast (CPU)": first["cpu"] / one["cpu"],
+            "times as fast (wall)": first["wall"] / one["wall"],
+            "peak MB": round(one["peak_mb"]),
+            "MB on disk": one["bytes"] / 2**20,
+            "largest difference": one.get("difference", ""),
         }
-    return measured, counts
+        for rung, one in middle.items()
+    ]
+    frames = Artefact(folder / "frames.h5", "frames").shape("frames")[0]
+    size = features.encoder
+    layers = f"{size.language_layers}/{size.relationship_layers}/{size.cross_layers}"
+    title = f"{steps} steps, {frames} distinct frames; LXMERT {layers}, width {size.width}"
+    _timing.report(f"Stage one, recorded Breakout: {title}", rows, threads)
+
+
+def _measured(folder: Path, features: FeaturesConfig, rung: str, threads: int) -> dict[str, float]:
+    if rung == "bfloat16":
+        detector = features.detector.model_copy(update={"precision": "bfloat16"})
+        features = features.model_copy(update={"precision": "bfloat16", "detector": detector})
+        rung = "ours"
+    options = {"rung": rung, "features": features.as_json(), "threads": threads}
+    options |= {"encoder": folder / "encoder", "prompts": folder / "prompts.json"}
+    words = [f"--{key}={value}" for key, value in {**options, "folder": folder}.items()]
+    command = [sys.executable, "-m", "benchmarks._rungs", *words]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return measured
 
 
 if __name__ == "__main__":

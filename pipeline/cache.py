@@ -6,22 +6,27 @@ their means), masks, the step → pair index, and the statistics that whiten the
 `token_std`, text and regions) and the prediction target z (`pooled_mean`, `pooled_std`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from pipeline import moments
 from pipeline.actions import ActionSpace
 from pipeline.config import FeaturesConfig
 from pipeline.detectors import Regions
 from pipeline.errors import PipelineError
-from pipeline.moments import MeanPerGroup, Moments
+from pipeline.parts import Columns, PartsWriter, Rows
 from pipeline.prompts import Prompts
 from pipeline.step_encoder import Embeddings, StepEncoder
-from pipeline.storage import Artefact, ArtefactWriter
+from pipeline.storage import Artefact
 from pipeline.trajectories import Trajectories
+
+MODALITIES = ("text", "regions")
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,22 @@ class Pairs:
     """(P,)"""
     step: NDArray[np.int64]
     """(T,) pair of each step."""
+
+    @cached_property
+    def bounds(self) -> NDArray[np.int64]:
+        """(frames + 1,) first pair of each frame that occurs, and the end."""
+        first = np.flatnonzero(np.diff(self.frame, prepend=-1))
+        return np.append(first, len(self.frame))
+
+    def batches(self, size: int) -> int:
+        """How many batches of `size` whole frames there are."""
+        return -(-(len(self.bounds) - 1) // size)
+
+    def batch(self, index: int, size: int) -> slice:
+        """The pairs of batch number `index`."""
+        frames = len(self.bounds) - 1
+        last = min((index + 1) * size, frames)
+        return slice(int(self.bounds[index * size]), int(self.bounds[last]))
 
 
 def distinct_pairs(
@@ -67,69 +88,136 @@ def build(
     regions: Artefact,
     pairs: Pairs,
     prompts: Prompts,
-    writer: ArtefactWriter,
+    writer: PartsWriter,
 ) -> None:
-    """Encode every pair in batches of whole frames and write the arrays of the cache.
+    """Encode every pair, or the writer's shard of them, in batches of whole frames.
 
     The region axis is as long as the richest frame of the data set needs, no longer. Raises
     PipelineError where an embedding is not finite.
     """
-    columns = max(1, int(regions.read("mask").sum(1).max()))
-    bounds = np.flatnonzero(np.diff(pairs.frame, prepend=-1))  # first pair of each frame
-    bounds = np.append(bounds, len(pairs.frame))
-    pooled, tokens = Moments(), (Moments(), Moments())
-    per_prompt = MeanPerGroup(len(prompts.sentences))
-    blocks = range(0, len(bounds) - 1, config.encoding_batch)
-    for first in tqdm(blocks, desc="encode pairs", unit="batch"):
-        last = min(first + config.encoding_batch, len(bounds) - 1)
-        rows = slice(bounds[first], bounds[last])
-        embeddings = _encode(encoder, regions, columns, pairs.frame[rows], pairs.prompt[rows])
-        if first == 0:
-            _create(writer, config, embeddings)
-        if config.storage == "tokens":
-            writer.append("tokens", embeddings.tokens.numpy())
-        writer.append("mask", embeddings.mask.numpy())
-        writer.append("pooled", embeddings.pooled.numpy())
-        pooled.add(embeddings.pooled.numpy())
-        per_prompt.add(embeddings.pooled[:, 0].numpy(), pairs.prompt[rows])
-        for moments, part in zip(tokens, encoder.modalities, strict=True):
-            moments.add(embeddings.tokens[:, part][embeddings.mask[:, part]].numpy())
+    writer.attributes |= {"text_tokens": encoder.text_tokens, "storage": config.storage}
+    work = _Encoding(config, encoder, regions, pairs, len(prompts.sentences))
+    count = pairs.batches(config.encoding_batch)
+    writer.run(work.columns, count, work.read, work.compute, work.rows, "encode pairs")
+    if writer.shard is None:
+        _finish(pairs, prompts, writer)
+
+
+def merge(
+    config: FeaturesConfig,
+    pairs: Pairs,
+    prompts: Prompts,
+    shards: Sequence[Path],
+    writer: PartsWriter,
+) -> None:
+    """Put the shards of `build` together; the statistics are those of an undivided run."""
+    found = writer.merge(pairs.batches(config.encoding_batch), shards)
+    writer.attributes |= {"text_tokens": found["text_tokens"], "storage": config.storage}
+    _finish(pairs, prompts, writer)
+
+
+def richest(regions: Artefact, rows: int = 1 << 16) -> int:
+    """Most regions that any frame has; at least 1."""
+    total = regions.shape("mask")[0]
+    counts = (
+        regions.read("mask", start, start + rows).sum(1).max() for start in range(0, total, rows)
+    )
+    return max(1, *map(int, counts))
+
+
+def _finish(pairs: Pairs, prompts: Prompts, writer: PartsWriter) -> None:
+    """Write what belongs to steps and pairs, and the statistics."""
+    pooled, *tokens = (
+        {
+            name.removeprefix(f"{part}."): total
+            for name, total in writer.sums.items()
+            if name.startswith(f"{part}.")
+        }
+        for part in ("pooled", *MODALITIES)
+    )
+    prompt = {name: writer.sums[f"prompt.{name}"] for name in ("count", "sum")}
+    mean = moments.mean(pooled)
     writer.write("step_pair", pairs.step)
     writer.write("pair_frame", pairs.frame)
     writer.write("pair_prompt", pairs.prompt)
-    writer.write("pooled_mean", pooled.mean)
-    writer.write("pooled_std", pooled.std)
-    writer.write("token_mean", np.stack([moments.mean for moments in tokens]))
-    writer.write("token_std", np.stack([moments.std for moments in tokens]))
-    writer.write("prompt_mean", per_prompt.mean(default=pooled.mean[0]))
+    writer.write("pooled_mean", mean)
+    writer.write("pooled_std", moments.std(pooled))
+    writer.write("token_mean", np.stack([moments.mean(total) for total in tokens]))
+    writer.write("token_std", np.stack([moments.std(total) for total in tokens]))
+    writer.write("prompt_mean", moments.group_mean(prompt, default=mean[0]))
     if prompts.action_prompt is not None:
         writer.write("action_prompt", prompts.action_prompt)
-    writer.set_attribute("text_tokens", encoder.text_tokens)
-    writer.set_attribute("storage", config.storage)
 
 
-def _encode(
-    encoder: StepEncoder,
-    regions: Artefact,
-    columns: int,
-    frame: NDArray[np.int64],
-    prompt: NDArray[np.int64],
-) -> Embeddings:
-    """Encode pairs, reading each of their frames once."""
-    rows, index = np.unique(frame, return_inverse=True)
-    found = Regions.gather(regions, rows).first(columns)
-    embeddings = encoder.encode_regions(found, torch.from_numpy(index), torch.from_numpy(prompt))
-    if not torch.isfinite(embeddings.tokens).all():
-        raise PipelineError(
-            f"{regions.path}: NaN or infinite embeddings for frames {rows[0]}–{rows[-1]}; "
-            "run detect_regions and pretrain_encoder again"
+@dataclass(frozen=True)
+class _Encoding:
+    """The work on one batch, in three steps that may overlap."""
+
+    config: FeaturesConfig
+    encoder: StepEncoder
+    regions: Artefact
+    pairs: Pairs
+    prompts: int
+
+    @cached_property
+    def width(self) -> int:
+        """Regions of the richest frame."""
+        return richest(self.regions)
+
+    @cached_property
+    def columns(self) -> Columns:
+        """The arrays that grow with the pairs."""
+        tokens = self.encoder.text_tokens + self.width
+        columns: dict[str, tuple[tuple[int, ...], type]] = {
+            "tokens": ((tokens, self.encoder.width), np.float16),
+            "mask": ((tokens,), np.bool_),
+            "pooled": ((2, self.encoder.width), np.float16),
+        }
+        if self.config.storage == "pooled":
+            del columns["tokens"]
+        return columns
+
+    def read(self, batch: int) -> "_Batch":
+        """Read each frame of the batch once."""
+        pairs = self.pairs.batch(batch, self.config.encoding_batch)
+        rows, index = np.unique(self.pairs.frame[pairs], return_inverse=True)
+        found = Regions.gather(self.regions, rows).first(self.width)
+        return _Batch(pairs, found, index)
+
+    def compute(self, batch: "_Batch") -> tuple["_Batch", Embeddings]:
+        """Encode."""
+        prompt = torch.from_numpy(self.pairs.prompt[batch.pairs])
+        frame = torch.from_numpy(batch.frame)
+        return batch, self.encoder.encode_regions(batch.regions, frame, prompt)
+
+    def rows(self, computed: tuple["_Batch", Embeddings]) -> Rows:
+        """Arrays and sums; PipelineError where they are not finite."""
+        batch, embeddings = computed
+        tokens, mask = embeddings.tokens.cpu().numpy(), embeddings.mask.cpu().numpy()
+        pooled = embeddings.pooled.cpu().numpy()
+        if not np.isfinite(tokens).all():
+            frames = self.pairs.frame[batch.pairs]
+            raise PipelineError(
+                f"{self.regions.path}: NaN or infinite embeddings for frames "
+                f"{frames[0]}–{frames[-1]}; run detect_regions and pretrain_encoder again"
+            )
+        prompt = self.pairs.prompt[batch.pairs]
+        parts = {"pooled": moments.sums(pooled)}
+        parts["prompt"] = moments.group_sums(pooled[:, 0], prompt, self.prompts)
+        for name, part in zip(MODALITIES, self.encoder.modalities, strict=True):
+            parts[name] = moments.sums(tokens[:, part][mask[:, part]])
+        arrays = {"tokens": tokens, "mask": mask, "pooled": pooled}
+        return Rows(
+            {name: arrays[name] for name in self.columns},
+            {f"{part}.{name}": v for part, sums in parts.items() for name, v in sums.items()},
         )
-    return embeddings
 
 
-def _create(writer: ArtefactWriter, config: FeaturesConfig, first: Embeddings) -> None:
-    """Begin the growing arrays, shaped like the first batch."""
-    if config.storage == "tokens":
-        writer.create("tokens", tuple(first.tokens.shape[1:]), np.float16)
-    writer.create("mask", tuple(first.mask.shape[1:]), np.bool_)
-    writer.create("pooled", tuple(first.pooled.shape[1:]), np.float16)
+@dataclass(frozen=True)
+class _Batch:
+    """Pairs of some whole frames."""
+
+    pairs: slice
+    regions: Regions
+    frame: NDArray[np.int64]
+    """(B,) into `regions`, of each pair."""

@@ -38,6 +38,7 @@ class DetectorConfig(Section):
         description="artefact of config/artefacts.csv with the detector's weights, for those that "
         "take one; default: random weights",
     )
+    precision: Precision = Field("float32", description="of matrix products and convolutions")
 
     @property
     def weights(self) -> str:
@@ -105,6 +106,9 @@ class FeaturesConfig(Section):
         "tokens", description="decision D2: all tokens, or a mean per modality"
     )
     encoding_batch: int = Field(128, ge=1)
+    precision: Precision = Field(
+        "float32", description="of the encoder's matrix products, in the cache and in play alike"
+    )
 
     @property
     def weights(self) -> str:
@@ -295,6 +299,9 @@ class HardwareConfig(Section):
         None,
         ge=1,
         description="steps between what a killed training goes on from; default: as its curve",
+    )
+    shards: int = Field(
+        1, ge=1, description="jobs that detection and encoding of one data set are divided into"
     )
 
 

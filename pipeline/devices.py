@@ -1,4 +1,5 @@
-"""Where a stage computes: the processor, or a graphics card that no other job of this machine has.
+"""Where a stage computes, the processor or a graphics card that no other job of this machine has,
+and how exactly.
 
 Snakemake's `gpu` resource limits how many jobs run at once, it does not tell them apart; so a job
 claims its card by a lock on a file that is named after the card. The system lets go of a lock when
@@ -12,13 +13,15 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
 import torch
 
 from pipeline import parallel
+from pipeline.config import Precision
 from pipeline.errors import PipelineError
 
 HELP = "auto, cpu, cuda or cuda:<number> (default: cpu)"
@@ -83,6 +86,16 @@ def visible() -> list[str]:
     """The cards that torch shows, by names that are the same in every job of this machine."""
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     return [str(torch.cuda.get_device_properties(index).uuid) for index in range(count)]
+
+
+@contextmanager
+def mixed_precision(precision: Precision) -> Iterator[None]:
+    """Matrix products and convolutions in `precision`, wherever they run; the rest in float32."""
+    with ExitStack() as stack:
+        if precision != "float32":
+            for kind in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
+                stack.enter_context(torch.autocast(kind, getattr(torch, precision)))
+        yield
 
 
 def _lock_folder() -> Path:

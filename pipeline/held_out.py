@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from pipeline.actions import Actions, ActionSpace
 from pipeline.config import Precision
+from pipeline.devices import mixed_precision
 from pipeline.models import Batch, SequencePolicy
-from pipeline.optimisation import autocast
 
 ACCURACIES = (
     "held_out_accuracy",  # share of steps whose most probable action is the recorded one
@@ -51,7 +51,7 @@ class HeldOut:
         compare = _errors if self.constant.dim() else _accuracies
         with _evaluating(policy), torch.no_grad():
             for batch in self.batches:
-                with autocast(precision, batch.actions.device.type):
+                with mixed_precision(precision):
                     loss, parts = policy.loss(batch)
                 real, action, previous = (
                     x[:, batch.memory_length :]

@@ -26,11 +26,12 @@ from tqdm import tqdm
 
 from pipeline.atomic import replacing
 from pipeline.config import LanguageModelConfig, TrainingConfig
+from pipeline.devices import mixed_precision
 from pipeline.errors import PipelineError
 from pipeline.models import SequencePolicy
 from pipeline.models._memory import Positions
 from pipeline.models._transformer import Transformer, TransformerConfig
-from pipeline.optimisation import autocast, learning_rate, make_optimizer, update
+from pipeline.optimisation import learning_rate, make_optimizer, update
 from pipeline.resumption import Resumption, tensors_of
 
 DESCRIPTION = "language_model"
@@ -148,7 +149,7 @@ def pretrain(
     bar = tqdm(range(done, config.steps), "pretrain", config.steps, initial=done, unit="step")
     for step in bar:
         torch.manual_seed(config.seed + step)  # dropout
-        with autocast(config.precision, device):
+        with mixed_precision(config.precision):
             loss = model.loss(corpus.batch(config, step).to(device))
         rate = learning_rate(step, settings)
         value, norm = update(loss, model, optimizer, rate, settings.gradient_clip)
@@ -217,7 +218,7 @@ def _perplexity(model: LanguageModel, corpus: Corpus, config: LanguageModelConfi
     model.eval()
     total, count = 0.0, 0
     device = model.embedding.weight.device.type
-    with torch.no_grad(), autocast(config.precision, device):
+    with torch.no_grad(), mixed_precision(config.precision):
         for batch in corpus.held_out_batches(config):
             total += float(model.loss(batch.to(device))) * len(batch)
             count += len(batch)

@@ -1,4 +1,4 @@
-"""What every training here shares: the optimiser, the course of its rate, and the precision."""
+"""What every training here shares: the optimiser and the course of its rate."""
 
 import math
 
@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from pipeline import parallel
-from pipeline.config import Precision, TrainingConfig
+from pipeline.config import TrainingConfig
 
 
 def make_optimizer(module: nn.Module, settings: TrainingConfig) -> torch.optim.AdamW:
@@ -27,11 +27,6 @@ def learning_rate(step: int, settings: TrainingConfig) -> float:
     cosine = 0.5 * (1 + math.cos(math.pi * progress))
     final = settings.final_learning_rate
     return settings.learning_rate * (final + (1 - final) * cosine)
-
-
-def autocast(precision: Precision, device: str) -> torch.autocast:
-    """The context in which a loss of that precision is computed on `device`."""
-    return torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def update(

@@ -4,32 +4,53 @@ An artefact of kind "frames" enters, one of kind "regions" leaves: features (N, 
 (N, R, 4) float32, mask (N, R) bool, row by row the frames of the input.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from pipeline.detectors import Detector
-from pipeline.storage import Artefact, ArtefactWriter
+from pipeline.detectors import Detector, Regions
+from pipeline.parts import PartsWriter, Rows
+from pipeline.storage import Artefact
 
 BATCH = 32
 """Frames per call of the detector."""
 
 
-def detect(detector: Detector, frames: Artefact, writer: ArtefactWriter) -> None:
-    """Run `detector` over all frames in batches and write features, boxes and mask."""
-    rows = frames.shape("frames")[0]
-    writer.create("features", (detector.regions, detector.feature_size), np.float16)
-    writer.create("boxes", (detector.regions, 4), np.float32)
-    writer.create("mask", (detector.regions,), np.bool_)
-    for start in tqdm(range(0, rows, BATCH), desc="detect regions", unit="batch"):
-        found = detector(frames.read("frames", start, min(start + BATCH, rows)))
-        writer.append("features", found.features.cpu().numpy())
-        writer.append("boxes", found.boxes.cpu().numpy())
-        writer.append("mask", found.mask.cpu().numpy())
+def batches(frames: Artefact) -> int:
+    """How many calls of the detector a data set takes."""
+    return -(-frames.shape("frames")[0] // BATCH)
+
+
+def detect(detector: Detector, frames: Artefact, writer: PartsWriter) -> None:
+    """Run `detector` over all frames, or the writer's shard of them: features, boxes and mask."""
+
+    def read(batch: int) -> NDArray[np.uint8]:
+        return frames.read("frames", batch * BATCH, (batch + 1) * BATCH)
+
+    def rows(found: Regions) -> Rows:
+        return Rows(
+            {
+                "features": found.features.cpu().numpy(),
+                "boxes": found.boxes.cpu().numpy(),
+                "mask": found.mask.cpu().numpy(),
+            }
+        )
+
+    columns = {
+        "features": ((detector.regions, detector.feature_size), np.float16),
+        "boxes": ((detector.regions, 4), np.float32),
+        "mask": ((detector.regions,), np.bool_),
+    }
+    writer.run(columns, batches(frames), read, detector, rows, "detect regions")
+
+
+def merge(frames: Artefact, shards: Sequence[Path], writer: PartsWriter) -> None:
+    """Put the shards of `detect` together."""
+    writer.merge(batches(frames), shards)
 
 
 def draw(frames: Artefact, regions: Artefact, title: str, path: Path, examples: int = 6) -> None:

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from pipeline.config import Precision
 from pipeline.detectors import Detector, Regions
+from pipeline.devices import mixed_precision
 from pipeline.encoders import Encoder, PromptStates
 from pipeline.errors import PipelineError
 
@@ -36,12 +38,22 @@ REMEMBERED = 4096
 class StepEncoder:
     """Regions and sentences to O_t, with the language layers run once for all prompts."""
 
-    def __init__(self, detector: Detector | None, encoder: Encoder, sentences: list[str]) -> None:
+    def __init__(
+        self,
+        detector: Detector | None,
+        encoder: Encoder,
+        sentences: list[str],
+        precision: Precision = "float32",
+    ) -> None:
         self._detector = detector
         self._encoder = encoder
-        self._prompts = encoder.encode_prompts(sentences)
+        self._precision = precision
+        with mixed_precision(precision):
+            self._prompts = encoder.encode_prompts(sentences)
         self._place = {sentence: index for index, sentence in enumerate(sentences)}
         self._met: dict[str, PromptStates] = {}
+        self.width = encoder.width
+        """d."""
         self.text_tokens: int = self._prompts.mask.shape[1]
         """L: word pieces of the longest sentence."""
         self.modalities = (slice(None, self.text_tokens), slice(self.text_tokens, None))
@@ -77,7 +89,8 @@ class StepEncoder:
             row = slice(place, place + 1)
             return PromptStates(self._prompts.hidden[row], self._prompts.mask[row])
         if sentence not in self._met:
-            new = self._encoder.encode_prompts([sentence])
+            with mixed_precision(self._precision):
+                new = self._encoder.encode_prompts([sentence])
             missing = self.text_tokens - new.mask.shape[1]
             if missing < 0:
                 raise PipelineError(
@@ -102,10 +115,13 @@ class StepEncoder:
             )
         columns = max(1, int(regions.mask.sum(1).max()))
         padding = regions.mask.shape[1] - columns
-        real = regions.first(columns)  # columns that are padding everywhere cost nothing
-        states = self._encoder.encode_frames(real)
+        device = self._prompts.hidden.device
+        real = regions.first(columns).to(device)  # columns that are padding everywhere cost nothing
+        frame, prompt = frame.to(device), prompt.to(device)
         mask = real.mask[frame]
-        tokens = self._encoder.encode_pairs(prompts, prompt, states[frame], mask)
+        with mixed_precision(self._precision):
+            states = self._encoder.encode_frames(real)
+            tokens = self._encoder.encode_pairs(prompts, prompt, states[frame], mask)
         mask = torch.cat([prompts.mask[prompt], mask], dim=1)  # (B, L + real)
         tokens = tokens.half() * mask[..., None]  # (B, L + real, d)
         tokens = functional.pad(tokens, (0, 0, 0, padding))  # (B, L + N, d)

@@ -96,9 +96,25 @@ class ArtefactWriter:
         """Append rows to an array made by `create`; raises ValueError if shape or type differ."""
         self._arrays[name].append(rows)
 
+    def record(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Append as many rows to each of several arrays that grow together.
+
+        The file's bytes depend on the rows alone, not on how they are divided into calls.
+        """
+        done, rows = 0, len(next(iter(arrays.values())))
+        while done < rows:
+            piece = min(rows - done, *(self._arrays[name].room for name in arrays))
+            for name, values in arrays.items():
+                self.append(name, values[done : done + piece])
+            done += piece
+
     def set_attribute(self, name: str, value: Any) -> None:
         """Set a JSON attribute, any time before the end."""
         self._attributes[name] = value
+
+    def become(self, path: Path, kind: str, attributes: Mapping[str, Any]) -> None:
+        """End as another file than was meant at first, on the same file system."""
+        self.path, self.kind, self._attributes = Path(path), kind, dict(attributes)
 
     def _finish(self) -> None:
         arrays = {name: self._arrays[name].finish() for name in sorted(self._arrays)}
@@ -319,6 +335,11 @@ class _GrowingArray:
             **CODEC,
         )
 
+    @property
+    def room(self) -> int:
+        """Rows until the next block is full."""
+        return len(self._buffer) - self._filled
+
     def append(self, rows: NDArray[Any]) -> None:
         if rows.shape[1:] != self._buffer.shape[1:] or rows.dtype != self._buffer.dtype:
             raise ValueError(
@@ -326,8 +347,7 @@ class _GrowingArray:
                 f"expected {self._buffer.shape[1:]} {self._buffer.dtype}"
             )
         while len(rows):
-            room = len(self._buffer) - self._filled
-            piece, rows = rows[:room], rows[room:]
+            piece, rows = rows[: self.room], rows[self.room :]
             self._buffer[self._filled : self._filled + len(piece)] = piece
             self._filled += len(piece)
             if self._filled == len(self._buffer):

@@ -23,13 +23,14 @@ from pipeline.batches import Windows, default_return_scale
 from pipeline.checkpoints import Description
 from pipeline.config import MethodConfig, TrainingConfig
 from pipeline.config_files import observation_kind
+from pipeline.devices import mixed_precision
 from pipeline.environments import Environment
 from pipeline.errors import PipelineError
 from pipeline.held_out import HeldOut, constant_action
 from pipeline.language_model import begin_with
 from pipeline.models import Batch, SequencePolicy
 from pipeline.observations import ObservationStore, open_store
-from pipeline.optimisation import autocast, learning_rate, make_optimizer, update
+from pipeline.optimisation import learning_rate, make_optimizer, update
 from pipeline.resumption import Resumption
 from pipeline.trajectories import Trajectories
 from pipeline.windows import sample_ends, split_episodes
@@ -196,7 +197,7 @@ def _update(
 ) -> float:
     """One optimiser step on the windows that end at `ends`; returns the loss."""
     batch = windows.batch(ends)
-    with autocast(settings.precision, windows.device):
+    with mixed_precision(settings.precision):
         computed = loss(batch)
     value, norm = update(computed, loss, optimizer, rate, settings.gradient_clip)
     if not (math.isfinite(value) and math.isfinite(norm)):

@@ -9,7 +9,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import available_cpu_count
 
-from pipeline.config import EvaluationConfig
+from pipeline.config import EvaluationConfig, FeaturesConfig
 from pipeline.config_files import detector_constant, load
 from pipeline.config_files import observation_kind as kind_of
 from pipeline.errors import PipelineError
@@ -23,6 +23,12 @@ except PipelineError as error:
 
 # Stages run under the interpreter that runs Snakemake, also where its environment is not activated.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
+
+
+# How many jobs detect and encode one data set: `hardware.shards`, or `--set-scatter shards=N`.
+scattergather:
+    shards=CONFIG.hardware.shards,
+
 
 RESOURCES = "resources"
 # Megabytes that a detector on detectron2 takes, LXMERT at full size beside it included.
@@ -108,6 +114,7 @@ def artefacts_of(sections):
 
 REGIONS = artefacts_of(REGIONS_DEPEND_ON)
 ENCODERS = artefacts_of(ENCODER_DEPENDS_ON)
+CACHES = artefacts_of(FeaturesConfig.model_fields)
 
 # Threads. With `--cores 8` on 2 CPUs Snakemake would start 8 training jobs, which then fight over the CPUs; so a job
 # declares its real threads times this factor. Beyond `--threads`, which is for torch, a stage has one thread.
@@ -164,10 +171,13 @@ def features_of(wildcards):
 
 def given(wildcards, input, threads):
     """The threads a job may run, from the slots it was granted, and each named input as `--name path`."""
-    paths = {name: str(path) for name, path in input.items() if path}
-    named = {"threads": str(max(1, threads // OVERBOOKED)), **paths}
+    paths = {name: [path] if isinstance(path, str) else path for name, path in input.items()}
+    named = {"threads": [str(max(1, threads // OVERBOOKED))], **paths}
     return [
-        text for name, value in named.items() for text in (f"--{name.replace('_', '-')}", value)
+        text
+        for name, values in named.items()
+        if values
+        for text in (f"--{name.replace('_', '-')}", *values)
     ]
 
 
@@ -388,6 +398,38 @@ def encoder_inputs(wildcards):
         "regions": regions_of(wildcards),
         "prompts": expand(rules.write_prompts.output.prompts, **place(wildcards)),
     }
+
+
+def encoding_inputs(wildcards):
+    """What the cache is made from: all that, the trajectories and the encoder."""
+    return {
+        **encoder_inputs(wildcards),
+        "trajectories": rules.collect_trajectories.output.trajectories,
+        "encoder": encoder_folder(wildcards),
+    }
+
+
+def shards_of(rule, wildcards):
+    """The shards that `rule` makes of an artefact; none where one job makes it all."""
+    paths = gather.shards(rule.output[0], allow_missing=True)
+    return expand(paths, **wildcards) if len(paths) > 1 else []
+
+
+def share_of(wildcards):
+    """Which share of the work a shard is."""
+    shard = getattr(wildcards, "scatteritem", None)
+    return ["--shard", shard] if shard else []
+
+
+def names_of(wildcards):
+    """What a plan calls a data set and its features, and whose regions those use."""
+    regions = CONFIG.shared(wildcards.features, *REGIONS_DEPEND_ON)
+    names = {"dataset": wildcards.dataset, "features-name": wildcards.features}
+    return [
+        text
+        for name, value in {**names, "regions-name": regions}.items()
+        for text in (f"--{name}", value)
+    ]
 
 
 def observations(wildcards):

@@ -4,6 +4,7 @@
 # On a cluster, the machine that starts the jobs is the one with a network.
 localrules:
     download_dataset,
+    plan,
 
 
 rule download_dataset:
@@ -148,10 +149,52 @@ rule shrink_frames:
         " --output {output.pixels:q} > {log:q} 2>&1"
 
 
+rule estimate_costs:
+    input:
+        frames=rules.render_frames.output.frames,
+        prompts=lambda w: expand(rules.write_prompts.output.prompts, **place(w)),
+        trajectories=rules.collect_trajectories.output.trajectories,
+        detector_weights=detector_weights,
+        published=initial_encoder,
+    output:
+        estimate="results/plan/{dataset}/{features}.csv",
+    log:
+        "results/logs/estimate_costs/{dataset}/{features}.log",
+    conda:
+        detecting_environment
+    threads: slots(1)
+    resources:
+        mem_mb=memory_with_detector(3000),
+        runtime=30,
+        gpu=GPUS,
+    params:
+        code=lambda w: code("estimate_costs", detector_of(w), encoder_of(w), family_of(w)),
+        settings=lambda w: encoder_settings(w) + names_of(w),
+        given=computing,
+    shell:
+        "python -m pipeline.stages.estimate_costs {params.given:q} {params.settings:q}"
+        " --output {output.estimate:q} > {log:q} 2>&1"
+
+
+rule plan:
+    """What detection and encoding will take, on the terminal, before any of it is done."""
+    input:
+        estimates=[expand(rules.estimate_costs.output.estimate, **cache) for cache in CACHES],
+    log:
+        "results/logs/plan.log",
+    conda:
+        "../envs/features.yaml"
+    params:
+        given=given,
+    shell:
+        "python -m pipeline.stages.plan {params.given:q} 2>&1 | tee {log:q}"
+
+
 rule detect_regions:
     input:
         frames=rules.render_frames.output.frames,
         detector_weights=detector_weights,
+        shards=lambda w: shards_of(rules.detect_shard, w),
     output:
         regions="results/regions/{dataset}/{features}.h5",
     log:
@@ -164,14 +207,32 @@ rule detect_regions:
     resources:
         mem_mb=memory_with_detector(2000),
         runtime=60,
+        gpu=GPUS,
     params:
         code=lambda w: code("detect_regions", detector_of(w)),
-        settings=lambda w: options(detector=features_of(w).detector),
-        given=given,
+        settings=lambda w: options(detector=features_of(w).detector) + share_of(w),
+        given=computing,
     shell:
         "python -m pipeline.stages.detect_regions"
         " {params.given:q} {params.settings:q}"
         " --output {output.regions:q} > {log:q} 2>&1"
+
+
+use rule detect_regions as detect_shard with:
+    input:
+        frames=rules.render_frames.output.frames,
+        detector_weights=detector_weights,
+    output:
+        regions=temp("results/shards/regions/{dataset}/{features}/{scatteritem}.h5"),
+        record=temp("results/shards/regions/{dataset}/{features}/{scatteritem}.h5.provenance.json"),
+    log:
+        "results/logs/detect_shard/{dataset}/{features}/{scatteritem}.log",
+    benchmark:
+        "results/benchmarks/detect_shard/{dataset}/{features}/{scatteritem}.tsv"
+    params:
+        code=lambda w: code("detect_regions", detector_of(w)),
+        settings=lambda w: options(detector=features_of(w).detector) + share_of(w),
+        given=computing,
 
 
 rule draw_regions:
@@ -226,9 +287,8 @@ rule pretrain_encoder:
 
 rule build_cache:
     input:
-        unpack(encoder_inputs),
-        trajectories=rules.collect_trajectories.output.trajectories,
-        encoder=encoder_folder,
+        unpack(encoding_inputs),
+        shards=lambda w: shards_of(rules.encode_shard, w),
     output:
         cache="results/cache/{dataset}/{features}.h5",
     log:
@@ -241,14 +301,31 @@ rule build_cache:
     resources:
         mem_mb=3000,
         runtime=120,
+        gpu=GPUS,
     params:
         code=lambda w: code("build_cache", encoder_of(w), family_of(w)),
-        settings=encoder_settings,
-        given=given,
+        settings=lambda w: encoder_settings(w) + share_of(w),
+        given=computing,
     shell:
         "python -m pipeline.stages.build_cache"
         " {params.given:q} {params.settings:q}"
         " --output {output.cache:q} > {log:q} 2>&1"
+
+
+use rule build_cache as encode_shard with:
+    input:
+        unpack(encoding_inputs),
+    output:
+        cache=temp("results/shards/cache/{dataset}/{features}/{scatteritem}.h5"),
+        record=temp("results/shards/cache/{dataset}/{features}/{scatteritem}.h5.provenance.json"),
+    log:
+        "results/logs/encode_shard/{dataset}/{features}/{scatteritem}.log",
+    benchmark:
+        "results/benchmarks/encode_shard/{dataset}/{features}/{scatteritem}.tsv"
+    params:
+        code=lambda w: code("build_cache", encoder_of(w), family_of(w)),
+        settings=lambda w: encoder_settings(w) + share_of(w),
+        given=computing,
 
 
 rule probe_embeddings:

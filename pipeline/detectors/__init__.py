@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pipeline import plugins, provenance
 from pipeline.config import DetectorConfig
+from pipeline.devices import mixed_precision
 from pipeline.errors import PipelineError
 from pipeline.storage import Artefact
 
@@ -36,6 +37,10 @@ class Regions:
     def first(self, regions: int) -> "Regions":
         """The first `regions` columns; real regions come before padding."""
         return Regions(self.features[:, :regions], self.boxes[:, :regions], self.mask[:, :regions])
+
+    def to(self, device: torch.device) -> "Regions":
+        """The same on another device."""
+        return Regions(self.features.to(device), self.boxes.to(device), self.mask.to(device))
 
     @classmethod
     def gather(cls, artefact: Artefact, frames: NDArray[np.int64]) -> "Regions":
@@ -67,11 +72,11 @@ def make(
     build = plugins.load("detectors", config.name).build
     if provenance.class_constant(f"pipeline.detectors.{config.name}", "takes_weights"):
         detector: Detector = build(config, torch.device(device), weights)
-        return detector
-    if weights is not None or config.published is not None:
+    elif weights is not None or config.published is not None:
         raise PipelineError(f"detector {config.name} takes no published weights; remove the key")
-    plain: Detector = build(config, torch.device(device))
-    return plain
+    else:
+        detector = build(config, torch.device(device))
+    return detector if config.precision == "float32" else _MixedPrecision(detector, config)
 
 
 def check_frames(frames: NDArray[np.uint8], detector: str) -> None:
@@ -90,6 +95,18 @@ def check_feature_size(config: DetectorConfig, own: int) -> None:
             f"detector.feature_size is {config.feature_size}, {config.name} gives {own} numbers "
             f"per region; set it to {own}"
         )
+
+
+class _MixedPrecision:
+    """A detector whose matrix products and convolutions are in the configured precision."""
+
+    def __init__(self, detector: Detector, config: DetectorConfig) -> None:
+        self.regions, self.feature_size = detector.regions, detector.feature_size
+        self._detector, self._precision = detector, config.precision
+
+    def __call__(self, frames: NDArray[np.uint8]) -> Regions:
+        with mixed_precision(self._precision):
+            return self._detector(frames)
 
 
 def open_regions(path: Path, frames: Artefact, memory_mb: int = 2048) -> Artefact:

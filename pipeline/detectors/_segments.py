@@ -49,10 +49,15 @@ def propose(
 
 
 def _colour_codes(frames: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """(B, H, W, 3) → (B, H, W): the three bytes of a colour, and a zero, read as one integer."""
-    padded = np.zeros((*frames.shape[:-1], 4), np.uint8)
-    padded[..., :3] = frames
-    return padded.view(np.int32)[..., 0]
+    """(B, H, W, 3) → (B, H, W): the three bytes of a colour as one integer.
+
+    Four bytes are read at every pixel, and the next one's removed, which takes a tenth of the time
+    of putting a fourth byte in.
+    """
+    flat = np.append(frames.reshape(-1), np.uint8(0))
+    strides = tuple(3 * int(np.prod(frames.shape[axis:3])) for axis in (1, 2, 3))
+    codes = np.ndarray(frames.shape[:3], "<i4", flat.data, strides=strides)
+    return (codes & 0xFFFFFF).astype(np.int32, copy=False)
 
 
 def _segments(
@@ -64,15 +69,15 @@ def _segments(
     across one run of another colour of at most GAP pixels, so that hatched faces, digits and
     lettering count once.
     """
-    _, height, width = codes.shape
+    height, width = codes.shape[1:]
     begins = np.ones(codes.shape, np.bool_)
     begins[:, :, 1:] = codes[:, :, 1:] != codes[:, :, :-1]
-    run = (np.cumsum(begins.ravel(), dtype=np.int32) - 1).reshape(codes.shape)
     first_pixel = np.flatnonzero(begins.ravel())
     length = np.diff(np.append(first_pixel, codes.size))
+    run = np.repeat(np.arange(len(length), dtype=np.int32), length)
     row, x0 = np.divmod(first_pixel, width)
     colour = codes.reshape(-1)[first_pixel]
-    graph = _graph(codes, begins, run, row, length)
+    graph = _graph(run, first_pixel, length, colour, codes.shape)
     segments, label = connected_components(graph, directed=False)
 
     frame, y = np.divmod(row, height)
@@ -94,22 +99,34 @@ def _segments(
 
 
 def _graph(
-    codes: NDArray[np.int32],
-    begins: NDArray[np.bool_],
     run: NDArray[np.int32],
-    row: NDArray[np.int64],
+    first_pixel: NDArray[np.int64],
     length: NDArray[np.int64],
+    colour: NDArray[np.int32],
+    shape: tuple[int, ...],
 ) -> coo_array:
-    """Which runs belong together: a sparse matrix, runs × runs."""
-    colour = codes.reshape(-1)[begins.reshape(-1)]
+    """Which runs belong together: a sparse matrix, runs × runs.
+
+    Args:
+        run: (B·H·W,) the run of each pixel; first_pixel, length, colour: of each run.
+        shape: B, H, W.
+    """
+    _, height, width = shape
+    row = first_pixel // width
     beside = np.flatnonzero(
         (colour[:-2] == colour[2:]) & (row[:-2] == row[2:]) & (length[1:-1] <= GAP)
     )
     links = [(beside, beside + 2)]
     for rows in range(1, GAP + 2):
         # Two runs of one colour that overlap, so many rows apart, meet first where one begins.
-        touch = (codes[:, rows:] == codes[:, :-rows]) & (begins[:, rows:] | begins[:, :-rows])
-        links.append((run[:, :-rows][touch], run[:, rows:][touch]))
+        for offset, inside in (
+            (-rows * width, row % height >= rows),
+            (rows * width, row % height < height - rows),
+        ):
+            here = np.flatnonzero(inside)
+            there = run[first_pixel[here] + offset]
+            same = colour[here] == colour[there]
+            links.append((here[same], there[same]))
     first, second = (np.concatenate(ends) for ends in zip(*links, strict=True))
     return coo_array((np.ones(len(first), np.bool_), (first, second)), shape=(len(colour),) * 2)
 

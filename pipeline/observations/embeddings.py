@@ -111,6 +111,7 @@ class EmbeddingObserver:
             detectors.make(config.detector, device, weights),
             encoders.load(config.encoder, encoder, device),
             sentences.sentences,
+            config.precision,
         )
         return cls(step_encoder, sentences, config.storage)
 

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from pipeline import records
 from pipeline.config import Section
 from pipeline.errors import PipelineError
+from pipeline.parts import Shard
 
 
 class StageParser(ArgumentParser):
@@ -56,6 +57,17 @@ class StageParser(ArgumentParser):
     def outputs(self, *names: str, **keywords: Any) -> None:
         """Files and folders that the stage writes."""
         self._paths("output", self._writes, names, keywords)
+
+    def shards(self) -> None:
+        """A stage that may do a share of its work, or put shares together.
+
+        The shards are in no record: they go when they are together, and hold what the output holds.
+        """
+        self.add_argument(
+            "--shard", type=Shard.parse, metavar="K-of-N", help="do this share of the work only"
+        )
+        words = {"required": False, "nargs": "+", "default": []}
+        self._paths("passing", self._reads, ("shards",), {**words, "help": "put these together"})
 
     def job(self, arguments: Namespace, module: str) -> records.Job:
         """What `arguments` tell the stage to do."""

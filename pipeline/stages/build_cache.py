@@ -2,18 +2,21 @@
 
 from argparse import Namespace
 
-from pipeline import cache, encoders
+from pipeline import cache, devices, encoders
 from pipeline.config import EnvironmentConfig, FeaturesConfig
 from pipeline.detectors import open_regions
 from pipeline.environments import make
+from pipeline.parts import PartsWriter
 from pipeline.prompts import Prompts
 from pipeline.stages import StageParser, execute
 from pipeline.step_encoder import StepEncoder
-from pipeline.storage import Artefact, ArtefactWriter
+from pipeline.storage import Artefact
 from pipeline.trajectories import load
 
 parser = StageParser(__doc__)
 parser.sections(features=FeaturesConfig, environment=EnvironmentConfig)
+parser.add_argument("--device", type=devices.claim, default="cpu", help=devices.HELP)
+parser.shards()
 parser.inputs("encoder", "regions", "frames", "prompts", "trajectories")
 parser.outputs("output")
 
@@ -27,11 +30,15 @@ def main(arguments: Namespace) -> None:
     regions = open_regions(arguments.regions, frames, memory_mb=64)
     data = load(arguments.trajectories)
     pairs = cache.distinct_pairs(config, data, frames.read("step_frame"), prompts, space)
-    encoder = encoders.load(config.encoder, arguments.encoder)
-    step_encoder = StepEncoder(None, encoder, prompts.sentences)
+    model = encoders.load(config.encoder, arguments.encoder, arguments.device)
+    encoder = StepEncoder(None, model, prompts.sentences, config.precision)
     attributes = {"features": config.model_dump(), "weights": config.weights}
-    with ArtefactWriter(arguments.output, "cache", attributes) as writer:
-        cache.build(config, step_encoder, regions, pairs, prompts, writer)
+    identity = parser.identity(arguments, main)
+    with PartsWriter(arguments.output, "cache", attributes, identity, arguments.shard) as writer:
+        if arguments.shards:
+            cache.merge(config, pairs, prompts, arguments.shards, writer)
+        else:
+            cache.build(config, encoder, regions, pairs, prompts, writer)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,16 @@
 
 from argparse import Namespace
 
-from pipeline import detectors, regions
+from pipeline import detectors, devices, regions
 from pipeline.config import DetectorConfig
+from pipeline.parts import PartsWriter
 from pipeline.stages import StageParser, execute
-from pipeline.storage import Artefact, ArtefactWriter
+from pipeline.storage import Artefact
 
 parser = StageParser(__doc__)
 parser.sections(detector=DetectorConfig)
+parser.add_argument("--device", type=devices.claim, default="cpu", help=devices.HELP)
+parser.shards()
 parser.inputs("frames", help="artefact of render_frames")
 parser.inputs("detector-weights", required=False, help="of retrieve, if it has published ones")
 parser.outputs("output")
@@ -17,10 +20,15 @@ parser.outputs("output")
 def main(arguments: Namespace) -> None:
     """Load, detect, write."""
     frames = Artefact(arguments.frames, "frames")
-    detector = detectors.make(arguments.detector, weights=arguments.detector_weights)
-    attributes = {"detector": arguments.detector.model_dump()}
-    with ArtefactWriter(arguments.output, "regions", attributes) as writer:
-        regions.detect(detector, frames, writer)
+    config, device = arguments.detector, arguments.device
+    detector = detectors.make(config, device, arguments.detector_weights)
+    attributes = {"detector": config.model_dump()}
+    identity = parser.identity(arguments, main)
+    with PartsWriter(arguments.output, "regions", attributes, identity, arguments.shard) as writer:
+        if arguments.shards:
+            regions.merge(frames, arguments.shards, writer)
+        else:
+            regions.detect(detector, frames, writer)
 
 
 if __name__ == "__main__":

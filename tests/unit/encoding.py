@@ -12,6 +12,7 @@ from pipeline.actions import ActionSpace
 from pipeline.config import DetectorConfig, EncoderConfig, FeaturesConfig
 from pipeline.detectors import Regions
 from pipeline.encoders import Encoder, lxmert
+from pipeline.parts import PartsWriter
 from pipeline.prompts import Prompts
 from pipeline.step_encoder import StepEncoder
 from pipeline.storage import Artefact, ArtefactWriter
@@ -74,7 +75,7 @@ def write_frames(path: Path, count: int, step_frame: NDArray[np.int64]) -> Artef
 
 
 def write_regions(path: Path, stored: Artefact) -> Artefact:
-    with ArtefactWriter(path, "regions", {"detector": DETECTOR.model_dump()}) as writer:
+    with PartsWriter(path, "regions", {"detector": DETECTOR.model_dump()}) as writer:
         region_files.detect(detectors.make(DETECTOR), stored, writer)
     return Artefact(path, "regions")
 

@@ -20,13 +20,14 @@ from encoding import (
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline import cache
+from pipeline import cache, moments
 from pipeline.config import FeaturesConfig
 from pipeline.detectors import Regions
 from pipeline.encoders import Encoder, PromptStates
 from pipeline.errors import PipelineError
+from pipeline.parts import PartsWriter, Shard
 from pipeline.step_encoder import StepEncoder
-from pipeline.storage import Artefact, ArtefactWriter
+from pipeline.storage import Artefact
 
 COUNT = 9
 STEP_FRAME = np.array([0, 1, 2, 3, 3, 4, 5, 0, 1, 6, 7, 8])
@@ -76,7 +77,7 @@ def build(tmp_path: Path) -> Callable[..., Artefact]:
         step_encoder = StepEncoder(
             None, wrapped or encoder(tmp_path / "encoder"), PROMPTS.sentences
         )
-        with ArtefactWriter(tmp_path / name, "cache", {}) as writer:
+        with PartsWriter(tmp_path / name, "cache", {}) as writer:
             cache.build(config, step_encoder, regions, pairs_of(config), PROMPTS, writer)
         return Artefact(tmp_path / name, "cache")
 
@@ -166,9 +167,9 @@ def test_statistics_equal_numpy(build: Callable[..., Artefact]) -> None:
 
 
 def test_a_prompt_that_never_occurs_has_the_overall_mean() -> None:
-    groups = cache.MeanPerGroup(3)
-    groups.add(np.array([[1.0], [3.0], [8.0]]), np.array([0, 0, 2]))
-    assert groups.mean(default=np.array([4.0], np.float32)).tolist() == [[2.0], [4.0], [8.0]]
+    sums = moments.group_sums(np.array([[1.0], [3.0], [8.0]]), np.array([0, 0, 2]), 3)
+    default = np.array([4.0], np.float32)
+    assert moments.group_mean(sums, default).tolist() == [[2.0], [4.0], [8.0]]
 
 
 def test_pooled_storage_leaves_the_tokens_out(build: Callable[..., Artefact]) -> None:
@@ -195,3 +196,20 @@ def test_embeddings_that_are_not_finite_are_named(
     with pytest.raises(PipelineError, match="NaN or infinite embeddings for frames 3–5"):
         build(wrapped=Broken(encoder(tmp_path / "broken")))
     assert not (tmp_path / "cache.h5").exists()
+
+
+@pytest.mark.parametrize("storage", ["tokens", "pooled"])
+def test_shards_together_are_the_whole(
+    tmp_path: Path, build: Callable[..., Artefact], storage: str
+) -> None:
+    config = FEATURES.model_copy(update={"storage": storage, "encoding_batch": 2})
+    whole = build(config).path.read_bytes()
+    regions = Artefact(tmp_path / "regions.h5", "regions")
+    step_encoder = StepEncoder(None, encoder(tmp_path / "encoder"), PROMPTS.sentences)
+    shards = [tmp_path / f"{index}.h5" for index in (1, 2, 3)]
+    for index, path in enumerate(shards, 1):
+        with PartsWriter(path, "cache", {}, shard=Shard(index, 3)) as writer:
+            cache.build(config, step_encoder, regions, pairs_of(config), PROMPTS, writer)
+    with PartsWriter(tmp_path / "merged.h5", "cache", {}) as writer:
+        cache.merge(config, pairs_of(config), PROMPTS, shards, writer)
+    assert (tmp_path / "merged.h5").read_bytes() == whole

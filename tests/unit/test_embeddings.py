@@ -26,8 +26,9 @@ from torch.utils.data import DataLoader, Dataset
 from pipeline import cache
 from pipeline.observations import Observation, Situation
 from pipeline.observations.embeddings import EmbeddingObserver, EmbeddingStore, open_store
+from pipeline.parts import PartsWriter
 from pipeline.step_encoder import StepEncoder
-from pipeline.storage import Artefact, ArtefactWriter
+from pipeline.storage import Artefact
 
 COUNT = 12
 STEPS = np.array([[-1, -1, 0, 1], [3, 4, 5, 6], [11, 2, 2, -1]])
@@ -43,7 +44,7 @@ def build(tmp_path: Path) -> Callable[[str], Path]:
         pairs = cache.distinct_pairs(config, trajectories(), np.arange(COUNT), PROMPTS, SPACE)
         step_encoder = StepEncoder(None, encoder(tmp_path / "encoder"), PROMPTS.sentences)
         path = tmp_path / f"{storage}.h5"
-        with ArtefactWriter(path, "cache", {"weights": "lxmert random"}) as writer:
+        with PartsWriter(path, "cache", {"weights": "lxmert random"}) as writer:
             cache.build(config, step_encoder, regions, pairs, PROMPTS, writer)
         return path
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline import detectors
-from pipeline.detectors.fast_rcnn import SAMPLES, roi_align
+from pipeline.detectors.fast_rcnn import SAMPLES, _backbone, roi_align
 from pipeline.errors import PipelineError
 
 
@@ -52,9 +52,23 @@ def test_roi_align_equals_a_bilinear_loop() -> None:
     boxes = corners.flatten(2)
     boxes[0, 0] = torch.tensor([0.0, 0.0, 1.0, 1.0])
     boxes[0, 1] = torch.tensor([0.99, 0.99, 1.0, 1.0])
-    np.testing.assert_allclose(
-        roi_align(feature_map, boxes), by_loop(feature_map, boxes), atol=1e-5
+    found = roi_align(
+        lambda image, y, x: feature_map[image, :, y, x],
+        (6, 9),
+        torch.arange(2).repeat_interleave(5),
+        boxes.flatten(0, 1),
     )
+    np.testing.assert_allclose(found.view(2, 5, 3), by_loop(feature_map, boxes), atol=1e-5)
+
+
+def test_features_at_the_places_needed_are_those_of_the_whole_map() -> None:
+    """The same layers, run over the whole frame by the library."""
+    batch = frames(5)
+    found = detectors.make(DETECTOR)(batch)
+    image = torch.from_numpy(batch).permute(0, 3, 1, 2).float() / 127.5 - 1
+    feature_map = _backbone(DETECTOR.feature_size, DETECTOR.seed)(image).detach()
+    expected = by_loop(feature_map, found.boxes) * found.mask[..., None].numpy()
+    np.testing.assert_allclose(found.features.float(), expected, atol=2e-3, rtol=1e-3)
 
 
 def test_regions_have_the_promised_shapes_and_types() -> None:

@@ -1,0 +1,61 @@
+"""Detection and encoding, whole or a shard, killed at random moments, end with the same bytes."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Job, contents
+
+from pipeline import parts
+from pipeline.parts import PartsWriter, Rows
+
+KILLS = 6
+BATCH_SECONDS = 0.15
+"""A batch of the toy data takes no time; so long ones, for kills to fall into."""
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every batch is long, and a part of its own; forks inherit it."""
+    add = PartsWriter._add
+
+    def slowly(self: PartsWriter, batch: int, rows: Rows, stop: int) -> None:
+        time.sleep(BATCH_SECONDS)
+        add(self, batch, rows, stop)
+
+    monkeypatch.setattr(PartsWriter, "_add", slowly)
+    monkeypatch.setattr(parts, "SAVE_SECONDS", 0.0)
+
+
+@pytest.mark.parametrize("shard", [None, "1-of-2"])
+@pytest.mark.parametrize("name", ["detect_regions", "build_cache"])
+@pytest.mark.usefixtures("slow")
+def test_killed_at_random_moments(
+    jobs: dict[str, Job], name: str, shard: str | None, tmp_path: Path
+) -> None:
+    job = jobs[name]
+    if shard:
+        job = replace(job, options={**job.options, "shard": shard})
+    names = list(job.outputs.values())
+    undisturbed, folder = tmp_path / "undisturbed", tmp_path / "killed"
+    undisturbed.mkdir()
+    folder.mkdir()
+    seconds = job.run(undisturbed)
+    expected = contents(undisturbed, names)
+    assert expected
+    kept, most = 0, 0
+    for moment in np.random.default_rng(0).uniform(0, seconds, KILLS):
+        job.kill(folder, float(moment))
+        if (folder / names[0]).exists():  # it was whole before the kill
+            assert contents(folder, names) == expected
+            break
+        kept, before = len(list(folder.glob(".*.parts/*.h5"))), kept
+        assert kept >= before, "a kill has undone what was saved"
+        most = max(most, kept)
+    assert most, "no kill came after the first part"
+    job.run(folder)
+    assert contents(folder, names) == expected
+    left = {path.name for path in folder.iterdir()} - {path.name for path in undisturbed.iterdir()}
+    assert not left, "what a kill left was not cleared"
