@@ -11,7 +11,7 @@ pytestmark = pytest.mark.workflow
 
 ROOT = Path(__file__).parents[2]
 TARGET = "results/runs/catch/more3s/default/seed-0/episodes.csv"
-ON_A_CARD = {"pretrain_encoder", "train_policy", "evaluate_policy"}
+ON_A_CARD = {"detect_regions", "pretrain_encoder", "build_cache", "train_policy", "evaluate_policy"}
 
 
 def test_jobs_ask_for_cards_and_start_their_processes() -> None:
