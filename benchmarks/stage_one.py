@@ -69,7 +69,7 @@ def prepare(folder: Path, features: FeaturesConfig, steps: int) -> None:
     data, frames = folder / "trajectories.h5", folder / "all.h5"
     run("collect_trajectories", 1, dataset=dataset, **named, output=data)
     named["prompt-set"] = features.prompt_set
-    run("write_prompts", 1, **named, output=folder / "prompts.json")
+    run("write_prompts", 1, **named, trajectories=data, output=folder / "prompts.json")
     run("render_frames", 1, environment=environment.as_json(), trajectories=data, output=frames)
     every, prompts = Artefact(frames, "frames"), Prompts.read(folder / "prompts.json")
     whole = load(data)

@@ -22,7 +22,7 @@ Below all of it: `errors`, `plugins` (a name in the configuration is a file name
 `config_data` (the sections), `experiment` (all of them, and the settings of a run), `validation`,
 `config_files`, `provenance` (digests of code), `actions` (what they are in an environment), `area`
 (pictures shrunk), `optimisation`, `figures`, `devices`, `storage` with `block_cache`, `atomic`,
-`parts` (long artefacts: resumed, sharded) with `moments`, `overlap` and `disk`.
+`parts` (long artefacts: resumed, sharded) with `shards`, `moments`, `overlap` and `disk`.
 On top: `stages`, one command per rule of the workflow.
 
 Imports go from later rooms to earlier ones only. The package knows contents and the workflow knows

@@ -23,6 +23,7 @@ from pipeline.disk import require_space, stored_bytes
 from pipeline.errors import PipelineError
 from pipeline.moments import Sums, added
 from pipeline.overlap import overlapped
+from pipeline.shards import Shard
 from pipeline.storage import Artefact, ArtefactWriter
 
 SAVE_SECONDS = 30.0
@@ -36,27 +37,6 @@ Columns = Mapping[str, tuple[tuple[int, ...], DTypeLike]]
 """Arrays that grow together: name → shape of a row, type."""
 Read = TypeVar("Read")
 Computed = TypeVar("Computed")
-
-
-@dataclass(frozen=True)
-class Shard:
-    """Number `index` of `count` nearly equal shares of the batches."""
-
-    index: int = 1
-    count: int = 1
-
-    @classmethod
-    def parse(cls, text: str) -> "Shard":
-        """`2-of-4`, as Snakemake names it; raises ValueError for anything else."""
-        index, _, count = text.partition("-of-")
-        shard = cls(int(index), int(count))
-        if not 1 <= shard.index <= shard.count:
-            raise ValueError(f"{text}: no such shard")
-        return shard
-
-    def batches(self, total: int) -> range:
-        """Its batches of `total`."""
-        return range(total * (self.index - 1) // self.count, total * self.index // self.count)
 
 
 WHOLE = Shard()

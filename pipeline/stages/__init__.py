@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from pipeline import records
 from pipeline.config import Section
 from pipeline.errors import PipelineError
-from pipeline.parts import Shard
+from pipeline.shards import Shard
 
 
 class StageParser(ArgumentParser):

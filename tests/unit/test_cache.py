@@ -25,7 +25,8 @@ from pipeline.config import FeaturesConfig
 from pipeline.detectors import Regions
 from pipeline.encoders import Encoder, PromptStates
 from pipeline.errors import PipelineError
-from pipeline.parts import PartsWriter, Shard
+from pipeline.parts import PartsWriter
+from pipeline.shards import Shard
 from pipeline.step_encoder import StepEncoder
 from pipeline.storage import Artefact
 

@@ -14,7 +14,7 @@ ROOMS = (
     *("errors", "plugins", "provenance", "validation", "config_data", "config", "published"),
     *("experiment", "config_files", "retrieval", "array_pickle", "weights"),
     *("actions", "area", "atomic", "block_cache", "storage", "parallel", "devices"),
-    *("disk", "moments", "overlap", "parts"),
+    *("disk", "moments", "overlap", "shards", "parts"),
     *("environments", "trajectories", "frames", "minari_export", "prompts"),
     *("detectors", "regions", "encoders", "step_encoder", "cache", "probe", "plan"),
     *("windows", "observations", "models", "batches", "resumption", "checkpoints", "optimisation"),

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from pipeline import disk, moments, parts
 from pipeline.errors import PipelineError
 from pipeline.overlap import AHEAD, overlapped
-from pipeline.parts import PartsWriter, Rows, Shard
+from pipeline.parts import PartsWriter, Rows
+from pipeline.shards import Shard
 from pipeline.storage import Artefact
 
 BATCHES = 11

@@ -14,9 +14,10 @@ from pipeline.environments.mujoco import MujocoEnvironment
 from pipeline.errors import PipelineError
 from pipeline.observations import Situation
 from pipeline.observations.embeddings import EmbeddingObserver, open_store
+from pipeline.parts import PartsWriter
 from pipeline.prompts import Prompts
 from pipeline.step_encoder import REMEMBERED, StepEncoder
-from pipeline.storage import Artefact, ArtefactWriter
+from pipeline.storage import Artefact
 from pipeline.trajectories import Trajectories
 
 pytestmark = needs_opengl
@@ -54,7 +55,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> StageOne:
     (folder / "p.json").write_text(text)
     sentences = Prompts.read(folder / "p.json")
     seen = Artefact(folder / "f.h5", "frames")
-    with ArtefactWriter(folder / "r.h5", "regions", {}) as writer:
+    with PartsWriter(folder / "r.h5", "regions", {}) as writer:
         regions.detect(detectors.make(CONFIG.detector), seen, writer)
     found = detectors.open_regions(folder / "r.h5", seen)
     (folder / "encoder").mkdir()
@@ -62,7 +63,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> StageOne:
     encoders.create(CONFIG.encoder, size, sentences.sentences, folder / "encoder")
     stage = StageOne(folder, data, game, sentences)
     pairs = cache.distinct_pairs(CONFIG, data, seen.read("step_frame"), sentences, game.actions)
-    with ArtefactWriter(folder / "c.h5", "cache", {"weights": "random"}) as writer:
+    with PartsWriter(folder / "c.h5", "cache", {"weights": "random"}) as writer:
         cache.build(CONFIG, stage.encoder(detector=False), found, pairs, sentences, writer)
     return stage
 
