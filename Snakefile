@@ -9,6 +9,7 @@ report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/common_inputs.smk"
 include: "rules/common_report.smk"
 include: "rules/retrieve.smk"
 include: "rules/features.smk"

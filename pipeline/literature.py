@@ -39,7 +39,8 @@ def section(published: pd.DataFrame, table: str, datasets: Sequence[str]) -> str
         "above: no figure here is of this pipeline.",
     ]
     for unit, scores in chosen.groupby("unit", sort=False):
-        parts += [f"{str(unit).capitalize()}:", _grid(scores), _sources(scores)]
+        title = str(unit)[:1].upper() + str(unit)[1:]
+        parts += [f"{title}:", _grid(scores), _sources(scores)]
     return "\n".join([parts[0], "\n\n".join(parts[1:])]) + "\n"
 
 

@@ -259,9 +259,7 @@ rule draw_regions:
 
 rule pretrain_encoder:
     input:
-        unpack(encoder_inputs),
-        trajectories=rules.collect_trajectories.output.trajectories,
-        published=initial_encoder,
+        unpack(pretraining_inputs),
     output:
         encoder=directory("results/encoders/{dataset}/{features}"),
         curve="results/encoders/{dataset}/{features}.csv",

@@ -14,6 +14,7 @@ What a token may attend to, and what is remembered, is in `_memory.py`.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +51,17 @@ class TransformerConfig:
     """Add a learned bias per head and distance in steps to the attention scores of every layer."""
 
 
+class Sight(NamedTuple):
+    """What the tokens of one pass may attend to and are conditioned on: the same in every layer."""
+
+    mask: Tensor
+    """(batch, 1, tokens, past + tokens) bool."""
+    distance: Tensor
+    """(tokens, past + tokens) int64, in steps."""
+    returns: Tensor | None
+    """(batch, tokens), scaled; None without conditioning."""
+
+
 class Attention(nn.Module):
     """Multi-head attention of queries to the memory and to each other; R̂ enters keys and values if
     conditioned.
@@ -71,57 +83,39 @@ class Attention(nn.Module):
             nn.Parameter(torch.zeros(2 * config.width)) if config.conditioned else None
         )
 
-    def forward(
-        self,
-        x: Tensor,
-        mask: Tensor,
-        distance: Tensor,
-        returns: Tensor | None,
-        past: KeyValue | None,
-    ) -> tuple[Tensor, KeyValue]:
+    def forward(self, x: Tensor, sight: Sight, past: KeyValue | None) -> tuple[Tensor, KeyValue]:
         """Attend; returns the output and the keys and values of `x` alone."""
-        query, key, value, mask, own = self._projected(x, mask, distance, returns, past)
+        query, key, value, mask, own = self._projected(x, sight, past)
         # Attention itself stays in float32: on short windows bfloat16 is slower there.
         with torch.autocast(x.device.type, enabled=False):
             mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         mixed = mixed.transpose(1, 2).reshape(x.shape)  # (batch, tokens, width)
         return self.drop(self.output(mixed)), own
 
-    def weights(
-        self,
-        x: Tensor,
-        mask: Tensor,
-        distance: Tensor,
-        returns: Tensor | None,
-        past: KeyValue | None,
-    ) -> Tensor:
+    def weights(self, x: Tensor, sight: Sight, past: KeyValue | None) -> Tensor:
         """Of every value in what `forward` mixes for the same arguments: (batch, heads, tokens,
         past + tokens), to look at; `forward` itself never holds them.
         """
-        query, key, _, mask, _ = self._projected(x, mask, distance, returns, past)
+        query, key, _, mask, _ = self._projected(x, sight, past)
         scores: Tensor = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5
         masked = mask.dtype == torch.bool
         scores = scores.masked_fill(~mask, -torch.inf) if masked else scores + mask
         return scores.softmax(dim=-1)
 
     def _projected(
-        self,
-        x: Tensor,
-        mask: Tensor,
-        distance: Tensor,
-        returns: Tensor | None,
-        past: KeyValue | None,
+        self, x: Tensor, sight: Sight, past: KeyValue | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, KeyValue]:
         """Query, key, value, the mask with biases, and the keys and values of `x` alone."""
         width = x.shape[-1]
         projected = self.input(x).to(x.dtype)  # (batch, tokens, 3 width)
         query = self._split(projected[..., :width])  # (batch, heads, tokens, width / heads)
-        key, value = own = self._key_value(projected[..., width:], returns)
+        key, value = own = self._key_value(projected[..., width:], sight.returns)
         if past is not None:
             key = torch.cat((past.key, key), dim=2)  # (batch, heads, past + tokens, width / heads)
             value = torch.cat((past.value, value), dim=2)
+        mask = sight.mask
         if self.distance_bias is not None:
-            bias = self.distance_bias[:, distance]  # (heads, tokens, past + tokens)
+            bias = self.distance_bias[:, sight.distance]  # (heads, tokens, past + tokens)
             mask = bias.masked_fill(~mask, -torch.inf)  # (batch, heads, tokens, past + tokens)
         return query, key, value, mask, own
 
@@ -159,16 +153,9 @@ class Block(nn.Module):
             Dropout(config.dropout),
         )
 
-    def forward(
-        self,
-        x: Tensor,
-        mask: Tensor,
-        distance: Tensor,
-        returns: Tensor | None,
-        past: KeyValue | None,
-    ) -> tuple[Tensor, KeyValue]:
+    def forward(self, x: Tensor, sight: Sight, past: KeyValue | None) -> tuple[Tensor, KeyValue]:
         """One layer; returns the stream and this layer's keys and values of `x`."""
-        attended, own = self.attention(self.attention_norm(x), mask, distance, returns, past)
+        attended, own = self.attention(self.attention_norm(x), sight, past)
         x = x + attended
         return x + self.feedforward(self.feedforward_norm(x)), own
 
@@ -213,7 +200,7 @@ class Transformer(nn.Module):
             )
             key_real = torch.cat((past.real, real), dim=1)  # (batch, past + tokens)
         mask = band_mask(positions, keys, key_real, self.reach)
-        distance = distances(positions, keys, self.reach)
+        sight = Sight(mask, distances(positions, keys, self.reach), returns)
         x = self.drop(x)
         layers = []
         for index, block in enumerate(self.blocks):
@@ -222,7 +209,7 @@ class Transformer(nn.Module):
                 layers.append(block.attention.remember(block.attention_norm(x), returns))
                 break
             layer_past = past.layers[index] if past else None
-            x, own = block(x, mask, distance, returns, layer_past)
+            x, own = block(x, sight, layer_past)
             layers.append(own)
         return self.norm(x), Memory(tuple(layers), positions, real)
 

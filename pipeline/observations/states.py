@@ -60,6 +60,7 @@ def open_observer(
     encoder: Path | None = None,
     prompts: Path | None = None,
     weights: Path | None = None,
+    device: str = "cpu",
 ) -> StateObserver:
-    """The live side, which needs nothing of stage one."""
+    """The live side, which needs nothing of stage one and computes on the processor."""
     return StateObserver()

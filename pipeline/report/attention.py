@@ -56,7 +56,7 @@ class _Tally:
 
     def add(self, layer: int, module: Attention, arguments: tuple[Any, ...]) -> None:
         """One call of a layer, before it runs."""
-        _, mask, distance, _, past = arguments
+        _, (mask, distance, _), past = arguments
         if self._has_memory and past is None:
             return  # this call is making the memory
         whole = (mask[:, 0] & (distance == self.distances[-1])).any(dim=-1)  # (batch, tokens)

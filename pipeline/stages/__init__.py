@@ -54,6 +54,10 @@ class StageParser(ArgumentParser):
         self._paths("given", self._reads, (name,), keywords)
         self._found[_key(name)] = find
 
+    def given_inputs(self, *names: str, **keywords: Any) -> None:
+        """Files of given data, which no stage makes."""
+        self._paths("given", self._reads, names, keywords)
+
     def outputs(self, *names: str, **keywords: Any) -> None:
         """Files and folders that the stage writes."""
         self._paths("output", self._writes, names, keywords)
@@ -76,8 +80,10 @@ class StageParser(ArgumentParser):
         if processes := os.environ.get("WORLD_SIZE"):  # as torchrun tells it
             settings["processes"] = int(processes)
         inputs = [(key, path, False) for key, path in self._given(values, "input")]
-        for key, folder in self._given(values, "given"):
-            inputs += [(key, folder / name, True) for name in self._found[key](arguments)]
+        for key, path in self._given(values, "given"):
+            find = self._found.get(key)
+            paths = [path / name for name in find(arguments)] if find else [path]
+            inputs += [(key, each, True) for each in paths]
         outputs = [path for _, path in self._given(values, "output")]
         return records.Job(module, settings, inputs, outputs)
 

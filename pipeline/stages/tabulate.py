@@ -16,7 +16,7 @@ parser.add_argument(
 )
 parser.add_argument("--scale", required=True, help="label printed in the table")
 parser.inputs("scores")
-parser.inputs("published", help="CSV: what others published")
+parser.given_inputs("published", help="CSV: what others published")
 parser.outputs("csv", "across-csv", "markdown")
 
 

@@ -16,6 +16,7 @@ from torch import nn
 from trying import attempt
 
 from pipeline import checkpoints, detectors, encoders, language_model, models
+from pipeline.actions import ActionSpace
 from pipeline.config import (
     DatasetConfig,
     DetectorConfig,
@@ -148,13 +149,14 @@ METHOD = MethodConfig.model_validate(
         "policy": {"context_length": 2, "memory_length": 2, "width": 8, "layers": 1, "heads": 1},
     }
 )
+ACTIONS = ActionSpace(("A", "B", "C"))
 SHAPE = {"tokens": (4, 8), "mask": (4,), "pooled": (2, 8)}
 
 
 @pytest.fixture(scope="session")
 def policy(folder: Path) -> bytes:
-    made = models.make(METHOD, SHAPE, {"text_tokens": 2}, 3)
-    description = checkpoints.describe(METHOD, 0, 3, 1.0, SHAPE, {"text_tokens": 2})
+    made = models.make(METHOD, SHAPE, {"text_tokens": 2}, ACTIONS)
+    description = checkpoints.describe(METHOD, 0, ACTIONS, 1.0, SHAPE, {"text_tokens": 2})
     checkpoints.save(folder / "whole", made, description)
     return (folder / "whole").read_bytes()
 
@@ -188,7 +190,7 @@ def test_damaged_language_models(folder: Path, policy: bytes, data: st.DataObjec
     whole = save(dict(made.state_dict()), {language_model.DESCRIPTION: said})
     path = folder / "language_model"
     path.write_bytes(damaged(whole, data))
-    learner = models.make(METHOD, SHAPE, {"text_tokens": 2}, 3)
+    learner = models.make(METHOD, SHAPE, {"text_tokens": 2}, ACTIONS)
     attempt(lambda: language_model.begin_with(path, learner))
 
 

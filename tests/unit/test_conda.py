@@ -21,16 +21,31 @@ DISTRIBUTIONS = {
 CONDA_NAMES = {"matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
 ON_DEMAND = "pipeline.records"
 """Looks into the environment of a stage that is told one, and that then has it anyway."""
+SOURCES = "pipeline.trajectories"
+"""Loads a plug-in only where data are collected."""
+COLLECTING = ("collect_trajectories", "download_dataset", "render_frames")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-REQUIRED = {line.split("==")[0] for line in PROJECT["dependencies"]}
+
+
+def distribution(line: str) -> str:
+    """Its name, of a line with a version and perhaps extras."""
+    return re.split(r"[\[=<>@ ]", line)[0]
+
+
+REQUIRED = {distribution(line) for line in PROJECT["dependencies"]}
 OPTIONAL = {
-    line.split("==")[0] for extra in PROJECT["optional-dependencies"].values() for line in extra
+    distribution(line) for extra in PROJECT["optional-dependencies"].values() for line in extra
 }
+CHOSEN = {
+    "detecting_environment": "envs/features.yaml",
+    "acting_environment": "envs/policy.yaml",
+}
+"""Functions that name another file only for a detector that has an environment of its own."""
 RULES = {
-    name: env
+    name: CHOSEN.get(env, env.strip('"').removeprefix("../"))
     for path in (ROOT / "rules").glob("*.smk")
     for name, env in re.findall(
-        r'^rule (\w+):\n(?:(?: .*)?\n)*?    conda:\n        "\.\./(.+)"',
+        r"^rule (\w+):\n(?:(?: .*)?\n)*?    conda:\n        (.+)",
         path.read_text(),
         flags=re.MULTILINE,
     )
@@ -62,6 +77,8 @@ def loaded(module: str) -> frozenset[str]:
     found = set(first_party_imports(module))
     if module == ON_DEMAND:
         found -= {"pipeline.environments"}
+    if module == SOURCES:
+        return frozenset(found)
     for node in ast.walk(tree(module)):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "plugins.load":
             room = ast.literal_eval(node.args[0])
@@ -87,7 +104,7 @@ def environment(path: Path) -> set[str]:
     lines: list[str] = []
     for item in yaml.safe_load(path.read_text())["dependencies"]:
         lines += item["pip"] if isinstance(item, dict) else [item]
-    names = [re.split(r"[=<>@ ]", line)[0] for line in lines]
+    names = [distribution(line) for line in lines]
     return {CONDA_NAMES.get(name, name) for name in names}
 
 
@@ -101,7 +118,8 @@ def test_every_rule_that_runs_a_stage_has_an_environment() -> None:
 @pytest.mark.parametrize("rule", sorted(RULES))
 def test_a_rules_environment_covers_its_stage(rule: str) -> None:
     """What only an extra of pyproject.toml brings, a plug-in asks for when it is chosen."""
-    wanted = needed(f"pipeline.stages.{rule}")
+    sources = plugins.names("trajectories") if rule in COLLECTING else []
+    wanted = needed(f"pipeline.stages.{rule}", *(f"{SOURCES}.{name}" for name in sources))
     assert wanted & REQUIRED <= environment(ROOT / RULES[rule])
 
 

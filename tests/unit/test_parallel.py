@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from policies import ACTIONS, RandomStore, method_config, trajectories_of
+from policies import SPACE, RandomStore, method_config, trajectories_of
 from safetensors.torch import load_file, save_file
 from torch import nn
 from tqdm import tqdm
@@ -40,8 +40,8 @@ def trained(
     config = method_config(method, TRAINING, **policy)
     data, store = trajectories_of([20, 3, 30, 2, 10]), RandomStore(method, 65)
     torch.manual_seed(1)
-    model: Any = models.make(config, store.shape, store.attributes, ACTIONS)
-    windows = Windows(data, store, 0, 10.0, model.memory_length, model.context_length)
+    model: Any = models.make(config, store.shape, store.attributes, SPACE)
+    windows = Windows(data, store, SPACE, 10.0, model.memory_length, model.context_length)
     curve = train(model, windows, config.training, 1, saved=saved)
     assert isinstance(model, nn.Module)
     save_file(tensors_of(model), folder / f"{parallel.rank()}.safetensors")

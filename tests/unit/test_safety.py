@@ -18,6 +18,8 @@ FORBIDDEN_CALLS = {
     *("yaml.load", "yaml.load_all", "yaml.full_load", "yaml.unsafe_load", "torch.jit.load"),
     *("torch.hub.load", "np.fromfile", "shutil.unpack_archive"),
 }
+ERRORS = {"UnpicklingError"}
+"""What may be imported of those: what others raise."""
 REQUIRED = {"np.load": ("allow_pickle", False), "torch.load": ("weights_only", True)}
 
 
@@ -35,7 +37,7 @@ def faults(tree: ast.AST) -> list[str]:
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names if alias.name in FORBIDDEN_MODULES]
         if isinstance(node, ast.ImportFrom) and node.module in FORBIDDEN_MODULES:
-            found.append(node.module)
+            found += [node.module] if {each.name for each in node.names} - ERRORS else []
         if not isinstance(node, ast.Call):
             continue
         name = dotted(node.func)

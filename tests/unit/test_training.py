@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from policies import ACTIONS, SPACE, TEXT, RandomStore, method_config, trajectories_of
+from policies import SPACE, TEXT, RandomStore, method_config, trajectories_of
 from torch import nn
 
 from pipeline import checkpoints, models, training
@@ -77,8 +77,8 @@ def test_nan_in_the_data_names_the_batch_and_keeps_what_was_saved(tmp_path: Path
     data, store = trajectories_of([60]), RandomStore("more3s", 60)
     store.observation["tokens"][0, 33] = math.nan
     torch.manual_seed(1)
-    policy: Any = models.make(config, store.shape, store.attributes, ACTIONS)
-    windows = Windows(data, store, 0, 10.0, policy.memory_length, policy.context_length)
+    policy: Any = models.make(config, store.shape, store.attributes, SPACE)
+    windows = Windows(data, store, SPACE, 10.0, policy.memory_length, policy.context_length)
     saved = Resumption(tmp_path / "policy", "this one", every=1)
     with pytest.raises(PipelineError) as error:
         train(policy, windows, config.training, 1, saved=saved)
@@ -129,7 +129,7 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
     config = method_config("more3s")
     attributes = {
         "text_tokens": TEXT,
-        "action_embeddings": np.ones((ACTIONS, 16)),
+        "action_embeddings": np.ones((SPACE.size, 16)),
         "weights": "lxmert random",
     }
     store = RandomStore("more3s", 1)

@@ -12,7 +12,7 @@ from policies import batch_of, padded, policy_of
 from torch import Tensor
 
 from pipeline.models._memory import KeyValue, Positions, band_mask, distances
-from pipeline.models._transformer import Attention, TransformerConfig
+from pipeline.models._transformer import Attention, Sight, TransformerConfig
 from pipeline.report import attention
 
 WIDTH, HEADS, REACH = 16, 2, 4
@@ -38,10 +38,8 @@ def test_values_by_weight_are_what_the_layer_mixes(
     if past_steps:
         shape = batch, HEADS, past_steps, WIDTH // HEADS
         past = KeyValue(torch.randn(shape), torch.randn(shape))
-    arguments = (
-        *(x, band_mask(queries, keys, real, REACH), distances(queries, keys, REACH)),
-        *(returns if conditioned else None, past),
-    )
+    mask, distance = band_mask(queries, keys, real, REACH), distances(queries, keys, REACH)
+    arguments = x, Sight(mask, distance, returns if conditioned else None), past
     expected, own = layer(*arguments)
     weights = layer.weights(*arguments)
     assert weights.shape == (batch, HEADS, steps, past_steps + steps)
@@ -80,7 +78,7 @@ def test_the_spread_is_a_plain_mean(method: str) -> None:
     reach = policy.transformer.reach
     sums: dict[tuple[str, int, int, int], float] = defaultdict(float)
     tokens = 0
-    for layer, (_, mask, distance, _, past), weights in calls_of(policy, batches):
+    for layer, (_, (mask, distance, _), past), weights in calls_of(policy, batches):
         remembered = 0 if past is None else past.key.shape[2]
         if memory and not remembered:
             continue
