@@ -213,8 +213,7 @@ rule detect_regions:
         settings=lambda w: options(detector=features_of(w).detector) + share_of(w),
         given=computing,
     shell:
-        "python -m pipeline.stages.detect_regions"
-        " {params.given:q} {params.settings:q}"
+        "python -m pipeline.stages.detect_regions {params.given:q} {params.settings:q}"
         " --output {output.regions:q} > {log:q} 2>&1"
 
 
