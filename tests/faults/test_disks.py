@@ -45,9 +45,12 @@ def whole_or_not_at_all(job: Job, folder: Path, expected: dict[str, bytes]) -> N
         assert content == expected[name], f"{name} is there, but not whole"
     left = {path.name for path in folder.iterdir()} - set(job.outputs.values())
     kept = {name for name in left if name.endswith(records.SUFFIX)}
-    if "--save-every" in job.stage.parser.format_help():  # goes on with these
+    options = job.stage.parser.format_help()
+    if "--save-every" in options:  # goes on with these
         kept |= {f".{name}.resume" for name in job.outputs.values()}
         kept |= {f".partial.{name}" for name in job.outputs.values()}
+    if "--shards" in options:  # and with these
+        kept |= {f".{name}.parts" for name in job.outputs.values()}
     assert left <= kept, "what could not be written was not cleared"
 
 
