@@ -22,7 +22,7 @@ from pipeline import environments, models
 from pipeline.environments import Environment
 from pipeline.evaluation import Player, PolicyPlayer, RandomPlayer, play
 from pipeline.models import Batch, SequencePolicy
-from pipeline.observations import Observation, Observer, Situation
+from pipeline.observations import Observation, Observer, ObserverInputs, Situation
 from pipeline.observations.embeddings import open_observer, open_store
 
 TARGET, SCALE = 100.0, 100.0
@@ -92,7 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         stage_one(folder, 1000, chosen.threads)
         store = open_store(folder / "cache.h5")
         features = untrained(config.features["compact"])
-        observer = open_observer(features, folder / "encoder", folder / "prompts.json")
+        inputs = ObserverInputs(features, folder / "encoder", folder / "prompts.json")
+        observer = open_observer(inputs)
         policy = models.make(
             config.method("more3s", dataset=GAME), store.shape, store.attributes, actions
         )

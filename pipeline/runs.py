@@ -10,17 +10,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from pipeline import environments, plugins
+from pipeline import checkpoints, environments, plugins
 from pipeline.atomic import replacing
 from pipeline.checkpoints import Description
-from pipeline.config import EnvironmentConfig, EvaluationConfig, FeaturesConfig
+from pipeline.config import EnvironmentConfig, EvaluationConfig, FeaturesConfig, MethodConfig
 from pipeline.environments import Environment
 from pipeline.episodes import Episode
 from pipeline.errors import PipelineError
 from pipeline.evaluation import Player, PolicyPlayer, RandomPlayer, Recorder, play
 from pipeline.models import SequencePolicy
-from pipeline.observations import Observer
+from pipeline.observations import Observer, ObserverInputs
 from pipeline.trajectories import Trajectories
 
 SEEDS_PER_RUN = 1000
@@ -84,31 +85,52 @@ class Course:
         }
 
 
-def play_policy(
-    course: Course,
-    policy: SequencePolicy,
-    description: Description,
-    observer: Observer,
-    games: Sequence[Environment],
-    recorder: Recorder | None = None,
-    device: str = "cpu",
-) -> tuple[list[Episode], dict[str, Any]]:
-    """Play a trained policy, which is on `device`, over the course; episodes and the run's
-    description.
+@dataclass(frozen=True)
+class Actor:
+    """A trained policy with its eyes, to be played."""
+
+    policy: SequencePolicy
+    """On `device`."""
+    description: Description
+    observer: Observer
+    device: str = "cpu"
+
+    def player(self, episodes: int, target: float | NDArray[np.float64]) -> PolicyPlayer:
+        """It plays `episodes` in lock-step, asked for `target` return: one for all, or one each."""
+        scale = self.description.return_scale
+        return PolicyPlayer(self.policy, self.observer, episodes, target, scale, self.device)
+
+
+def open_actor(path: Path, config: MethodConfig, inputs: ObserverInputs) -> Actor:
+    """The policy of the checkpoint at `path`, with the observer that it was trained for.
+
+    Raises PipelineError if what that needs is not given, or if it was trained on other features.
     """
-    target = target_return(course.evaluation, course.data)
-    player = PolicyPlayer(policy, observer, len(games), target, description.return_scale, device)
-    temperature = course.evaluation.temperature
-    played = course.play(player, games, temperature, recorder)
+    policy, description = checkpoints.load(path, config, inputs.device)
+    features = inputs.features
+    trained_on = description.attributes.get("features", features.model_dump())
+    if FeaturesConfig.model_validate(trained_on) != features:
+        raise PipelineError(f"{path}: trained on other features than --features; train it again")
+    observer = plugins.load("observations", description.observation).open_observer(inputs)
+    return Actor(policy, description, observer, inputs.device)
+
+
+def play_policy(
+    course: Course, actor: Actor, recorder: Recorder | None = None
+) -> tuple[list[Episode], dict[str, Any]]:
+    """Play a trained policy over the course; episodes and the run's description."""
+    games, evaluation = course.games(), course.evaluation
+    target = target_return(evaluation, course.data)
+    temperature = evaluation.temperature
+    played = course.play(actor.player(len(games), target), games, temperature, recorder)
     sampling = f"temperature {temperature:g}" if temperature else "arg-max"
     if games[0].actions.continuous:
         sampling = "predicted action"
-    shown = target if policy.uses_returns else None
-    features = description.attributes.get("features")  # what the name stands for
-    settings = {**description.method, "features": features, "observation": description.observation}
-    return played, course.describe(
-        description.weights, sampling, shown, games[0].versions, settings
-    )
+    shown = target if actor.policy.uses_returns else None
+    told = actor.description
+    features = told.attributes.get("features")  # what the name stands for
+    settings = {**told.method, "features": features, "observation": told.observation}
+    return played, course.describe(told.weights, sampling, shown, games[0].versions, settings)
 
 
 def play_random(course: Course) -> tuple[list[Episode], dict[str, Any]]:
@@ -117,30 +139,6 @@ def play_random(course: Course) -> tuple[list[Episode], dict[str, Any]]:
     player = RandomPlayer(games[0].actions, reset_seeds(course.evaluation, course.seed))
     played = course.play(player, games, temperature=1)
     return played, course.describe("none", "uniform", None, games[0].versions, settings={})
-
-
-def open_observer(
-    features: FeaturesConfig,
-    description: Description,
-    encoder: Path | None,
-    prompts: Path | None,
-    weights: Path | None = None,
-    device: str = "cpu",
-) -> Observer:
-    """The live observer of a trained policy; `embeddings` need the encoder and the prompts of stage
-    one, and the detector's weights where it has published ones.
-
-    Raises PipelineError if those are not given, or if the policy was trained on other features.
-    """
-    trained_on = description.attributes.get("features", features.model_dump())
-    if FeaturesConfig.model_validate(trained_on) != features:
-        raise PipelineError(
-            "evaluate_policy: --features differ from what the policy was trained on; train it again"
-        )
-    observer: Observer = plugins.load("observations", description.observation).open_observer(
-        features, encoder, prompts, weights, device
-    )
-    return observer
 
 
 def reset_seeds(config: EvaluationConfig, seed: int) -> list[int]:

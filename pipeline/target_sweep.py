@@ -9,12 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from pipeline.checkpoints import Description
 from pipeline.config import SweepConfig
-from pipeline.evaluation import PolicyPlayer
-from pipeline.models import SequencePolicy
-from pipeline.observations import Observer
-from pipeline.runs import Course
+from pipeline.runs import Actor, Course
 
 COLUMNS = (
     *("factor", "target_return", "episode", "reset_seed", "noops"),
@@ -22,14 +18,7 @@ COLUMNS = (
 )
 
 
-def play(
-    course: Course,
-    policy: SequencePolicy,
-    description: Description,
-    observer: Observer,
-    sweep: SweepConfig,
-    device: str = "cpu",
-) -> pd.DataFrame:
+def play(course: Course, actor: Actor, sweep: SweepConfig) -> pd.DataFrame:
     """A row per episode, columns COLUMNS: `factor` × the data's best return was asked for.
 
     All targets' episodes go in one lock-step, which is what keeps a sweep cheap.
@@ -39,9 +28,7 @@ def play(
     games = course.games(times=len(sweep.targets))
     factors = np.repeat(sweep.targets, sweep.episodes)  # (targets · episodes,)
     targets = factors * float(course.data.score.max())
-    scale = description.return_scale
-    player = PolicyPlayer(policy, observer, len(games), targets, scale, device)
-    played = course.play(player, games, evaluation.temperature)
+    played = course.play(actor.player(len(games), targets), games, evaluation.temperature)
     numbers = np.tile(np.arange(sweep.episodes), len(sweep.targets))
     rows = [
         (*place, each.reset_seed, each.noops, each.score, each.length, each.terminated)

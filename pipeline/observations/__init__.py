@@ -18,6 +18,7 @@ from torch import Tensor
 
 from pipeline import plugins
 from pipeline.actions import Actions
+from pipeline.config import FeaturesConfig
 from pipeline.environments import Environment
 from pipeline.errors import PipelineError
 from pipeline.trajectories import Trajectories
@@ -66,6 +67,19 @@ class Situation:
         vectors = [game.observation() for game in self.games]
         known = [vector for vector in vectors if vector is not None]
         return np.stack(known) if known else None
+
+
+@dataclass(frozen=True)
+class ObserverInputs:
+    """What a live side can be made of; each kind takes what it needs."""
+
+    features: FeaturesConfig
+    encoder: Path | None = None
+    """Folder of the encoder."""
+    prompts: Path | None = None
+    weights: Path | None = None
+    """Of the detector, where it has published ones."""
+    device: str = "cpu"
 
 
 class Observer(Protocol):

@@ -15,10 +15,9 @@ from torch import Tensor
 
 from pipeline import detectors, encoders
 from pipeline.actions import Action
-from pipeline.config import FeaturesConfig
 from pipeline.detectors import Regions
 from pipeline.errors import PipelineError
-from pipeline.observations import Observation, Situation
+from pipeline.observations import Observation, ObserverInputs, Situation
 from pipeline.prompts import Prompts
 from pipeline.step_encoder import StepEncoder
 from pipeline.storage import Artefact
@@ -89,31 +88,20 @@ class EmbeddingObserver:
         self._regions: Regions | None = None
 
     @classmethod
-    def open(
-        cls,
-        config: FeaturesConfig,
-        encoder: Path | None,
-        prompts: Path | None,
-        weights: Path | None = None,
-        device: str = "cpu",
-    ) -> Self:
-        """Build the live observer from the configuration, the encoder's folder, the prompt file and
-        the detector's weights, if it has published ones.
-
-        Raises PipelineError if one of them is not given or not whole.
+    def open(cls, inputs: ObserverInputs) -> Self:
+        """Build the live observer; raises PipelineError if the encoder or the prompts are not given
+        or not whole.
         """
-        if encoder is None or prompts is None:
-            raise PipelineError(
-                "evaluate_policy: this method observes embeddings; give --encoder and --prompts"
-            )
-        sentences = Prompts.read(prompts)
-        step_encoder = StepEncoder(
-            detectors.make(config.detector, device, weights),
-            encoders.load(config.encoder, encoder, device),
-            sentences.sentences,
+        if inputs.encoder is None or inputs.prompts is None:
+            raise PipelineError("this method observes embeddings; give --encoder and --prompts")
+        prompts, config, device = Prompts.read(inputs.prompts), inputs.features, inputs.device
+        encoder = StepEncoder(
+            detectors.make(config.detector, device, inputs.weights),
+            encoders.load(config.encoder, inputs.encoder, device),
+            prompts.sentences,
             config.precision,
         )
-        return cls(step_encoder, sentences, config.storage)
+        return cls(encoder, prompts, config.storage)
 
     def observe(self, situation: Situation) -> Observation:
         """O_t of the situation's frames and previous actions; tensors (B, 1, …)."""
@@ -144,12 +132,6 @@ def open_store(
     return EmbeddingStore(path, memory_mb)
 
 
-def open_observer(
-    config: FeaturesConfig,
-    encoder: Path | None,
-    prompts: Path | None,
-    weights: Path | None = None,
-    device: str = "cpu",
-) -> EmbeddingObserver:
+def open_observer(inputs: ObserverInputs) -> EmbeddingObserver:
     """See `EmbeddingObserver.open`."""
-    return EmbeddingObserver.open(config, encoder, prompts, weights, device)
+    return EmbeddingObserver.open(inputs)

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config import FeaturesConfig
-from pipeline.observations import Observation, Situation
+from pipeline.observations import Observation, ObserverInputs, Situation
 from pipeline.observations.embeddings import EmbeddingObserver, EmbeddingStore
 from pipeline.observations.states import StateObserver, StateStore
 from pipeline.trajectories import Trajectories
@@ -44,12 +43,6 @@ def open_store(
     return EmbeddingAndStateStore(path, trajectories, memory_mb)
 
 
-def open_observer(
-    config: FeaturesConfig,
-    encoder: Path | None,
-    prompts: Path | None,
-    weights: Path | None = None,
-    device: str = "cpu",
-) -> EmbeddingAndStateObserver:
+def open_observer(inputs: ObserverInputs) -> EmbeddingAndStateObserver:
     """See `EmbeddingObserver.open`."""
-    return EmbeddingAndStateObserver.open(config, encoder, prompts, weights, device)
+    return EmbeddingAndStateObserver.open(inputs)

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pipeline.area import area_sums
-from pipeline.config import FeaturesConfig
 from pipeline.moments import Moments
-from pipeline.observations import Observation, Situation
+from pipeline.observations import Observation, ObserverInputs, Situation
 from pipeline.storage import Artefact, ArtefactWriter
 from pipeline.trajectories import Trajectories
 
@@ -106,12 +105,6 @@ def open_store(path: Path, trajectories: Trajectories, memory_mb: int = 2048) ->
     return PixelStore(path, trajectories, memory_mb)
 
 
-def open_observer(
-    config: FeaturesConfig,
-    encoder: Path | None = None,
-    prompts: Path | None = None,
-    weights: Path | None = None,
-    device: str = "cpu",
-) -> PixelObserver:
+def open_observer(inputs: ObserverInputs) -> PixelObserver:
     """The live side, which needs nothing of stage one and computes on the processor."""
     return PixelObserver()

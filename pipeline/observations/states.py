@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.config import FeaturesConfig
 from pipeline.errors import PipelineError
 from pipeline.moments import Moments
-from pipeline.observations import Observation, Situation
+from pipeline.observations import Observation, ObserverInputs, Situation
 from pipeline.trajectories import Trajectories
 
 
@@ -55,12 +54,6 @@ def open_store(path: Path, trajectories: Trajectories, memory_mb: int = 2048) ->
     return StateStore(trajectories)
 
 
-def open_observer(
-    config: FeaturesConfig,
-    encoder: Path | None = None,
-    prompts: Path | None = None,
-    weights: Path | None = None,
-    device: str = "cpu",
-) -> StateObserver:
+def open_observer(inputs: ObserverInputs) -> StateObserver:
     """The live side, which needs nothing of stage one and computes on the processor."""
     return StateObserver()

@@ -28,7 +28,8 @@ def test_each_target_is_played_as_an_evaluation_would() -> None:
     course = runs.Course(CATCH, EvaluationConfig(episodes=7), trajectories_of([5, 9]), 30, seed=2)
     policy = policy_of(METHOD)
     described = checkpoints.describe(method_config(METHOD), 2, SPACE, 6.0, SHAPE[METHOD], {})
-    table = target_sweep.play(course, policy, described, PixelObserver(), SWEEP)
+    actor = runs.Actor(policy, described, PixelObserver())
+    table = target_sweep.play(course, actor, SWEEP)
     assert tuple(table.columns) == target_sweep.COLUMNS
     best = float(course.data.score.max())
     assert table["factor"].tolist() == [0.5, 0.5, 3.0, 3.0]
@@ -36,8 +37,7 @@ def test_each_target_is_played_as_an_evaluation_would() -> None:
     for factor, rows in table.groupby("factor"):
         evaluation = EvaluationConfig(episodes=2, target_return=factor * best)
         alone = replace(course, evaluation=evaluation)
-        games = alone.games()
-        played, run = runs.play_policy(alone, policy, described, PixelObserver(), games, None)
+        played, run = runs.play_policy(alone, runs.Actor(policy, described, PixelObserver()))
         assert set(rows["target_return"]) == {run["target_return"]}
         assert rows["reset_seed"].tolist() == [12_000, 12_001]
         for name, values in (

@@ -1,0 +1,54 @@
+"""What the stages that play a trained policy are all told, and what they open with it."""
+
+from argparse import Namespace
+from pathlib import Path
+
+from pipeline import devices, trajectories
+from pipeline.config import (
+    DatasetConfig,
+    EnvironmentConfig,
+    EvaluationConfig,
+    FeaturesConfig,
+    MethodConfig,
+)
+from pipeline.observations import ObserverInputs
+from pipeline.runs import Actor, Course, open_actor
+from pipeline.stages import StageParser
+
+
+class ActingParser(StageParser):
+    """The command line of a stage that plays."""
+
+    def __init__(self, doc: str | None) -> None:
+        super().__init__(doc)
+        self.sections(method=MethodConfig, features=FeaturesConfig)
+        self.sections(environment=EnvironmentConfig, dataset=DatasetConfig)
+        self.add_argument("--seed", type=int, required=True)
+        self.add_argument("--device", type=devices.claim, default="cpu", help=devices.HELP)
+        reads = "for a method that reads embeddings"
+        self.inputs("encoder", "prompts", required=False, help=reads)
+        published = "where its detector has published ones"
+        self.inputs("detector-weights", required=False, help=published)
+        self.inputs("trajectories", help="what was trained on")
+
+
+def course(
+    arguments: Namespace, evaluation: EvaluationConfig, max_steps: int | None = None
+) -> Course:
+    """The episodes to play, cut at `max_steps` where the data set does not cut them before."""
+    longest = arguments.dataset.max_episode_steps
+    steps = longest if max_steps is None else min(max_steps, longest)
+    data = trajectories.load(arguments.trajectories)
+    return Course(arguments.environment, evaluation, data, steps, arguments.seed)
+
+
+def actor(arguments: Namespace, policy: Path) -> Actor:
+    """The policy of a checkpoint, ready to play."""
+    inputs = ObserverInputs(
+        arguments.features,
+        arguments.encoder,
+        arguments.prompts,
+        arguments.detector_weights,
+        arguments.device,
+    )
+    return open_actor(policy, arguments.method, inputs)
