@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from pipeline import weights as files
 from pipeline.config import DetectorConfig
-from pipeline.detectors import Regions, check_frames
+from pipeline.detectors import Regions, check_feature_size, check_frames
 from pipeline.errors import PipelineError
 
 FRAMES_AT_ONCE = 8
@@ -137,6 +137,34 @@ def make(config: DetectorConfig, settings: Any, device: torch.device) -> nn.Modu
     for name, buffer in model.named_buffers():
         if name.endswith("conv3.norm.weight"):
             buffer.fill_(RANDOM_RESIDUAL)
+    return model
+
+
+def of_zoo(
+    config: DetectorConfig,
+    file: str,
+    heads: str,
+    features: int,
+    device: torch.device,
+    weights: Path | None,
+    proposals: int | None = None,
+) -> nn.Module:
+    """The model that the zoo's `file` describes, with our `heads`, which give `features` numbers.
+
+    `proposals` of its own enter the heads, if it has any.
+    """
+    check_feature_size(config, features)
+    require(config.name)
+    from detectron2 import model_zoo
+
+    from pipeline.detectors import _region_heads
+
+    settings = model_zoo.get_config(file)
+    settings.MODEL.ROI_HEADS.NAME = getattr(_region_heads, heads).__name__
+    if proposals:
+        settings.MODEL.RPN.POST_NMS_TOPK_TEST = proposals
+    model = make(config, settings, device)
+    load(model, weights, config)
     return model
 
 
