@@ -182,3 +182,14 @@ def trajectories_of(lengths: list[int], seed: int = 0, space: ActionSpace = SPAC
         state_sha256=("",) * episodes,
         source="made up",
     )
+
+
+def logits_of(policy: Any, batch: Batch) -> torch.Tensor:
+    with torch.no_grad():
+        return read_of(policy.loss(batch)[1])
+
+
+def read_of(parts: dict[str, torch.Tensor]) -> torch.Tensor:
+    """What a loss says was read for a_t: logits, or continuous actions."""
+    (read,) = (x for name, x in parts.items() if name in ("action_logits", "action_prediction"))
+    return read

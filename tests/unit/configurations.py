@@ -1,0 +1,30 @@
+"""A copy of the shipped configuration to edit, and the line that a mistake in it gives."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.config_files import load
+from pipeline.errors import PipelineError
+from pipeline.validation import merge
+
+CONFIG = Path(__file__).parents[2] / "config"
+
+
+def copied(folder: Path) -> Path:
+    return Path(shutil.copytree(CONFIG, folder / "config"))
+
+
+def edit(path: Path, **changes: object) -> Path:
+    content = yaml.safe_load(path.read_text()) if path.exists() else {}
+    path.write_text(yaml.safe_dump(merge(content, changes)))
+    return path
+
+
+def message(path: Path) -> str:
+    with pytest.raises(PipelineError) as caught:
+        load(path)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
