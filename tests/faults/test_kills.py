@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 from conftest import Job, contents
 
-KILLS = {"train_policy": 20, "pretrain_language_model": 20}
-FEWER = 5
-"""Kills of a stage that begins again, where each is like the one before."""
+KILLS = 20
 LONG = (
     *("collect_trajectories", "render_frames", "shrink_frames", "detect_regions"),
     *("pretrain_encoder", "build_cache", "pretrain_language_model"),
@@ -18,7 +16,7 @@ LONG = (
 
 @pytest.mark.parametrize("name", LONG)
 def test_killed_at_random_moments(jobs: dict[str, Job], name: str, tmp_path: Path) -> None:
-    """Each attempt finds what those before it left: training goes on, others begin again."""
+    """Each attempt finds what those before it left, to go on with or to clear."""
     job = jobs[name]
     names = list(job.outputs.values())
     undisturbed, folder = tmp_path / "undisturbed", tmp_path / "killed"
@@ -27,10 +25,9 @@ def test_killed_at_random_moments(jobs: dict[str, Job], name: str, tmp_path: Pat
     seconds = job.run(undisturbed)
     expected = contents(undisturbed, names)
     assert expected
-    kills = KILLS.get(name, FEWER)
-    moments = np.random.default_rng(0).uniform(0, seconds, kills)
+    moments = np.random.default_rng(0).uniform(0, seconds, KILLS)
     killed = sum(job.kill(folder, float(moment)) for moment in moments)
-    assert killed >= kills // 2  # most came in time to disturb
+    assert killed >= KILLS // 2  # most came in time to disturb
     for file, content in contents(folder, names).items():
         assert content == expected[file], f"{file} was there after a kill, but not whole"
     job.run(folder)
