@@ -40,6 +40,15 @@ class Course:
     """An episode is cut here."""
     seed: int
 
+    def __post_init__(self) -> None:
+        """Raises PipelineError where an episode would start as one that was trained on."""
+        recorded = set() if self.data.seed is None else set(self.data.seed.tolist())
+        if known := recorded.intersection(reset_seeds(self.evaluation, self.seed)):
+            raise PipelineError(
+                f"evaluation.first_seed: {self.evaluation.first_seed} gives run {self.seed} the reset "
+                f"seed {min(known)}, which {self.data.source} was recorded from; choose another"
+            )
+
     def games(self, times: int = 1) -> list[Environment]:
         """One environment for each episode, of the whole course `times` over."""
         count = times * self.evaluation.episodes

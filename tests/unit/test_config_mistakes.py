@@ -77,7 +77,7 @@ def test_json_of_a_stage_names_the_key() -> None:
         (
             "variants/no_image.yaml",
             {"features": {"detector": {"name": "blnd"}}},
-            r"config/features/compact.yaml: unknown detector 'blnd' .*'blind'",
+            r"config/features/.*.yaml: unknown detector 'blnd' .*'blind'",
         ),
         (
             "variants/no_memory.yaml",
