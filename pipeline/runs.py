@@ -44,9 +44,10 @@ class Course:
         """Raises PipelineError where an episode would start as one that was trained on."""
         recorded = set() if self.data.seed is None else set(self.data.seed.tolist())
         if known := recorded.intersection(reset_seeds(self.evaluation, self.seed)):
+            first = self.evaluation.first_seed
             raise PipelineError(
-                f"evaluation.first_seed: {self.evaluation.first_seed} gives run {self.seed} the reset "
-                f"seed {min(known)}, which {self.data.source} was recorded from; choose another"
+                f"evaluation.first_seed: {first} gives run {self.seed} the reset seed {min(known)}, "
+                f"which {self.data.source} was recorded from; choose another"
             )
 
     def games(self, times: int = 1) -> list[Environment]:
