@@ -46,7 +46,7 @@ class Course:
         if known := recorded.intersection(reset_seeds(self.evaluation, self.seed)):
             first = self.evaluation.first_seed
             raise PipelineError(
-                f"evaluation.first_seed: {first} gives run {self.seed} the reset seed {min(known)}, "
+                f"evaluation.first_seed: {first} gives run {self.seed} reset seed {min(known)}, "
                 f"which {self.data.source} was recorded from; choose another"
             )
 

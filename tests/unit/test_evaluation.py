@@ -234,6 +234,6 @@ def test_random_play_is_reproducible() -> None:
 
 def test_no_episode_is_played_from_a_start_that_was_trained_on() -> None:
     data = replace(trajectories_of([5, 5]), seed=np.array([7, 11_002]))
-    with pytest.raises(PipelineError, match="first_seed: 10000 gives run 1 the reset seed 11002"):
+    with pytest.raises(PipelineError, match="first_seed: 10000 gives run 1 reset seed 11002"):
         runs.Course(CATCH, EvaluationConfig(episodes=3), data, 40, seed=1)
     runs.Course(CATCH, EvaluationConfig(episodes=2), data, 40, seed=1)
