@@ -17,14 +17,15 @@ from pipeline.stages import StageParser
 
 
 class ActingParser(StageParser):
-    """The command line of a stage that plays."""
+    """The command line of a stage that plays what it reads as `played`."""
 
-    def __init__(self, doc: str | None) -> None:
+    def __init__(self, doc: str | None, played: str) -> None:
         super().__init__(doc)
         self.sections(method=MethodConfig, features=FeaturesConfig)
         self.sections(environment=EnvironmentConfig, dataset=DatasetConfig)
         self.add_argument("--seed", type=int, required=True)
         self.add_argument("--device", type=devices.claim, default="cpu", help=devices.HELP)
+        self.inputs(played)  # first: whose record says most of what an output is made of
         reads = "for a method that reads embeddings"
         self.inputs("encoder", "prompts", required=False, help=reads)
         published = "where its detector has published ones"

@@ -7,8 +7,7 @@ from pipeline.episodes import write_episodes
 from pipeline.runs import play_policy
 from pipeline.stages import _acting, execute
 
-parser = _acting.ActingParser(__doc__)
-parser.inputs("checkpoints", help="folder")
+parser = _acting.ActingParser(__doc__, "checkpoints")
 parser.outputs("episodes-csv")
 
 

@@ -6,8 +6,7 @@ from pipeline.episodes import write_episodes
 from pipeline.runs import play_policy, write_run
 from pipeline.stages import _acting, execute
 
-parser = _acting.ActingParser(__doc__)
-parser.inputs("policy")
+parser = _acting.ActingParser(__doc__, "policy")
 parser.outputs("episodes-csv", "run-json")
 
 

@@ -7,8 +7,7 @@ from pipeline.rollout_video import VideoRecorder
 from pipeline.runs import play_policy
 from pipeline.stages import _acting, execute
 
-parser = _acting.ActingParser(__doc__)
-parser.inputs("policy")
+parser = _acting.ActingParser(__doc__, "policy")
 parser.outputs("video", help="MP4 file")
 
 

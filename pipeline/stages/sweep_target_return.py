@@ -7,9 +7,8 @@ from pipeline.atomic import replacing
 from pipeline.config import SweepConfig
 from pipeline.stages import _acting, execute
 
-parser = _acting.ActingParser(__doc__)
+parser = _acting.ActingParser(__doc__, "policy")
 parser.sections(sweep=SweepConfig)
-parser.inputs("policy")
 parser.outputs("output", help="CSV")
 
 
