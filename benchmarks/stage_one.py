@@ -68,9 +68,10 @@ def prepare(folder: Path, features: FeaturesConfig, steps: int) -> None:
     named = {"environment": environment.as_json(), "resources": ROOT / "resources"}
     data, frames = folder / "trajectories.h5", folder / "all.h5"
     run("collect_trajectories", 1, dataset=dataset, **named, output=data)
-    named["prompt-set"] = features.prompt_set
-    run("write_prompts", 1, **named, trajectories=data, output=folder / "prompts.json")
-    run("render_frames", 1, environment=environment.as_json(), trajectories=data, output=frames)
+    named["trajectories"] = data
+    run("render_frames", 1, dataset=dataset, **named, output=frames)
+    named["prompt_set"] = features.prompt_set
+    run("write_prompts", 1, **named, output=folder / "prompts.json")
     every, prompts = Artefact(frames, "frames"), Prompts.read(folder / "prompts.json")
     whole = load(data)
     pairs = cache.distinct_pairs(
