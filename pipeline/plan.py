@@ -21,8 +21,7 @@ from pipeline import cache, encoders, regions
 from pipeline.cache import Pairs
 from pipeline.config import FeaturesConfig
 from pipeline.detectors import Detector
-from pipeline.disk import GB, free_bytes, stored_bytes
-from pipeline.errors import PipelineError
+from pipeline.disk import GB, require_space, stored_bytes
 from pipeline.parts import PartsWriter
 from pipeline.prompts import Prompts
 from pipeline.step_encoder import StepEncoder
@@ -132,12 +131,7 @@ def totals(estimates: pd.DataFrame) -> tuple[float, float, float]:
 
 def check_disk(estimates: pd.DataFrame, folder: Path) -> None:
     """Raise PipelineError where the plan does not fit on the disk of `folder`."""
-    _, _, needed = totals(estimates)
-    if (free := free_bytes(folder)) < needed:
-        raise PipelineError(
-            f"{folder}: the plan needs {needed / GB:.3g} GB, {free / GB:.3g} GB are free on its "
-            "disk; make room, or plan for less (`storage: pooled`, fewer steps, fewer tables)"
-        )
+    require_space(folder, totals(estimates)[2])
 
 
 def as_row(found: Estimate, **names: str) -> pd.DataFrame:

@@ -7,6 +7,7 @@ of the proposals, 2048 numbers each, and their boxes after regression.
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from pipeline.config import DetectorConfig
 from pipeline.detectors import _detectron2, check_feature_size
@@ -20,10 +21,21 @@ def build(
     config: DetectorConfig, device: torch.device, weights: Path | None = None, size: Size = SIZE
 ) -> RegionDetector:
     """Build the detector; called by `pipeline.detectors.make`."""
+    return RegionDetector(config, network(config, device, weights), size, propose=None)
+
+
+def network(
+    config: DetectorConfig,
+    device: torch.device,
+    weights: Path | None,
+    given_proposals: bool = False,
+) -> nn.Module:
+    """The network of Visual Genome; with given proposals it is without what proposes."""
     check_feature_size(config, FEATURES)
     _detectron2.require(config.name)
     from pipeline.detectors import _visual_genome
 
-    model = _detectron2.make(config, _visual_genome.settings(given_proposals=False), device)
-    _detectron2.load(model, weights, config)
-    return RegionDetector(config, model, size, propose=None)
+    model = _detectron2.make(config, _visual_genome.settings(given_proposals), device)
+    unused = ["proposal_generator."] if given_proposals else []
+    _detectron2.load(model, weights, config, *unused)
+    return model

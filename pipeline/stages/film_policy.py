@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from pipeline import environments
+from pipeline.actions import ActionSpace
 from pipeline.rollout_video import VideoRecorder
 from pipeline.runs import play_policy
 from pipeline.stages import _acting, execute
@@ -16,7 +16,7 @@ def main(arguments: Namespace) -> None:
     evaluation = arguments.method.evaluation
     first, steps = evaluation.model_copy(update={"episodes": 1}), evaluation.video_steps
     actor = _acting.actor(arguments, arguments.policy)
-    actions = environments.make(arguments.environment).actions
+    actions = ActionSpace.from_dict(actor.description.actions)
     video = VideoRecorder(steps, actor.observer, actions)
     play_policy(_acting.course(arguments, first, steps), actor, video)
     video.write(arguments.video)

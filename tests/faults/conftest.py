@@ -114,6 +114,39 @@ def contents(folder: Path, names: list[str]) -> dict[str, bytes]:
     return found
 
 
+@dataclass(frozen=True)
+class Trial:
+    """A job that is to be disturbed in `folder`, and what it does when it is not."""
+
+    job: Job
+    folder: Path
+    seconds: float
+    expected: dict[str, bytes]
+    files: set[str]
+    """Names of all that lies in its folder in the end."""
+
+    @classmethod
+    def of(cls, job: Job, tmp_path: Path) -> "Trial":
+        undisturbed, folder = tmp_path / "undisturbed", tmp_path / "killed"
+        undisturbed.mkdir()
+        folder.mkdir()
+        seconds = job.run(undisturbed)
+        expected = contents(undisturbed, list(job.outputs.values()))
+        assert expected
+        return cls(job, folder, seconds, expected, {path.name for path in undisturbed.iterdir()})
+
+    def found(self) -> dict[str, bytes]:
+        """The outputs that are there now."""
+        return contents(self.folder, list(self.job.outputs.values()))
+
+    def ends_alike(self) -> None:
+        """Run it to its end."""
+        self.job.run(self.folder)
+        assert self.found() == self.expected
+        left = {path.name for path in self.folder.iterdir()} - self.files
+        assert not left, "what a kill left was not cleared"
+
+
 @pytest.fixture(scope="session")
 def config() -> experiment.Config:
     torch.set_num_threads(1)  # before a fork: threads do not survive one

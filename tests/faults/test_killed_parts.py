@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Job, contents
+from conftest import Job, Trial
 
 from pipeline import parts
 from pipeline.parts import PartsWriter, Rows
@@ -38,24 +38,15 @@ def test_killed_at_random_moments(
     job = jobs[name]
     if shard:
         job = replace(job, options={**job.options, "shard": shard})
-    names = list(job.outputs.values())
-    undisturbed, folder = tmp_path / "undisturbed", tmp_path / "killed"
-    undisturbed.mkdir()
-    folder.mkdir()
-    seconds = job.run(undisturbed)
-    expected = contents(undisturbed, names)
-    assert expected
+    trial = Trial.of(job, tmp_path)
     kept, most = 0, 0
-    for moment in np.random.default_rng(0).uniform(0, seconds, KILLS):
-        job.kill(folder, float(moment))
-        if (folder / names[0]).exists():  # it was whole before the kill
-            assert contents(folder, names) == expected
+    for moment in np.random.default_rng(0).uniform(0, trial.seconds, KILLS):
+        job.kill(trial.folder, float(moment))
+        if trial.found():  # it was whole before the kill
+            assert trial.found() == trial.expected
             break
-        kept, before = len(list(folder.glob(".*.parts/*.h5"))), kept
+        kept, before = len(list(trial.folder.glob(".*.parts/*.h5"))), kept
         assert kept >= before, "a kill has undone what was saved"
         most = max(most, kept)
     assert most, "no kill came after the first part"
-    job.run(folder)
-    assert contents(folder, names) == expected
-    left = {path.name for path in folder.iterdir()} - {path.name for path in undisturbed.iterdir()}
-    assert not left, "what a kill left was not cleared"
+    trial.ends_alike()

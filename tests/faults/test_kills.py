@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Job, contents
+from conftest import Job, Trial
 
 KILLS = 20
 LONG = (
@@ -17,20 +17,10 @@ LONG = (
 @pytest.mark.parametrize("name", LONG)
 def test_killed_at_random_moments(jobs: dict[str, Job], name: str, tmp_path: Path) -> None:
     """Each attempt finds what those before it left, to go on with or to clear."""
-    job = jobs[name]
-    names = list(job.outputs.values())
-    undisturbed, folder = tmp_path / "undisturbed", tmp_path / "killed"
-    undisturbed.mkdir()
-    folder.mkdir()
-    seconds = job.run(undisturbed)
-    expected = contents(undisturbed, names)
-    assert expected
-    moments = np.random.default_rng(0).uniform(0, seconds, KILLS)
-    killed = sum(job.kill(folder, float(moment)) for moment in moments)
+    trial = Trial.of(jobs[name], tmp_path)
+    moments = np.random.default_rng(0).uniform(0, trial.seconds, KILLS)
+    killed = sum(trial.job.kill(trial.folder, float(moment)) for moment in moments)
     assert killed >= KILLS // 2  # most came in time to disturb
-    for file, content in contents(folder, names).items():
-        assert content == expected[file], f"{file} was there after a kill, but not whole"
-    job.run(folder)
-    assert contents(folder, names) == expected
-    left = {path.name for path in folder.iterdir()} - {path.name for path in undisturbed.iterdir()}
-    assert not left, "what a kill left was not cleared"
+    for file, content in trial.found().items():
+        assert content == trial.expected[file], f"{file} was there after a kill, but not whole"
+    trial.ends_alike()

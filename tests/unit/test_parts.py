@@ -242,11 +242,21 @@ def test_sums_of_batches_merge_to_the_same_bits() -> None:
 
 
 def test_sums_that_do_not_fit_are_an_error() -> None:
-    with pytest.raises(OverflowError):
+    with pytest.raises(PipelineError, match="beyond"):
         moments.sums(np.full((9, 2), np.inf, np.float32))
     huge = {"sum": np.array([moments.LARGEST - 1])}
-    with pytest.raises(OverflowError):
+    with pytest.raises(PipelineError, match="beyond"):
         moments.added(huge, huge)
+
+
+def test_moments_of_one_process_take_large_numbers() -> None:
+    """State vectors may be in any unit."""
+    rows = np.random.default_rng(0).normal(3e6, 2e6, (5000, 3)).astype(np.float32)
+    together = moments.Moments()
+    for part in np.array_split(rows, 7):
+        together.add(part)
+    np.testing.assert_allclose(together.mean, rows.mean(0, dtype=np.float64), rtol=1e-6)
+    np.testing.assert_allclose(together.std, rows.std(0, dtype=np.float64), rtol=1e-5)
 
 
 def test_memory_does_not_grow_with_the_data(

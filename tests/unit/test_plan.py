@@ -92,7 +92,7 @@ def test_a_plan_that_does_not_fit_is_refused(
 ) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: usage(0, 0, int(20.9e9)))
-    with pytest.raises(PipelineError, match=r"the plan needs 21 GB, 20.9 GB are free"):
+    with pytest.raises(PipelineError, match=r"needs about 21 GB, 20.9 GB are free"):
         plan.check_disk(rows(dataset="b"), tmp_path / "not yet there")
     monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: usage(0, 0, int(21.1e9)))
     plan.check_disk(rows(dataset="b"), tmp_path / "not yet there")
