@@ -196,6 +196,9 @@ class PolicyConfig(Section):
         le=1,
         description="probability of hiding the previous action (prompt, action token) in training",
     )
+    region_dropout: float = Field(
+        0.0, ge=0, lt=1, description="share of a picture's regions that training hides at each step"
+    )
     initial_weights: Literal["random", "language_model"] = Field(
         "random",
         description="of the transformer's layers: drawn, or those of the method's language_model",
@@ -225,6 +228,13 @@ class TrainingConfig(Section):
     betas: tuple[float, float] = (0.9, 0.95)
     weight_decay: float = Field(0.1, ge=0)
     gradient_clip: float = Field(1.0, gt=0)
+    weight_average: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="decay, by update, of the average of the weights that is kept and played "
+        "instead of the last ones; 0 keeps the last ones",
+    )
     precision: Precision = "float32"
     return_scale: float | None = Field(
         None, gt=0, description="divides R̂; default: the data's largest |R̂|"

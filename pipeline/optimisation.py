@@ -1,9 +1,10 @@
-"""What every training here shares: the optimiser and the course of its rate."""
+"""What every training here shares: the optimiser, the course of its rate, averaged weights."""
 
 import math
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pipeline import parallel
 from pipeline.config import TrainingConfig
@@ -17,6 +18,17 @@ def make_optimizer(module: nn.Module, settings: TrainingConfig) -> torch.optim.A
         {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas, fused=True)
+
+
+def averaged(module: nn.Module, decay: float) -> AveragedModel:
+    """The exponential moving average of a module's weights, brought up to date by
+    `update_parameters`.
+
+    It takes the last updates' noise out of a policy, which its own play would amplify (Block et
+    al. 2024, arXiv 2310.11428).
+    """
+    average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    return AveragedModel(module, multi_avg_fn=average)
 
 
 def learning_rate(step: int, settings: TrainingConfig) -> float:

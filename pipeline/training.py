@@ -1,8 +1,9 @@
 """One training loop for every method; it knows batches and losses only (method §2, training
 hyper-parameters).
 
-AdamW with linear warm-up and cosine decay, gradient clipping, and a curve whose held-out columns
-come from whole episodes that are never trained on, beside two baselines that a policy has to beat.
+AdamW with linear warm-up and cosine decay, gradient clipping, an average of the weights if asked
+for, and a curve whose held-out columns come from whole episodes that are never trained on, beside
+two baselines that a policy has to beat.
 """
 
 import csv
@@ -10,6 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +32,7 @@ from pipeline.held_out import HeldOut, constant_action
 from pipeline.language_model import begin_with
 from pipeline.models import Batch, SequencePolicy
 from pipeline.observations import ObservationStore, open_store
-from pipeline.optimisation import learning_rate, make_optimizer, update
+from pipeline.optimisation import averaged, learning_rate, make_optimizer, update
 from pipeline.resumption import Resumption
 from pipeline.trajectories import Trajectories
 from pipeline.windows import sample_ends, split_episodes
@@ -103,28 +105,30 @@ def train(
     windows: Windows,
     settings: TrainingConfig,
     seed: int,
-    keep: Callable[[int], None] = lambda step: None,
+    keep: Callable[[int, SequencePolicy], None] = lambda step, policy: None,
     saved: Resumption | None = None,
 ) -> list[CurveRow]:
     """Train `policy` in place and return its curve; the same seed gives the same curve.
 
-    `keep` is called with the number of updates done, at every `settings.checkpoint_every` before
-    the last. With `saved` the training is saved now and then, and goes on from where a killed one
-    was saved, to the same bytes. Where several processes train together, each calls this. Raises
-    PipelineError naming the step if the loss or its gradient is not finite.
+    `keep` is called with the number of updates done and the policy as it would be played then, at
+    every `settings.checkpoint_every` before the last. With `saved` the training is saved now and
+    then, and goes on from where a killed one was saved, to the same bytes. Where several processes
+    train together, each calls this. Raises PipelineError naming the step if the loss or its
+    gradient is not finite.
     """
     train_steps, held_out_steps = _split(windows, settings, seed)
     held_out = _held_out(windows, train_steps, held_out_steps, settings.batch_size, seed)
     generator = np.random.default_rng(seed)
     optimizer = make_optimizer(_module(policy), settings)
+    _module(policy).train()
+    weights = _Weights(policy, settings.weight_average)
     done = 0
     rows: list[CurveRow] = []
     losses: list[float] = []
     share = parallel.share(settings.batch_size)
-    _module(policy).train()
     with parallel.together(windows.device), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed + parallel.rank() * RANKS_APART)  # dropout
-        if saved and (progress := saved.load(_module(policy), optimizer)):
+        if saved and (progress := saved.load(weights, optimizer)):
             generator.bit_generator.state = progress["generator"]
             rows = [CurveRow(**row) for row in progress["rows"]]
             done, losses = progress["step"], progress["losses"]
@@ -135,8 +139,9 @@ def train(
             rate = learning_rate(step, settings)
             ends = sample_ends(generator, train_steps, settings.batch_size)[share]
             losses.append(_update(loss, windows, ends, optimizer, rate, settings, step))
+            weights.follow()
             if (step + 1) % settings.evaluate_every == 0 or step + 1 == settings.steps:
-                measured = held_out.measure(policy, settings.precision)
+                measured = held_out.measure(weights.played, settings.precision)
                 rows.append(CurveRow(step + 1, float(np.mean(losses)), rate, measured))
                 first = held_out.columns[0]
                 bar.set_postfix(
@@ -145,12 +150,13 @@ def train(
                 losses.clear()
             every = settings.checkpoint_every
             if every and (step + 1) % every == 0 and step + 1 < settings.steps:
-                keep(step + 1)
+                keep(step + 1, weights.played)
             if saved and saved.due(step + 1, at_row=not losses):  # after a checkpoint is kept
                 state = {"generator": generator.bit_generator.state, "losses": losses}
                 curve = [asdict(row) for row in rows]
-                saved.save(_module(policy), optimizer, {**state, "step": step + 1, "rows": curve})
+                saved.save(weights, optimizer, {**state, "step": step + 1, "rows": curve})
         del loss  # which holds on to the other processes
+    weights.settle()
     return rows
 
 
@@ -172,6 +178,30 @@ def _flat(row: CurveRow) -> dict[str, object]:
     """A row as the CSV file has it."""
     values = {"train_loss": row.train_loss, "learning_rate": row.learning_rate, **row.held_out}
     return {"step": row.step, **{name: f"{value:.6g}" for name, value in values.items()}}
+
+
+class _Weights(nn.Module):
+    """All weights of a training: those that it changes and, with a `decay`, their average."""
+
+    def __init__(self, policy: SequencePolicy, decay: float) -> None:
+        super().__init__()
+        self.policy = _module(policy)
+        self.average = averaged(self.policy, decay) if decay else None
+
+    @property
+    def played(self) -> Any:
+        """The policy as it would be played now."""
+        return self.average.module if self.average else self.policy
+
+    def follow(self) -> None:
+        """Take the last update into the average."""
+        if self.average:
+            self.average.update_parameters(self.policy)
+
+    def settle(self) -> None:
+        """The training has ended: the policy is the one that is played."""
+        if self.average:
+            self.policy.load_state_dict(self.played.state_dict())
 
 
 class _Loss(nn.Module):

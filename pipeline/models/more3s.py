@@ -55,6 +55,7 @@ class More3SConfig:
     embedding_loss_weight: float
     action_loss_weight: float
     history_dropout: float
+    region_dropout: float
 
 
 class More3S(nn.Module):
@@ -79,6 +80,10 @@ class More3S(nn.Module):
         )
         self.state = StateEncoder(config.state, width) if config.state else None
         self.pool_norm = nn.LayerNorm(width)
+        if self.state is not None:
+            # The state vector nearly decides the action. Pictures that count as much from the
+            # start are learned by heart (docs/learning.md).
+            nn.init.constant_(self.pool_norm.weight, 0.1)
         self.time = TimeEmbedding(config.time_embedding, width, config.max_timesteps)
         self.transformer = Transformer(
             config.transformer, reach=max(config.memory_length, config.context_length - 1)
@@ -161,12 +166,12 @@ class More3S(nn.Module):
     def _tokens(self, observation: Observation, returns: Tensor, timesteps: Tensor) -> Tensor:
         """Transformer inputs (batch, steps · per_step, width) of consecutive steps."""
         time = self.time(timesteps)
-        x: Tensor = self.pool(observation["tokens"], observation["mask"])  # (batch, steps, width)
+        pooled = self.pool(observation["tokens"], observation["mask"])
+        x: Tensor = self.pool_norm(pooled) + time  # (batch, steps, width)
         if self.state is not None:
             # Attention over a modality of one token is its projection, and what the modalities
-            # gather is projected together: the state token enters the pooled sum.
+            # gather is added up.
             x = x + self.state(observation["state"])
-        x = self.pool_norm(x) + time
         if self.return_embedding is None:
             return x
         embedded = self.return_embedding(returns[..., None])  # (batch, steps, width)
@@ -176,13 +181,21 @@ class More3S(nn.Module):
         return torch.stack((embedded + time, x), dim=2).flatten(1, 2)  # (batch, 2 · steps, width)
 
     def _visible(self, mask: Tensor) -> Tensor:
-        """The mask without the prompt, which tells a_{t-1}, in a random share of windows."""
+        """The mask (batch, steps, tokens) of what may be seen: in training not all of it."""
+        visible = mask & ~self._hidden_prompts(mask).to(mask.device)
+        if self.training and self.config.region_dropout > 0:
+            hidden = torch.rand(mask.shape) < self.config.region_dropout
+            hidden[..., : self.config.text_tokens] = False
+            visible &= ~hidden.to(mask.device)
+        return visible
+
+    def _hidden_prompts(self, mask: Tensor) -> Tensor:
+        """True at the prompt, which tells a_{t-1}, in a random share of windows."""
+        text = torch.arange(mask.shape[2]) < self.config.text_tokens
         probability = self.config.history_dropout
         if probability == 0 or (not self.training and probability < 1):
-            return mask
-        hidden = torch.rand(len(mask), 1, 1) < probability
-        text = torch.arange(mask.shape[2]) < self.config.text_tokens
-        return mask & ~(hidden & text).to(mask.device)
+            return torch.zeros_like(text)
+        return (torch.rand(len(mask), 1, 1) < probability) & text
 
     def _read(self, hidden: Tensor, predicted: Tensor) -> Tensor:
         """What the head says about a_t, or logits by the distance of Ô's text half to each
@@ -244,6 +257,7 @@ def build(
             policy.embedding_loss_weight,
             policy.action_loss_weight,
             policy.history_dropout,
+            policy.region_dropout,
         )
     )
     if (mean := attributes.get("token_mean")) is not None:

@@ -7,6 +7,7 @@ from argparse import Namespace
 from pipeline import checkpoints, devices, environments, parallel, resumption, training
 from pipeline.atomic import replacing_folder
 from pipeline.config import EnvironmentConfig, MethodConfig
+from pipeline.models import SequencePolicy
 from pipeline.stages import StageParser, execute
 from pipeline.trajectories import load
 
@@ -36,7 +37,7 @@ def main(arguments: Namespace) -> None:
         sys.exit()
     with replacing_folder(arguments.checkpoints, resumed=saved.waiting) as folder:
 
-        def keep(step: int) -> None:
+        def keep(step: int, policy: SequencePolicy) -> None:
             checkpoints.save(folder / checkpoints.name(step), policy, description)
 
         curve = training.train(policy, windows, config.training, seed, keep, saved)

@@ -121,7 +121,9 @@ def test_policies_keep_to_their_device(
     """On torch's `meta` device, where nothing is computed, but nothing may be mixed either."""
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # it has none
     monkeypatch.setattr(torch, "is_autocast_enabled", lambda _: False)
-    built = policy_of(method, time_embedding=time_embedding, history_dropout=0.5)
+    built = policy_of(
+        method, time_embedding=time_embedding, history_dropout=0.5, region_dropout=0.5
+    )
     policy = built.to("meta").train()
     batch = batch_of(method, 4, 6, 3 if method == "more3s" else 0).to("meta")
     loss, parts = policy.loss(batch)

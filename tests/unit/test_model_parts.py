@@ -127,6 +127,24 @@ def test_hidden_history_hides_the_previous_action(method: str) -> None:
     torch.testing.assert_close(logits, logits_of(policy, changed), **EXACT)
 
 
+def test_hidden_regions_are_hidden_in_training_only() -> None:
+    policy = policy_of("more3s", region_dropout=0.999, dropout=0.0)
+    batch = batch_of("more3s", 2, 4)
+
+    def moves(part: slice) -> bool:
+        """Whether logits change with these tokens."""
+        tokens = batch.observation["tokens"].clone()
+        tokens[:, :, part] += 1
+        changed = replace(batch, observation={**batch.observation, "tokens": tokens})
+        return not torch.equal(logits_of(policy, batch), logits_of(policy, changed))
+
+    text, regions = slice(0, TEXT), slice(TEXT, None)
+    assert moves(regions)
+    policy.train()
+    assert moves(text)
+    assert not moves(regions)
+
+
 def test_nearest_prompt_reads_the_action_from_the_predicted_embedding() -> None:
     policy = policy_of("more3s", action_readout="nearest_prompt")
     batch = without_memory(batch_of("more3s", 1, 4))

@@ -1,6 +1,8 @@
+import copy
 import csv
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from policies import SPACE, TEXT, RandomStore, method_config, trajectories_of
-from torch import nn
+from torch import Tensor, nn
 
 from pipeline import checkpoints, models, training
 from pipeline.batches import Windows
@@ -21,14 +23,16 @@ from pipeline.training import CurveRow, learning_rate, make_optimizer, train, wr
 TRAINING = {"steps": 20, "batch_size": 8, "warmup_steps": 3, "evaluate_every": 5}
 
 
-def trained(seed: int, **training: Any) -> tuple[Any, list[CurveRow]]:
+def trained(
+    seed: int, keep: Callable[[int, Any], None] = lambda step, policy: None, **training: Any
+) -> tuple[Any, list[CurveRow]]:
     config = method_config("more3s", {**TRAINING, **training})
     data = trajectories_of([20, 30, 10])
     store = RandomStore("more3s", 60)
     torch.manual_seed(seed)
     policy = models.make(config, store.shape, store.attributes, SPACE)
     windows = Windows(data, store, SPACE, 10.0, policy.memory_length, policy.context_length)
-    return policy, train(policy, windows, config.training, seed)
+    return policy, train(policy, windows, config.training, seed, keep)
 
 
 def test_the_same_seed_gives_the_same_curve_and_weights() -> None:
@@ -89,7 +93,8 @@ def test_nan_in_the_data_names_the_batch_and_keeps_what_was_saved(tmp_path: Path
     assert any(33 <= end < 33 + length for end in ends)
     optimizer = make_optimizer(policy, config.training)
     assert step > 0
-    assert saved.load(policy, optimizer)["step"] == step  # the updates before it
+    everything = nn.ModuleDict({"policy": policy})
+    assert saved.load(everything, optimizer)["step"] == step  # the updates before it
     assert all(tensor.isfinite().all() for tensor in policy.state_dict().values())
 
 
@@ -163,16 +168,34 @@ def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> Non
 
 
 def test_checkpoints_are_kept_on_the_way() -> None:
-    config = method_config("more3s", {**TRAINING, "checkpoint_every": 10})
-    data, store = trajectories_of([20, 30, 10]), RandomStore("more3s", 60)
-    torch.manual_seed(1)
-    policy = models.make(config, store.shape, store.attributes, SPACE)
-    windows = Windows(data, store, SPACE, 10.0, policy.memory_length, policy.context_length)
     kept: list[int] = []
-    curve = train(policy, windows, config.training, 1, kept.append)
+    _, curve = trained(1, lambda step, _: kept.append(step), checkpoint_every=10)
     assert kept == [10]  # the last one is the result itself
     _, usual = trained(1)
     assert curve == usual
+
+
+def test_the_average_of_the_weights_is_kept_and_played() -> None:
+    """Against the average written out, over a training that keeps its weights at each update."""
+
+    def course(decay: float) -> tuple[list[dict[str, Tensor]], list[CurveRow]]:
+        kept: list[dict[str, Tensor]] = []
+
+        def keep(_: int, played: Any) -> None:
+            kept.append(copy.deepcopy(played.state_dict()))
+
+        policy, curve = trained(1, keep, checkpoint_every=1, weight_average=decay)
+        return [*kept, policy.state_dict()], curve
+
+    last, without = course(0.0)
+    averages, curve = course(0.75)
+    expected = last[0]
+    for weights, average in zip(last, averages, strict=True):
+        expected = {name: 0.75 * expected[name] + 0.25 * weights[name] for name in weights}
+        for name, value in average.items():
+            torch.testing.assert_close(value, expected[name], rtol=1e-4, atol=1e-6)
+    assert [row.train_loss for row in curve] == [row.train_loss for row in without]
+    assert curve[-1].held_out != without[-1].held_out
 
 
 def test_checkpoints_are_found_by_their_step(tmp_path: Path) -> None:
@@ -186,15 +209,21 @@ def test_checkpoints_are_found_by_their_step(tmp_path: Path) -> None:
 def test_a_killed_training_ends_with_the_same_weights(
     killed_after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Dropout and history dropout draw from torch's generator, windows from one of their own."""
-    config = method_config("more3s", {**TRAINING, "checkpoint_every": 5}, history_dropout=0.5)
+    """What is hidden or dropped is drawn by torch, windows by a generator of their own."""
+    hidden = {"history_dropout": 0.5, "region_dropout": 0.5}
+    settings = {**TRAINING, "checkpoint_every": 5, "weight_average": 0.5}
+    config = method_config("more3s", settings, **hidden)
 
     def attempt(saved: Resumption | None, kept: list[int]) -> tuple[Any, list[CurveRow]]:
         data, store = trajectories_of([20, 30, 10]), RandomStore("more3s", 60)
         torch.manual_seed(1)
         policy = models.make(config, store.shape, store.attributes, SPACE)
         windows = Windows(data, store, SPACE, 10.0, policy.memory_length, policy.context_length)
-        return policy, train(policy, windows, config.training, 1, kept.append, saved)
+
+        def keep(step: int, _: Any) -> None:
+            kept.append(step)
+
+        return policy, train(policy, windows, config.training, 1, keep, saved)
 
     expected, curve = attempt(None, [])
     calls = iter(range(10_000))
