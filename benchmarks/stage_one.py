@@ -42,12 +42,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Parse, measure, print."""
     parser = _timing.parser(__doc__, repeats=1)
     parser.add_argument("--steps", type=int, default=1000, help="steps (default: 1000)")
-    parser.add_argument("--features", default="compact", help="file of config/features")
+    parser.add_argument(
+        "--full-size",
+        action="store_true",
+        help="features and LXMERT of the size of `lxmert_full`, random weights",
+    )
     parser.add_argument("--rungs", nargs="+", choices=list(RUNGS), default=list(RUNGS))
     parser.add_argument("--floor", action="store_true", help="count operations and bytes as well")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="of --floor")
     chosen = parser.parse_args(arguments)
-    features = configuration().features[chosen.features]
+    features = _features(chosen.full_size)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(folder, features, chosen.steps)
@@ -57,6 +61,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _timing.start(chosen.threads)
             rows, title = _floor.compare(folder, features, chosen.device)
             _timing.report(title, rows, chosen.threads)
+
+
+def _features(full_size: bool) -> FeaturesConfig:
+    known = configuration().features
+    compact, full = known["compact"], known["lxmert_full"]
+    if not full_size:
+        return compact
+    size = {"feature_size": full.detector.feature_size}
+    detector = compact.detector.model_copy(update=size)
+    encoder = full.encoder.model_copy(update={"published": None})
+    return full.model_copy(update={"detector": detector, "encoder": encoder})
 
 
 def prepare(folder: Path, features: FeaturesConfig, steps: int) -> None:
