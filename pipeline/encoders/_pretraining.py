@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import LxmertForPreTraining
 
 from pipeline.config import EncoderConfig
 from pipeline.detectors import Regions
-from pipeline.encoders import lxmert
+from pipeline.encoders import FramePrompts
+from pipeline.encoders._factorised import Lxmert, load, save
+from pipeline.encoders._initial import initialise
 from pipeline.errors import PipelineError
 from pipeline.storage import Artefact
 
@@ -47,10 +49,10 @@ def pretrain(
     folder: Path,
     regions: Artefact,
     sentences: list[str],
-    pairs: tuple[NDArray[np.int64], NDArray[np.int64]],
-    device: torch.device | str = "cpu",
-) -> list[dict[str, float]]:
-    """Train the encoder in `folder` (see `lxmert.create`) in place; returns the loss curve's rows.
+    pairs: FramePrompts,
+    device: torch.device,
+) -> pd.DataFrame:
+    """Train the encoder in `folder` (see `lxmert.create`) in place; returns the losses.
 
     With `pretraining_steps: 0` the initial weights stay and the curve is empty.
 
@@ -61,12 +63,13 @@ def pretrain(
     Raises:
         PipelineError: the loss is not finite.
     """
+    columns = ["step", *OBJECTIVES]
     if not config.pretraining_steps:
-        return []
+        return pd.DataFrame(columns=columns)
     torch.manual_seed(config.seed)
-    encoder = lxmert.load(config, folder, torch.device(device))
+    encoder = load(config, folder, device)
     model = LxmertForPreTraining(encoder.model.config)
-    lxmert.initialise(model, config.seed + 1)
+    initialise(model, config.seed + 1)
     model.lxmert.load_state_dict(encoder.model.state_dict())
     box_head = nn.Linear(config.width, 4).to(device)
     model.to(device)
@@ -97,14 +100,14 @@ def pretrain(
         if step % CURVE_EVERY == 0 or step == config.pretraining_steps:
             losses = {name: float(part.detach()) for name, part in parts.items()}
             curve.append({"step": step, **losses})
-    lxmert.save(model.lxmert.eval(), folder)
-    return curve
+    save(model.lxmert.eval(), folder)
+    return pd.DataFrame(curve, columns=columns)
 
 
 def _losses(
     model: LxmertForPreTraining,
     box_head: nn.Linear,
-    encoder: lxmert.Lxmert,
+    encoder: Lxmert,
     batch: PretrainingBatch,
 ) -> dict[str, Tensor]:
     """The four objectives on one batch, freshly masked."""
@@ -151,10 +154,10 @@ def _share(shape: torch.Size) -> Tensor:
 
 def _batches(
     config: EncoderConfig,
-    encoder: lxmert.Lxmert,
+    encoder: Lxmert,
     regions: Artefact,
     sentences: list[str],
-    pairs: tuple[NDArray[np.int64], NDArray[np.int64]],
+    pairs: FramePrompts,
 ) -> Iterator[PretrainingBatch]:
     """Endless seeded batches; half of the prompts are exchanged for another, if there is one."""
     generator = np.random.default_rng(config.seed)

@@ -15,6 +15,7 @@ from pipeline import encoders
 from pipeline.config import EncoderConfig
 from pipeline.detectors import Regions
 from pipeline.encoders import lxmert
+from pipeline.encoders._factorised import Lxmert
 from pipeline.errors import PipelineError
 
 DEEP = ENCODER.model_copy(
@@ -23,7 +24,7 @@ DEEP = ENCODER.model_copy(
 COORDINATES = ENCODER.model_copy(update={"box_frequencies": 0})
 
 
-def composed(found: lxmert.Lxmert, prompt: Tensor, frame: Tensor) -> Tensor:
+def composed(found: Lxmert, prompt: Tensor, frame: Tensor) -> Tensor:
     """O of pairs by the three factors."""
     regions = some_regions()
     states = found.encode_frames(regions)
@@ -31,7 +32,7 @@ def composed(found: lxmert.Lxmert, prompt: Tensor, frame: Tensor) -> Tensor:
     return found.encode_pairs(prompts, prompt, states[frame], regions.mask[frame])
 
 
-def whole(found: lxmert.Lxmert, model: LxmertModel, prompt: Tensor, frame: Tensor) -> Tensor:
+def whole(found: Lxmert, model: LxmertModel, prompt: Tensor, frame: Tensor) -> Tensor:
     """O of pairs by the library's own forward, each pair on its own."""
     regions = some_regions()
     ids, mask = found.tokenize(PROMPTS.sentences)
@@ -51,7 +52,7 @@ def whole(found: lxmert.Lxmert, model: LxmertModel, prompt: Tensor, frame: Tenso
 )
 def test_factorised_equals_the_librarys_forward(tmp_path: Path, config: EncoderConfig) -> None:
     found = encoder(tmp_path, config)
-    assert isinstance(found, lxmert.Lxmert)
+    assert isinstance(found, Lxmert)
     lengths = found.tokenize(PROMPTS.sentences)[1].sum(1)
     assert len(set(lengths.tolist())) > 1  # padding among words, as among regions
     prompt, frame = torch.cartesian_prod(torch.arange(3), torch.arange(4)).T
@@ -87,7 +88,7 @@ def test_weights_in_the_published_layout(tmp_path: Path) -> None:
     ).eval()
     model.save_pretrained(tmp_path)
     found = encoders.load(COORDINATES, tmp_path)
-    assert isinstance(found, lxmert.Lxmert)
+    assert isinstance(found, Lxmert)
     prompt, frame = torch.tensor([0, 1, 2]), torch.tensor([3, 0, 1])
     torch.testing.assert_close(
         composed(found, prompt, frame),
@@ -97,7 +98,7 @@ def test_weights_in_the_published_layout(tmp_path: Path) -> None:
     )
 
 
-def change_when_a_ball_moves(found: lxmert.Lxmert, start: float) -> float:
+def change_when_a_ball_moves(found: Lxmert, start: float) -> float:
     """How much E(S) of a ball changes, relative to its size, when the ball moves from `start` by 3
     of 160 pixels away from the origin, while its features stay.
     """
@@ -119,11 +120,11 @@ def test_a_moved_box_changes_its_token(tmp_path: Path, start: float) -> None:
     """
     waves = encoder(tmp_path / "waves")
     coordinates = encoder(tmp_path / "coordinates", COORDINATES)
-    assert isinstance(waves, lxmert.Lxmert)
-    assert isinstance(coordinates, lxmert.Lxmert)
+    assert isinstance(waves, Lxmert)
+    assert isinstance(coordinates, Lxmert)
     torch.manual_seed(0)
     config = coordinates.model.config
-    default = lxmert.Lxmert(LxmertModel(config), waves.tokenizer, waves.text_tokens)
+    default = Lxmert(LxmertModel(config), waves.tokenizer, waves.text_tokens)
     changes = [change_when_a_ball_moves(it, start) for it in (default, coordinates, waves)]
     assert changes[0] < 0.002
     assert changes[1] > 0.01

@@ -9,6 +9,7 @@ import torch
 from encoding import DETECTOR, ENCODER, PROMPTS, encoder, write_frames, write_regions
 from safetensors.torch import load_file
 
+from pipeline import encoders
 from pipeline.encoders import _pretraining, lxmert
 from pipeline.encoders._pretraining import OBJECTIVES
 from pipeline.errors import PipelineError
@@ -26,18 +27,18 @@ def regions(tmp_path_factory: pytest.TempPathFactory) -> Artefact:
     )
 
 
-def pretrain(folder: Path, regions: Artefact, steps: int, seed: int = 0) -> list[dict[str, float]]:
+def pretrain(folder: Path, regions: Artefact, steps: int, seed: int = 0) -> pd.DataFrame:
     update = {"pretraining_steps": steps, "seed": seed, "pretraining_learning_rate": 3e-3}
     config = ENCODER.model_copy(update=update)
     encoder(folder, config)
-    return _pretraining.pretrain(config, folder, regions, PROMPTS.sentences, PAIRS)
+    return encoders.pretrain(config, folder, regions, PROMPTS.sentences, PAIRS)
 
 
 def test_it_learns_on_a_tiny_data_set(
     tmp_path: Path, regions: Artefact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_pretraining, "CURVE_EVERY", 1)
-    curve = pd.DataFrame(pretrain(tmp_path, regions, 100))
+    curve = pretrain(tmp_path, regions, 100)
     assert curve["step"].tolist() == list(range(1, 101))
     first, last = curve.iloc[:15].mean(), curve.iloc[-15:].mean()
     learned = [name for name in OBJECTIVES if name != "match"]  # few data to tell prompts by
@@ -50,8 +51,8 @@ def test_the_curve_has_a_row_every_so_many_steps_and_the_last(
 ) -> None:
     monkeypatch.setattr(_pretraining, "CURVE_EVERY", 3)
     curve = pretrain(tmp_path, regions, 4)
-    assert [row["step"] for row in curve] == [3, 4]
-    assert set(curve[0]) == {"step", *OBJECTIVES}
+    assert curve["step"].tolist() == [3, 4]
+    assert set(curve) == {"step", *OBJECTIVES}
 
 
 def test_same_seed_same_weights(tmp_path: Path, regions: Artefact) -> None:
@@ -76,7 +77,7 @@ def test_all_weights_are_trained(tmp_path: Path, regions: Artefact) -> None:
 
 
 def test_without_steps_the_initial_weights_stay(tmp_path: Path, regions: Artefact) -> None:
-    assert pretrain(tmp_path / "none", regions, 0) == []
+    assert pretrain(tmp_path / "none", regions, 0).empty
     encoder(tmp_path / "initial")
     none, initial = (
         (tmp_path / name / "model.safetensors").read_bytes() for name in ("none", "initial")
@@ -87,14 +88,14 @@ def test_without_steps_the_initial_weights_stay(tmp_path: Path, regions: Artefac
 
 @pytest.mark.parametrize("steps", [1, 9])
 def test_few_steps_work(tmp_path: Path, regions: Artefact, steps: int) -> None:
-    assert [row["step"] for row in pretrain(tmp_path, regions, steps)] == [steps]
+    assert pretrain(tmp_path, regions, steps)["step"].tolist() == [steps]
 
 
 def test_one_sentence_and_one_pair_work(tmp_path: Path, regions: Artefact) -> None:
     lxmert.create(ENCODER, DETECTOR.feature_size, ["wait"], tmp_path)
     pair = np.array([0]), np.array([0])
-    curve = _pretraining.pretrain(ENCODER, tmp_path, regions, ["wait"], pair)
-    assert all(np.isfinite(list(row.values())).all() for row in curve)
+    curve = encoders.pretrain(ENCODER, tmp_path, regions, ["wait"], pair)
+    assert np.isfinite(curve).to_numpy().all()
 
 
 def test_regions_that_are_not_finite_are_named(tmp_path: Path) -> None:

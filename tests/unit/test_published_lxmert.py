@@ -15,7 +15,7 @@ from transformers import BertTokenizer, LxmertConfig, LxmertForPreTraining, Lxme
 
 from pipeline import encoders
 from pipeline.config import EncoderConfig
-from pipeline.encoders import lxmert
+from pipeline.encoders._factorised import Lxmert
 from pipeline.errors import PipelineError
 
 CONFIG = ENCODER.model_copy(
@@ -56,14 +56,14 @@ def as_torch_file(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
 
 
-def make(published: Path, folder: Path, config: EncoderConfig = CONFIG) -> lxmert.Lxmert:
+def make(published: Path, folder: Path, config: EncoderConfig = CONFIG) -> Lxmert:
     encoders.create(config, DETECTOR.feature_size, PROMPTS.sentences, folder, published)
     found = encoders.load(config, folder)
-    assert isinstance(found, lxmert.Lxmert)
+    assert isinstance(found, Lxmert)
     return found
 
 
-def hidden_states(found: lxmert.Lxmert, prompt: Tensor, frame: Tensor) -> Tensor:
+def hidden_states(found: Lxmert, prompt: Tensor, frame: Tensor) -> Tensor:
     regions = some_regions()
     states = found.encode_frames(regions)
     prompts = found.encode_prompts(PROMPTS.sentences)

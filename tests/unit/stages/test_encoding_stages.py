@@ -20,7 +20,7 @@ from pipeline.config import (
     EnvironmentConfig,
     FeaturesConfig,
 )
-from pipeline.encoders import _pretraining
+from pipeline.encoders import lxmert
 from pipeline.frames import render
 from pipeline.stages import (
     build_cache,
@@ -204,7 +204,7 @@ def test_a_failed_pretraining_leaves_what_was_there(
     def fail(*_: object) -> None:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(_pretraining, "pretrain", fail)
+    monkeypatch.setattr(lxmert, "pretrain", fail)
     for name in ("encoder", "second"):
         with pytest.raises(RuntimeError, match="memory"):
             run(pretrain_encoder, PRETRAIN, output=tmp_path / name, curve=tmp_path / f"{name}.csv")
