@@ -77,7 +77,7 @@ class EncoderConfig(Section):
     )
     seed: int = Field(0, ge=0, description="seed of the initial weights and of pretraining")
     pretraining_steps: int = Field(
-        600, ge=0, description="0: the encoder keeps its initial weights (labelled random)"
+        600, ge=0, description="0: the encoder keeps its initial weights, drawn or published"
     )
     pretraining_batch: int = Field(64, ge=1)
     pretraining_learning_rate: float = Field(3e-4, gt=0)

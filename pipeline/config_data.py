@@ -81,7 +81,7 @@ class DatasetConfig(Section):
     source: str = Field(description="module of pipeline/trajectories/")
     file: str | list[str] | None = Field(
         None,
-        description="what the source reads, below resources/ or absolute: a recording, or several; "
+        description="what the source reads, below resources/: a recording, or several; "
         "a file in D4RL's layout; the folder of a Minari or DQN replay data set",
     )
     screen: Screen | None = Field(

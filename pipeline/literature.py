@@ -2,7 +2,7 @@
 source.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -27,9 +27,14 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def section(published: pd.DataFrame, table: str, datasets: Sequence[str]) -> str:
-    """Markdown of the published scores of `table` on data sets of the same names; "" if none."""
-    names = published["dataset"].str.replace("-", "_")
-    chosen = published[(published["table"] == table) & names.isin(datasets)]
+    """Markdown of the published scores of `table` on its data sets; "" if none.
+
+    `hopper-medium` is published for `hopper_medium`, and for `hopper_medium_d4rl` where nothing
+    longer is.
+    """
+    rows = published[published["table"] == table]
+    names = rows["dataset"].str.replace("-", "_")
+    chosen = rows[names.isin({_published_name(dataset, names) for dataset in datasets})]
     if chosen.empty:
         return ""
     parts = [
@@ -42,6 +47,11 @@ def section(published: pd.DataFrame, table: str, datasets: Sequence[str]) -> str
         title = str(unit)[:1].upper() + str(unit)[1:]
         parts += [f"{title}:", _grid(scores), _sources(scores)]
     return "\n".join([parts[0], "\n\n".join(parts[1:])]) + "\n"
+
+
+def _published_name(dataset: str, names: Iterable[str]) -> str | None:
+    """The longest of `names` with which the name of a data set begins."""
+    return max((n for n in names if f"{dataset}_".startswith(f"{n}_")), key=len, default=None)
 
 
 def _grid(scores: pd.DataFrame) -> str:

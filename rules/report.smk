@@ -1,8 +1,8 @@
 """What the report shows beside tables, curves and regions; all rules but one take seconds.
 
 The exception is a sweep: 25 episodes, at the default scale about two minutes of CPU time for MORE-3S and one for DT.
-Sweeps, attention and videos are therefore of one seed of each method (SHOWN in common.smk): of the default
-configuration some 13 minutes of CPU time for the eight sweeps, less than one for attention. `sweep.episodes` is the
+Sweeps, attention and videos are therefore of one seed of each method (SHOWN in common_report.smk): of the default
+configuration's games some 13 minutes of CPU time for the eight sweeps, less than one for attention. `sweep.episodes` is the
 setting to turn; `snakemake results/table1.csv` makes none of it.
 """
 

@@ -21,7 +21,8 @@ POINT = ("step", "seeds", "episodes", "mean", "std", "ci_low", "ci_high")
 
 
 def _setting(settings: dict[str, Any]) -> str:
-    lxmert = "pretrained" if settings["features"]["encoder"]["pretraining_steps"] else "random"
+    encoder = settings["features"]["encoder"]
+    lxmert = "pretrained" if encoder["pretraining_steps"] or encoder["published"] else "random"
     gpt = settings["policy"]["initial_weights"]
     return f"LXMERT {lxmert}, GPT {'pretrained' if gpt == 'language_model' else 'random'}"
 

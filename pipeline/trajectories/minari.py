@@ -79,7 +79,8 @@ def download(config: DatasetConfig, folder: Path) -> None:
             raise PipelineError(
                 f"Minari's data set {name!r} could not be downloaded ({_line(error)}); where there "
                 f"is a network, run `minari download {name}`, copy the folder "
-                f"~/.minari/datasets/{name} here, and give its path as the dataset's 'file'"
+                f"~/.minari/datasets/{name} below resources/ here, and give its place there as the "
+                f"dataset's 'file'"
             ) from None
         _describe(temporary / name)
 

@@ -8,13 +8,15 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from configurations import CONFIG
 
-from pipeline import tables
+from pipeline import config_files, tables
 from pipeline.config import EnvironmentConfig, TableConfig
 from pipeline.errors import PipelineError
 from pipeline.report.learning_curves import plot
 from pipeline.report.performance_profiles import plot as plot_profiles
 from pipeline.scores import COLUMNS, Run
+from pipeline.tables import figure3
 
 ENVIRONMENTS = {
     name: EnvironmentConfig(family="atari", game=name, random_score=2, reference_score=30)
@@ -149,7 +151,8 @@ def curves() -> pd.DataFrame:
         for variant in ("default", "no_return"):
             rows += rows_of("more3s", variant, returns, checkpoint="earlier", step=step)
     for row in rows:
-        encoder = {"pretraining_steps": 0 if row["variant"] == "no_return" else 300}
+        steps = 0 if row["variant"] == "no_return" else 300
+        encoder = {"pretraining_steps": steps, "published": None}
         policy = {"initial_weights": "random"}
         settings = {"features": {"encoder": encoder}, "policy": policy}
         row["settings"] = json.dumps(settings if row["method"] != "random" else {})
@@ -163,6 +166,20 @@ def test_figure3_has_a_row_per_checkpoint(curves: pd.DataFrame) -> None:
     assert chosen["mean"].tolist() == pytest.approx([4.0, 67.5, 60.0])
     assert chosen["episodes"].tolist() == [4, 4, 4]
     assert set(rows["setting"]) == {"LXMERT pretrained, GPT random", "LXMERT random, GPT random"}
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "paper.yaml"])
+def test_the_settings_of_figure3_have_names_of_their_own(name: str) -> None:
+    config = config_files.load(CONFIG / name)
+    label, names = figure3.LAST_CHECKPOINT.setting, set()
+    for variant in config.tables["figure3"].variants:
+        method = config.method("more3s", variant)
+        features = config.features[method.features].as_json()
+        settings = {"features": json.loads(features), "policy": method.policy.model_dump()}
+        assert label is not None
+        names.add(label(settings))
+    both = [(a, b) for a in ("pretrained", "random") for b in ("pretrained", "random")]
+    assert names == {f"LXMERT {lxmert}, GPT {gpt}" for lxmert, gpt in both}
 
 
 def test_earlier_checkpoints_are_in_no_score(curves: pd.DataFrame) -> None:

@@ -1,5 +1,6 @@
 """Published scores: every one with a source, and only under the table that they belong to."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,21 @@ def test_a_section_names_each_source_and_only_the_table_s_data_sets() -> None:
     assert "MBOP, TT: Trajectory Transformer repository score table." in text
     assert "| hopper-medium | 2,197 | 2,257 |" in text  # DT and DT+GLU, raw returns
     assert literature.section(literature.read(SHIPPED), "table2", ["catch"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("dataset", "published"),
+    [
+        ("hopper_medium_d4rl", ["hopper-medium"]),
+        ("hopper_medium_replay_d4rl", ["hopper-medium-replay"]),
+        ("hopper_mediums", []),
+    ],
+)
+def test_a_data_set_of_another_source_has_the_same_scores(
+    dataset: str, published: list[str]
+) -> None:
+    text = literature.section(literature.read(SHIPPED), "table2", [dataset])
+    assert sorted(set(re.findall(r"^\| (hopper-\S+) ", text, re.MULTILINE))) == published
 
 
 def test_a_score_without_a_source_is_refused(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ NOT_OURS = {"python", "pip", "detectron2", "pytorch", "torchvision", "setuptools
 
 def pinned() -> dict[str, str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return dict(line.split("==") for line in project["dependencies"])
+    lines = [*project["dependencies"], *project["optional-dependencies"]["text"]]
+    return dict(line.split("==") for line in lines)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda path: path.stem)
