@@ -41,9 +41,9 @@ def main(arguments: Namespace) -> None:
             checkpoints.save(folder / checkpoints.name(step), policy, description)
 
         curve = training.train(policy, windows, config.training, seed, keep, saved)
-    training.write_curve(arguments.curve, curve)
-    checkpoints.save(arguments.output, policy, description)
-    saved.remove()
+        training.write_curve(arguments.curve, curve)
+        checkpoints.save(arguments.output, policy, description)
+        saved.remove()  # last: what goes on from there needs the checkpoints in the new folder
 
 
 if __name__ == "__main__":

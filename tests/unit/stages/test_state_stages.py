@@ -2,16 +2,19 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import config_files
+from pipeline import checkpoints, config_files
 from pipeline.config import SweepConfig
 from pipeline.csv_files import read_csv
 from pipeline.environments import mujoco
+from pipeline.errors import PipelineError
 from pipeline.report import learning_curves
 from pipeline.stages import (
     collect_trajectories,
@@ -54,6 +57,17 @@ def settings() -> dict[str, str]:
     }
 
 
+def only_checkpoints_before_the_last(last: Path) -> Callable[..., None]:
+    save = checkpoints.save
+
+    def refusing(path: Path, *content: Any) -> None:
+        if path == last:
+            raise PipelineError(f"{path}: no space left")
+        save(path, *content)
+
+    return refusing
+
+
 def test_a_table_s_files_without_a_frame(
     settings: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,15 +95,15 @@ def test_a_table_s_files_without_a_frame(
         resources=ROOT / "resources",
         output=data,
     )
-    run(
-        train_policy,
-        "method environment seed",
-        observations=data,
-        trajectories=data,
-        output=policy,
-        checkpoints=made["steps"],
-        curve=made["curve.csv"],
-    )
+    training = {"observations": data, "trajectories": data, "output": policy}
+    training |= {"checkpoints": made["steps"], "curve": made["curve.csv"]}
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "save", only_checkpoints_before_the_last(policy))
+        with pytest.raises(SystemExit):
+            run(train_policy, "method environment seed", **training)
+    assert not made["steps"].exists()
+    run(train_policy, "method environment seed", **training)  # goes on from the failed one
+    assert [path.name for path in made["steps"].iterdir()] == [checkpoints.name(2)]
     curve = learning_curves.read_curve(made["curve.csv"])
     assert curve["step"].tolist() == [2, 4]
     assert np.isfinite(curve[["held_out_mse", "mean_action_mse", "repeat_mse"]]).all(axis=None)
