@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import TypeGuard
 
 from pipeline.errors import PipelineError
 
@@ -24,9 +25,7 @@ NO_INFLUENCE = frozenset(
         for leaf in (
             *(
                 "validation",
-                "config",
                 "published",
-                "config_data",
                 "experiment",
                 "config_files",
                 "errors",
@@ -38,9 +37,12 @@ NO_INFLUENCE = frozenset(
 )
 """Modules that cannot change what a stage computes, left out of every digest, imports included.
 
-Settings reach a stage as JSON that its rule carries as a parameter of its own, so a new key or a
-better error message must not redo hours of work; plug-ins are named by the caller; records are
+A better error message must not redo hours of work; plug-ins are named by the caller; records are
 written when the result is there.
+"""
+SETTINGS = frozenset({f"{PACKAGE}.config", f"{PACKAGE}.config_data"})
+"""Modules of which functions and plain constants count alone: settings reach a stage as JSON that
+its rule carries as a parameter of its own, so a new key changes nothing.
 """
 
 
@@ -57,7 +59,8 @@ def source_digest(module: str, *plugin_modules: str) -> str:
         name = waiting.pop()
         if name not in found | NO_INFLUENCE:
             found.add(name)
-            waiting.extend(first_party_imports(name) - found)
+            if name not in SETTINGS:
+                waiting.extend(first_party_imports(name) - found)
     return code_digest(found)
 
 
@@ -137,6 +140,8 @@ def _tree(module: str) -> ast.Module:
 def _own_digest(module: str) -> str:
     """Digest of one module's syntax tree without docstrings and positions."""
     tree = ast.parse(ast.unparse(_tree(module)))  # a copy: the cached tree keeps its docstrings
+    if module in SETTINGS:
+        tree = ast.Module([node for node in ast.walk(tree) if _is_behaviour(node)], [])
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
@@ -151,6 +156,15 @@ def _is_text(node: ast.AST) -> bool:
         and isinstance(node.value, ast.Constant)
         and isinstance(node.value.value, str)
     )
+
+
+def _is_behaviour(node: ast.AST) -> TypeGuard[ast.stmt]:
+    """Whether a part of the settings' schema is computed with: a function, unless it validates, or
+    a name for a constant.
+    """
+    if isinstance(node, ast.FunctionDef):
+        return not any("validator" in ast.unparse(each) for each in node.decorator_list)
+    return isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
 
 
 def _bindings(owner: ast.ClassDef) -> Iterator[tuple[str, object]]:

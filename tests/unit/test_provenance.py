@@ -16,12 +16,23 @@ SOURCES = {
     "room/plain.py": "class Plain:\n    pass\n",
     "room/seen.py": 'class Seen:\n    kind: "ClassVar[str]" = "pixels"\n',
     "room/heir.py": "from pipeline.room.seen import Seen\n\nclass Heir(Seen):\n    pass\n",
+    "config.py": (
+        "from pipeline.leaf import VALUE\n\nNAME = 'a'\n\n\n"
+        "class Section:\n"
+        "    steps: int = 3\n\n"
+        "    @validator\n"
+        "    def _check(self):\n"
+        "        return self.steps > 0\n\n"
+        "    def fewer(self):\n"
+        "        return self.steps - 1\n"
+    ),
     "stage.py": (
-        '"""A stage."""\n\nimport json\n\nfrom pipeline.room import plain\n\n\n'
+        '"""A stage."""\n\nimport json\n\n'
+        "from pipeline import config\nfrom pipeline.room import plain\n\n\n"
         "def main():\n"
         '    """Run."""\n'
         "    from .leaf import VALUE  # late\n"
-        "    return json, VALUE, plain\n"
+        "    return json, VALUE, plain, config\n"
     ),
 }
 
@@ -63,6 +74,8 @@ def after(path: Path, old: str, new: str, *plugins: str) -> bool:
         ("leaf.py", "Its meaning.", "What it means."),
         ("leaf.py", "VALUE = 1", "VALUE = (1)"),
         ("room/seen.py", "pixels", "embeddings"),
+        ("config.py", "steps: int = 3", "steps: int = 4"),
+        ("config.py", "self.steps > 0", "self.steps > 1"),
     ],
 )
 def test_blind_to(package: Path, file: str, old: str, new: str) -> None:
@@ -74,6 +87,8 @@ def test_blind_to(package: Path, file: str, old: str, new: str) -> None:
     [
         ("stage.py", "return json", "return None, json"),
         ("leaf.py", "VALUE = 1", "VALUE = 2"),
+        ("config.py", "self.steps - 1", "self.steps // 2"),
+        ("config.py", "NAME = 'a'", "NAME = 'b'"),
         ("room/plain.py", "pass", "x = 1"),
         ("room/__init__.py", "SHARED = 0", "SHARED = 1"),
         ("__init__.py", '"""The package."""', "X = 1"),
@@ -90,10 +105,10 @@ def test_a_plug_in_counts_only_where_it_is_named(package: Path) -> None:
 
 
 def test_driver_modules_do_not_count(package: Path) -> None:
-    (package / "config.py").write_text("A = 1\n")
-    (package / "leaf.py").write_text("import pipeline.config\n\nVALUE = 1\n")
+    (package / "config_files.py").write_text("A = 1\n")
+    (package / "leaf.py").write_text("import pipeline.config_files\n\nVALUE = 1\n")
     forget()
-    assert not after(package / "config.py", "A = 1", "A = 2")
+    assert not after(package / "config_files.py", "A = 1", "A = 2")
 
 
 def test_errors_name_the_module(package: Path) -> None:
