@@ -6,15 +6,27 @@ that reordering or editing an unrelated section re-runs nothing. The driver impo
 """
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.config_data import DatasetConfig as DatasetConfig
 from pipeline.config_data import EnvironmentConfig as EnvironmentConfig
 from pipeline.config_data import RenderingConfig as RenderingConfig
 from pipeline.validation import Section as Section
 
+Item = TypeVar("Item")
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _distinct(items: list[Item]) -> list[Item]:
+    if twice := [item for item in items if items.count(item) > 1]:
+        raise ValueError(f"{twice[0]!r} is listed twice; once is enough")
+    return items
+
+
+Distinct = Annotated[list[Item], AfterValidator(_distinct)]
+"""What is listed twice would count twice."""
 Precision = Literal["float32", "bfloat16"]
 Activation = Literal["gelu", "gelu_tanh", "relu"]
 """`gelu_tanh` is what GPT-2 was trained with."""
@@ -225,7 +237,7 @@ class TrainingConfig(Section):
     final_learning_rate: float = Field(
         0.1, ge=0, le=1, description="cosine decay ends at this fraction of the rate"
     )
-    betas: tuple[float, float] = (0.9, 0.95)
+    betas: tuple[Share, Share] = (0.9, 0.95)
     weight_decay: float = Field(0.1, ge=0)
     gradient_clip: float = Field(1.0, gt=0)
     weight_average: float = Field(
@@ -284,7 +296,7 @@ class EvaluationConfig(Section):
 class SweepConfig(Section):
     """Play under several target returns, to see whether a policy does what it is asked for."""
 
-    targets: list[float] = Field(
+    targets: Distinct[float] = Field(
         [0.5, 0.75, 1.0, 1.25, 1.5],
         min_length=1,
         description="target returns as multiples of the data's best episode",
@@ -336,16 +348,21 @@ class MethodConfig(Section):
 class TableConfig(Section):
     """One table: the grid of runs whose scores it shows."""
 
-    datasets: list[str] = Field(min_length=1)
-    methods: list[str] = Field(min_length=1)
-    variants: list[str] = Field(["default"])
-    seeds: list[int] = Field(min_length=1)
-    beside: list[str] = Field(
+    datasets: Distinct[str] = Field(min_length=1)
+    methods: Distinct[str] = Field(min_length=1)
+    variants: Distinct[str] = Field(["default"], min_length=1)
+    seeds: Distinct[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    beside: Distinct[str] = Field(
         [], description="further methods, in their default variant only, to compare with"
     )
     checkpoints: bool = Field(
         False, description="whether the checkpoints before the last are played as well"
     )
+
+    @model_validator(mode="after")
+    def _distinct_rows(self) -> "TableConfig":
+        _distinct(self.rows)
+        return self
 
     @property
     def rows(self) -> list[tuple[str, str]]:

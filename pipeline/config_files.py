@@ -16,10 +16,12 @@ import yaml
 from pipeline import plugins, provenance, published
 from pipeline.config import (
     DatasetConfig,
+    EncoderConfig,
     EnvironmentConfig,
     FeaturesConfig,
     LanguageModelConfig,
     MethodConfig,
+    PolicyConfig,
     Section,
 )
 from pipeline.errors import PipelineError
@@ -226,6 +228,7 @@ def _check_plugins(config: Config, where: str, folder: Path) -> None:
         file = _shown(folder / "features" / f"{name.partition(DIFFERENCE)[0]}.yaml")
         known("detector", features.detector.name, plugins.names("detectors"), file)
         known("encoder", features.encoder.name, plugins.names("encoders"), file)
+        _check_heads(features.encoder, f"{file}: encoder")
         _check_published(config, features.encoder.published, f"{file}: encoder.published")
         if features.encoder.published and features.encoder.box_frequencies:
             raise PipelineError(
@@ -242,7 +245,17 @@ def _check_plugins(config: Config, where: str, folder: Path) -> None:
     for name, language_model in config.language_models.items():
         file = _shown(folder / "language_models" / f"{name}.yaml")
         known("text source", language_model.source, plugins.names("texts"), file)
+        _check_heads(language_model, file)
         _check_published(config, language_model.published, f"{file}: published")
+
+
+def _check_heads(section: EncoderConfig | LanguageModelConfig | PolicyConfig, where: str) -> None:
+    """Check that attention's heads can share the width."""
+    if section.width % section.heads:
+        raise PipelineError(
+            f"{where}.heads: {section.heads} heads cannot share a width of {section.width}; make "
+            "the width a multiple"
+        )
 
 
 def _check_published(config: Config, artefact: str | None, where: str) -> None:
@@ -276,6 +289,13 @@ def _check_tables(config: Config, where: str) -> None:
             settings = config.method(method, variant, dataset)
             known("features", settings.features, config.features, place)
             known("observation", observation_kind(settings), observation_kinds(method), run)
+            _check_heads(settings.policy, f"{run}: policy")
+            batch, processes = settings.training.batch_size, config.hardware.processes
+            if batch % processes:
+                raise PipelineError(
+                    f"{run}: training.batch_size: {batch} cannot be shared by {processes} "
+                    "processes; make it a multiple of hardware.processes"
+                )
             if settings.policy.initial_weights == "language_model":
                 _check_language_model(config, settings, run)
 

@@ -14,9 +14,9 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class Section(BaseModel):
-    """Base of every section: immutable, and a key it does not know is an error."""
+    """Base of every section: immutable; a key it does not know, or NaN, is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def as_json(self) -> str:
         """Canonical JSON text: the same settings always give the same text."""

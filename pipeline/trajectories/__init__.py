@@ -97,6 +97,18 @@ class Trajectories:
 
     def _faults(self) -> list[str]:
         """What is wrong, the most basic first; empty if all invariants hold."""
+        for name in (
+            "episode_length",
+            "rewards",
+            "terminated",
+            "score",
+            "seed",
+            "noops",
+            "epsilon",
+        ):
+            values = getattr(self, name)
+            if values is not None and values.ndim != 1:
+                return [f"{name} is {values.shape}, expected a list"]
         episodes, lengths = len(self.episode_length), self.episode_length
         if not episodes:
             return ["zero episodes"]
@@ -111,6 +123,10 @@ class Trajectories:
             values = getattr(self, name)
             if values is not None and len(values) != episodes:
                 return [f"{name} has {len(values)} entries for {episodes} episodes"]
+        for name in ("seed", "noops"):
+            values = getattr(self, name)
+            if values is not None and values.min() < 0:
+                return [f"negative {name} of episode {int(values.argmin())}"]
         for name in ("observations", "qpos"):
             values = getattr(self, name)
             if values is not None and (values.ndim != 2 or len(values) != len(self.actions)):

@@ -50,6 +50,16 @@ def typed(path: Path, name: str, array: NDArray[Any], kind: type) -> NDArray[Any
     return array.astype(kind)
 
 
+def vectors(path: Path, name: str, array: NDArray[Any]) -> NDArray[np.float32]:
+    """Numbers of each step, (T, numbers); PipelineError for anything else."""
+    if array.ndim != 2 or array.dtype.kind not in "biuf":
+        raise PipelineError(
+            f"{path}: {name} is {array.shape} {array.dtype}, expected a row of numbers per step; "
+            "restore the file"
+        )
+    return array.astype(np.float32)
+
+
 def collect(
     config: DatasetConfig, resources: Path, read_one: Callable[[Path, str], Trajectories]
 ) -> tuple[Trajectories, str]:

@@ -104,6 +104,7 @@ def collect(config: DatasetConfig, environment: EnvironmentConfig, resources: Pa
             "get the data set again"
         )
     check_counts(config, path, len(lengths), int(lengths.sum()))
+    _check_alike(source, episodes)
     arrays: dict[str, Any] = {
         name: np.concatenate([episode[name] for episode in episodes])
         for name in episodes[0]
@@ -197,6 +198,8 @@ def _episode(file: Any, source: _Source, index: int) -> dict[str, Any]:
             f"{where}: {len(rewards)} rewards, {len(episode['actions'])} actions and {rows} "
             "observations (one more is right); get the data set again"
         )
+    if not len(rewards):
+        raise PipelineError(f"{where} is empty; get the data set again")
     if ends[:-1].any():
         raise PipelineError(f"{where} goes on after its end; get the data set again")
     if not source.has_images:
@@ -204,6 +207,17 @@ def _episode(file: Any, source: _Source, index: int) -> dict[str, Any]:
     if "infos" in group and "qpos" in group["infos"]:
         episode["qpos"] = group["infos/qpos"][: len(rewards)].astype(np.float32)
     return {**episode, "terminated": bool(group["terminations"][-1])}
+
+
+def _check_alike(source: _Source, episodes: list[dict[str, Any]]) -> None:
+    """Every episode must have what the first has, of the same size at each step."""
+    sizes = [{name: np.shape(array)[1:] for name, array in one.items()} for one in episodes]
+    for index, size in enumerate(sizes):
+        if differing := sorted(name for name, _ in size.items() ^ sizes[0].items()):
+            raise PipelineError(
+                f"{source.folder / MAIN_FILE}: {differing[0]} of episode {index} and of the first "
+                "differ in size, or one has none; get the data set again"
+            )
 
 
 def _actions(source: _Source, dataset: Any) -> NDArray[np.int64] | NDArray[np.float32]:

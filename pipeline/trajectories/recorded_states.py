@@ -20,15 +20,14 @@ from pipeline.trajectories import Trajectories, _npz
 from pipeline.trajectories._selection import select
 
 TYPES = {
-    "actions": np.float32,
     "rewards": np.float32,
     "episode_length": np.int64,
     "terminated": np.bool_,
     "score": np.float64,
     "seed": np.int64,
-    "observations": np.float32,
 }
-OTHER_KEYS = ("root_x", "meta")
+VECTORS = ("actions", "observations")
+OTHER_KEYS = (*VECTORS, "root_x", "meta")
 COMPARED_STEPS = 10
 """Steps of an episode that have to agree when it is played again. All of them do, to the last bit,
 on the processors at hand; on another kind contacts multiply differences in rounding in some dozen
@@ -72,10 +71,14 @@ def _read(path: Path, label: str, game: Simulator) -> Trajectories:
             f"{path}: recorded in {recorded}, the environment says {game.id}; "
             "correct the dataset's 'file' or 'environment'"
         )
-    arrays: dict[str, Any] = {name: content[name].astype(kind) for name, kind in TYPES.items()}
-    root = content["root_x"].astype(np.float32)
+    arrays: dict[str, Any] = {
+        **{name: _npz.typed(path, name, content[name], kind) for name, kind in TYPES.items()},
+        **{name: _npz.vectors(path, name, content[name]) for name in VECTORS},
+    }
+    root = content["root_x"]
+    root = _npz.vectors(path, "root_x", root[:, None] if root.ndim == 1 else root)
     try:
-        qpos = game.positions(arrays["observations"], root.reshape(len(root), -1))
+        qpos = game.positions(arrays["observations"], root)
     except (PipelineError, IndexError, ValueError) as error:
         raise PipelineError(
             f"{path}: {error}; it was recorded with gymnasium {version}: install that, or restore "

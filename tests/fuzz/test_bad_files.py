@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import robots
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,12 +30,13 @@ from pipeline.encoders import lxmert
 from pipeline.observations.pixels import shrink
 from pipeline.resumption import Resumption
 from pipeline.storage import Artefact, ArtefactWriter
-from pipeline.trajectories import recorded
+from pipeline.trajectories import recorded, recorded_states
 
 RESOURCES = Path(__file__).parents[2] / "resources"
 RECORDING = (RESOURCES / "demonstrations" / "decisive" / "qbert.npz").read_bytes()
 GAME = EnvironmentConfig(family="atari", game="Qbert", random_score=163.9, reference_score=13455)
 DATASET = DatasetConfig(environment="qbert", source="recorded", file="qbert.npz", max_epsilon=0.2)
+HOPPER = robots.recording()
 ANY_ARRAY = arrays.arrays(
     st.one_of(arrays.scalar_dtypes(), arrays.unicode_string_dtypes()),
     arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4),
@@ -71,11 +73,10 @@ def test_damaged_recordings(folder: Path, data: st.DataObject) -> None:
         assert np.array_equal(found.actions, ORIGINAL.actions)
 
 
-@given(data=st.data())
-def test_recordings_of_other_arrays(folder: Path, data: st.DataObject) -> None:
-    content: dict[str, Any] = dict(np.load(io.BytesIO(RECORDING), allow_pickle=False))
+def of_other_arrays(content: dict[str, Any], data: st.DataObject) -> dict[str, Any]:
+    """A recording one of whose arrays is another, or of another shape or type."""
     name = data.draw(st.sampled_from(sorted(content)))
-    content[name] = data.draw(
+    other = data.draw(
         st.one_of(
             ANY_ARRAY,
             st.just(content[name][::-1]) if content[name].ndim else ANY_ARRAY,
@@ -84,8 +85,20 @@ def test_recordings_of_other_arrays(folder: Path, data: st.DataObject) -> None:
             st.text(max_size=5).map(np.array),
         )
     )
-    np.savez(folder / "qbert.npz", **content)
+    return {**content, name: other}
+
+
+@given(data=st.data())
+def test_recordings_of_other_arrays(folder: Path, data: st.DataObject) -> None:
+    content: dict[str, Any] = dict(np.load(io.BytesIO(RECORDING), allow_pickle=False))
+    np.savez(folder / "qbert.npz", **of_other_arrays(content, data))
     attempt(lambda: recorded.collect(DATASET, GAME, folder))
+
+
+@given(data=st.data())
+def test_robots_recordings_of_other_arrays(folder: Path, data: st.DataObject) -> None:
+    np.savez(folder / "hopper.npz", **of_other_arrays(HOPPER, data))
+    attempt(lambda: recorded_states.collect(robots.dataset(), robots.config(), folder))
 
 
 class Bomb:

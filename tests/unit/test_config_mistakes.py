@@ -50,6 +50,46 @@ def test_json_of_a_stage_names_the_key() -> None:
             r"config/variants/no_memory.yaml: policy.memory_length: .*greater than or equal to 0",
         ),
         (
+            "config.yaml",
+            {"defaults": {"policy": {"heads": 3}}},
+            r"tables.components: more3s, default, breakout: policy.heads: 3 heads .* width of 128",
+        ),
+        (
+            "features/compact.yaml",
+            {"encoder": {"heads": 3}},
+            r"config/features/compact.yaml: encoder.heads: 3 heads cannot share a width of 128",
+        ),
+        (
+            "config.yaml",
+            {"hardware": {"processes": 5}},
+            r"training.batch_size: 48 cannot be shared by 5 processes",
+        ),
+        (
+            "config.yaml",
+            {"tables": {"table1": {"seeds": [0, 1, 0]}}},
+            r"tables.table1.seeds: .*0 is listed twice",
+        ),
+        (
+            "config.yaml",
+            {"tables": {"table1": {"seeds": [-1]}}},
+            r"tables.table1.seeds.0: .*greater than or equal to 0",
+        ),
+        (
+            "config.yaml",
+            {"tables": {"table1": {"beside": ["more3s"]}}},
+            r"tables.table1: .*\('more3s', 'default'\) is listed twice",
+        ),
+        (
+            "config.yaml",
+            {"defaults": {"training": {"betas": [2.0, 0.9]}}},
+            r"training.betas.0: .*less than 1",
+        ),
+        (
+            "config.yaml",
+            {"sweep": {"targets": [float("nan")]}},
+            r"sweep.targets.0: .*finite number",
+        ),
+        (
             "features/compact.yaml",
             {"detector": {"name": "fast_rcn"}},
             r"config/features/compact.yaml: unknown detector 'fast_rcn' .*'fast_rcnn'",

@@ -281,6 +281,14 @@ def test_frames_of_another_number(breakout: Path, tmp_path: Path) -> None:
         frames.render(collect(breakout), GAME, tmp_path / "frames.h5", stored)
 
 
+@pytest.mark.parametrize("episode", [0, 1])
+def test_positions_of_some_episodes_only(tmp_path: Path, episode: int) -> None:
+    folder = hopper(tmp_path)
+    forget(f"episode_{episode}/infos/qpos")(folder)
+    with pytest.raises(PipelineError, match="qpos of episode 1 and of the first differ in size"):
+        collect(folder, HOPPER)
+
+
 @pytest.mark.parametrize(
     ("changes", "cause"),
     [

@@ -65,6 +65,8 @@ def test_first_return_to_go_is_the_score() -> None:
         ({"actions": np.full(13, -1)}, "negative action"),
         ({"score": np.array([1.0, 2.0, 3.0])}, "rewards of episode 0 add up to"),
         ({"seed": np.arange(2)}, "seed has 2 entries for 3 episodes"),
+        ({"noops": np.array([0, -1, 2])}, "negative noops of episode 1"),
+        ({"rewards": np.zeros((13, 2), np.float32)}, r"rewards is \(13, 2\), expected a list"),
     ],
 )
 def test_broken_invariants(change: dict[str, np.ndarray], cause: str) -> None:
