@@ -41,7 +41,9 @@ class Course:
     seed: int
 
     def __post_init__(self) -> None:
-        """Raises PipelineError where an episode would start as one that was trained on."""
+        """Raises PipelineError where an episode would have the reset seed of one that was trained
+        on; see also `known_starts`.
+        """
         recorded = set() if self.data.seed is None else set(self.data.seed.tolist())
         if known := recorded.intersection(reset_seeds(self.evaluation, self.seed)):
             first = self.evaluation.first_seed
@@ -49,6 +51,19 @@ class Course:
                 f"evaluation.first_seed: {first} gives run {self.seed} reset seed {min(known)}, "
                 f"which {self.data.source} was recorded from; choose another"
             )
+
+    def known_starts(self) -> list[int]:
+        """Counts of no-ops that recorded episodes begin with, where those alone decide how an
+        episode begins: a console without chance starts alike from every seed.
+        """
+        if self.data.noops is None:
+            return []
+        recorded = np.unique(self.data.noops).tolist()
+        game, states = environments.make(self.environment), []
+        for seed in (0, 1):
+            game.reset(seed, recorded[0])
+            states.append(game.state().copy())
+        return recorded if np.array_equal(states[0], states[1]) else []
 
     def games(self, times: int = 1) -> list[Environment]:
         """One environment for each episode, of the whole course `times` over."""
@@ -91,6 +106,7 @@ class Course:
             "data_max": float(self.data.score.max()),
             "target_return": target,
             "max_episode_steps": self.max_steps,
+            "known_starts": self.known_starts(),
             "settings": settings,
         }
 

@@ -14,7 +14,7 @@ from pipeline.errors import PipelineError
 
 RUN_KEYS = (
     *("weights", "data_source", "sampling", "versions"),
-    *("data_mean", "data_max", "target_return", "max_episode_steps", "settings"),
+    *("data_mean", "data_max", "target_return", "max_episode_steps", "known_starts", "settings"),
 )
 COLUMNS = ("dataset", "method", "variant", "seed", "checkpoint", *EPISODE_COLUMNS, *RUN_KEYS)
 LAST, EARLIER = "last", "earlier"
@@ -69,7 +69,9 @@ def gather(
 
 
 def read_run(path: Path) -> dict[str, Any]:
-    """One run's `run.json`, checked; `versions` as one line of text, `settings` as JSON."""
+    """One run's `run.json`, checked; `versions` as one line of text, `known_starts` and `settings`
+    as JSON.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         described = {key: content[key] for key in RUN_KEYS}
@@ -84,6 +86,7 @@ def read_run(path: Path) -> dict[str, Any]:
     if isinstance(described["versions"], dict):
         pairs = sorted(described["versions"].items())
         described["versions"] = ", ".join(f"{name} {version}" for name, version in pairs)
+    described["known_starts"] = json.dumps(described["known_starts"])
     described["settings"] = json.dumps(described["settings"], sort_keys=True)
     return described
 

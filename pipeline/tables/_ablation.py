@@ -61,7 +61,8 @@ class Ablation:
         def label(method: str, variant: str) -> str:
             if self.setting is None or method not in table.methods:
                 return printed(method, variant)
-            return self.setting(settings_of(scores, table.datasets[0], method, variant))
+            every = (settings_of(scores, dataset, method, variant) for dataset in table.datasets)
+            return " or ".join(dict.fromkeys(map(self.setting, every)))  # set per game, perhaps
 
         return label
 

@@ -13,11 +13,25 @@ from pipeline.tables import best_per_seed, printed, select
 def warnings(scores: pd.DataFrame, table: TableConfig) -> list[str]:
     """Every warning that the scores of `table` give cause for, a sentence each."""
     return [
+        *known_starts(scores, table),
         *repeated_episodes(scores, table),
         *best_against_last(scores, table),
         *settings_by_game(scores, table),
         *clipped_returns(scores, table),
     ]
+
+
+def known_starts(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
+    """Data sets whose evaluation begins in part as recorded episodes did; all rows begin alike."""
+    for dataset in table.datasets:
+        episodes = select(scores, dataset, *table.rows[0])
+        episodes = episodes[episodes["seed"].isin(table.seeds)]
+        pairs = zip(episodes["noops"], episodes["known_starts"], strict=True)
+        if known := sum(noops in json.loads(starts) for noops, starts in pairs):
+            yield (
+                f"{dataset}: {known} of {len(episodes)} episodes begin as a recorded one did, with "
+                "as many no-ops; nothing else decides a start there"
+            )
 
 
 def repeated_episodes(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:

@@ -72,6 +72,7 @@ def rows_of(
             "data_max": 200.0,
             "target_return": 200.0,
             "max_episode_steps": 2000,
+            "known_starts": "[]",
             "settings": json.dumps(settings),
             **columns,
         }
@@ -166,6 +167,23 @@ def test_figure3_has_a_row_per_checkpoint(curves: pd.DataFrame) -> None:
     assert chosen["mean"].tolist() == pytest.approx([4.0, 67.5, 60.0])
     assert chosen["episodes"].tolist() == [4, 4, 4]
     assert set(rows["setting"]) == {"LXMERT pretrained, GPT random", "LXMERT random, GPT random"}
+
+
+def test_rows_that_are_set_per_game_are_called_by_every_setting(scores: pd.DataFrame) -> None:
+    pong = json.dumps({"policy": POLICY | {"memory_length": 50, "context_length": 50}})
+    changed = (scores["dataset"] == "qbert") & (scores["variant"] == "default")
+    scores.loc[changed & (scores["method"] == "more3s"), "settings"] = pong
+    names = made("table4", scores).across["setting"].tolist()
+    assert names[:2] == ["M = 8 (K = 16) or M = 50 (K = 50)", "M = 0 (K = 16)"]
+
+
+def test_starts_that_were_recorded_are_counted(scores: pd.DataFrame) -> None:
+    assert "as a recorded one did" not in made("table3", scores).markdown
+    scores.loc[scores["dataset"] == "qbert", "known_starts"] = "[0, 4]"
+    scores.loc[scores["episode"] == 1, "noops"] = 3
+    text = made("table3", scores).markdown
+    assert "Warning: qbert: 2 of 4 episodes begin as a recorded one did" in text
+    assert "breakout: 2 of 4" not in text
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "paper.yaml"])

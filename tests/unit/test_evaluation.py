@@ -7,6 +7,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+import robots
 import torch
 from numpy.typing import NDArray
 from policies import SHAPE, SPACE, STATE, TORQUES, method_config, policy_of, trajectories_of
@@ -22,6 +23,7 @@ from pipeline.observations import Situation
 from pipeline.observations.pixels import PixelObserver
 from pipeline.observations.states import StateObserver
 from pipeline.rollout_video import VideoRecorder
+from pipeline.scores import RUN_KEYS
 
 CATCH = EnvironmentConfig.model_validate(
     {"family": "catch", "game": "catch", "frame_skip": 4, "max_noops": 20}
@@ -211,10 +213,7 @@ def test_a_run_writes_scores_description_and_video(tmp_path: Path) -> None:
     assert tuple(rows[0]) == EPISODE_COLUMNS
     assert [(row["step"], row["episode"]) for row in rows] == [("7", "0"), ("7", "1"), ("7", "2")]
     content = json.loads((tmp_path / "run.json").read_text())
-    assert set(content) == {
-        *("weights", "data_source", "sampling", "versions"),
-        *("data_mean", "data_max", "target_return", "max_episode_steps", "settings"),
-    }
+    assert set(content) == set(RUN_KEYS)
     assert content["settings"]["method"] == "behaviour_cloning"
     assert content["weights"] == "policy trained here"
     assert content["target_return"] is None  # behaviour cloning has none
@@ -237,3 +236,17 @@ def test_no_episode_is_played_from_a_start_that_was_trained_on() -> None:
     with pytest.raises(PipelineError, match="first_seed: 10000 gives run 1 reset seed 11002"):
         runs.Course(CATCH, EvaluationConfig(episodes=3), data, 40, seed=1)
     runs.Course(CATCH, EvaluationConfig(episodes=2), data, 40, seed=1)
+
+
+def test_a_console_starts_alike_from_every_seed_and_a_robot_does_not() -> None:
+    breakout = EnvironmentConfig(family="atari", game="Breakout", random_score=0, reference_score=1)
+    known = {"seed": np.array([1, 2, 3]), "noops": np.array([7, 0, 7])}
+    evaluation, data = EvaluationConfig(episodes=2), trajectories_of([5, 5, 5])
+    data = replace(data, **known)
+    starts = {
+        environment.game: runs.Course(environment, evaluation, data, 40, seed=1).known_starts()
+        for environment in (breakout, CATCH, robots.config())
+    }
+    assert starts == {"Breakout": [0, 7], "catch": [], "Hopper": []}
+    unknown = replace(data, noops=None)
+    assert runs.Course(breakout, evaluation, unknown, 40, seed=1).known_starts() == []

@@ -19,6 +19,7 @@ DESCRIPTION = {
     "data_max": 5.0,
     "target_return": 5.0,
     "max_episode_steps": 100,
+    "known_starts": [0, 7],
     "settings": {"policy": {"width": 32}},
 }
 

@@ -81,6 +81,7 @@ def scores() -> pd.DataFrame:
                         "data_max": 90.0,
                         "target_return": 90.0,
                         "max_episode_steps": 2000,
+                        "known_starts": "[]",
                         "settings": "{}" if method == "random" else SETTINGS,
                     }
                 )
