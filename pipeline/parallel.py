@@ -38,7 +38,8 @@ def together(device: str) -> Iterator[None]:
     if processes() == 1:
         yield
         return
-    distributed.init_process_group("nccl" if device == "cuda" else "gloo")
+    # gloo carries what is not on the cards, such as the generators that a saved training holds
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if device == "cuda" else "gloo")
     try:
         yield
         distributed.barrier()  # none leaves while another still listens to it

@@ -70,8 +70,9 @@ def retrieve(
             _download(artefact, file, target, patience or Patience())
         if file.sha256 is None:
             print(f"{target.name}: SHA-256 {_sha256(target)}, accepted unverified")
-    for part in folder.glob("*.part"):
-        part.unlink()  # of an address that another took the place of
+    for other in {*folder.iterdir()} - {folder / file.file for file in artefact.files}:
+        if other.is_file():
+            other.unlink()  # a part of another address, or what an earlier attempt was told of
 
 
 def _copy(artefact: Published, file: PublishedFile, source: Path, target: Path) -> None:

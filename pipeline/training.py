@@ -268,7 +268,8 @@ def _held_out(
     shuffled = np.random.default_rng(seed).permutation(held_out_steps)
     ends = np.sort(shuffled[:count])  # sorted, so that neighbours share decoded blocks
     starts = range(0, count, batch_size)
-    return HeldOut([windows.batch(ends[start : start + batch_size]) for start in starts], constant)
+    batches = [windows.batch(ends[start : start + batch_size]) for start in starts]
+    return HeldOut(batches, constant.to(windows.device))
 
 
 def _module(policy: SequencePolicy) -> nn.Module:

@@ -77,7 +77,12 @@ def language_models():
 
 
 def measured():
-    """(rule, benchmark file) of every job that has one, in the order the data flow."""
+    """(stage, benchmark file) of every job that has one, in the order the data flow.
+
+    Of what was made in shards it is the job that joins them: asking for the files of the shards, which are
+    temporary, would make them again.
+    """
+    joined = {"detect_regions", "build_cache"} if CONFIG.hardware.shards > 1 else set()
     on_pixels = [run for run in TRAINED if observing(run) == "pixels"]
     places = {
         "collect_trajectories": [{"dataset": name} for name in datasets_of(TRAINED)],
@@ -97,7 +102,10 @@ def measured():
         "draw_attention": SHOWN,
     }
     return [
-        (name, expand(getattr(rules, name).benchmark, **place)[0])
+        (
+            f"{name}, joining" if name in joined else name,
+            expand(getattr(rules, name).benchmark, **place)[0],
+        )
         for name, found in places.items()
         for place in found
     ]

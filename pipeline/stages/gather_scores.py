@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 
+from pipeline.atomic import replacing
 from pipeline.scores import gather, read_grid
 from pipeline.stages import StageParser, execute
 
@@ -19,7 +20,8 @@ def main(arguments: Namespace) -> None:
     """Read → gather → write."""
     earlier = dict(zip(arguments.checkpoint_runs, arguments.checkpoints_csv, strict=True))
     scores = gather(arguments.runs, arguments.episodes_csv, arguments.run_json, earlier)
-    scores.to_csv(arguments.output, index=False)
+    with replacing(arguments.output) as temporary:
+        scores.to_csv(temporary, index=False)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 
+from pipeline.atomic import replacing
 from pipeline.config import TableConfig
 from pipeline.report.performance_profiles import plot
 from pipeline.scores import read_scores
@@ -15,7 +16,8 @@ parser.outputs("output", help="PNG")
 
 def main(arguments: Namespace) -> None:
     """Read → plot."""
-    plot(read_scores(arguments.scores), arguments.table, arguments.output)
+    with replacing(arguments.output) as temporary:
+        plot(read_scores(arguments.scores), arguments.table, temporary)
 
 
 if __name__ == "__main__":

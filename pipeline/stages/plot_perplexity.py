@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 
+from pipeline.atomic import replacing
 from pipeline.report import perplexity
 from pipeline.stages import StageParser, execute
 
@@ -13,7 +14,8 @@ parser.outputs("output", help="PNG")
 
 def main(arguments: Namespace) -> None:
     """Read, draw."""
-    perplexity.plot(arguments.curve, arguments.title, arguments.output)
+    with replacing(arguments.output) as temporary:
+        perplexity.plot(arguments.curve, arguments.title, temporary)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 
+from pipeline.atomic import replacing
 from pipeline.report.learning_curves import plot, read_curve
 from pipeline.scores import read_grid, read_scores
 from pipeline.stages import StageParser, execute
@@ -16,7 +17,8 @@ parser.outputs("output")
 def main(arguments: Namespace) -> None:
     """Read → plot."""
     curves = [read_curve(path) for path in arguments.curves]
-    plot(arguments.runs, curves, read_scores(arguments.scores), arguments.output)
+    with replacing(arguments.output) as temporary:
+        plot(arguments.runs, curves, read_scores(arguments.scores), temporary)
 
 
 if __name__ == "__main__":

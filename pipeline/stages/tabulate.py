@@ -4,6 +4,7 @@ import json
 from argparse import Namespace
 
 from pipeline import literature, tables
+from pipeline.atomic import replacing
 from pipeline.config import TableConfig
 from pipeline.scores import read_scores
 from pipeline.stages import StageParser, execute
@@ -27,9 +28,13 @@ def main(arguments: Namespace) -> None:
     table = tables.make(arguments.name, scores, arguments.table, environments, arguments.scale)
     published = literature.read(arguments.published)
     beside = literature.section(published, arguments.name, arguments.table.datasets)
-    arguments.csv.write_text(tables.as_csv(table.rows), encoding="utf-8")
-    arguments.across_csv.write_text(tables.as_csv(table.across), encoding="utf-8")
-    arguments.markdown.write_text(table.markdown + beside, encoding="utf-8")
+    for path, text in (
+        (arguments.csv, tables.as_csv(table.rows)),
+        (arguments.across_csv, tables.as_csv(table.across)),
+        (arguments.markdown, table.markdown + beside),
+    ):
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -137,6 +137,13 @@ def test_a_part_of_something_else_is_not_gone_on_with(server: Server, tmp_path: 
     assert server.asked == [("/whole", None)]
 
 
+def test_files_of_an_earlier_attempt_do_not_stay(server: Server, tmp_path: Path) -> None:
+    """The artefact's row was changed; by their names, the old files might be preferred."""
+    (tmp_path / "model.safetensors").write_bytes(b"of another release")
+    retrieve(published(server.url("whole")), tmp_path, patience=QUICK)
+    assert [path.name for path in tmp_path.iterdir()] == ["net.bin"]
+
+
 def test_attempts_are_bounded(server: Server, tmp_path: Path) -> None:
     server.failures = 2
     retrieve(published(server.url("busy")), tmp_path / "..", patience=QUICK)

@@ -3,13 +3,14 @@ import csv
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from policies import SPACE, TEXT, RandomStore, method_config, trajectories_of
+from policies import SPACE, TEXT, TORQUES, RandomStore, method_config, trajectories_of
 from torch import Tensor, nn
 
 from pipeline import checkpoints, models, training
@@ -165,6 +166,15 @@ def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> Non
         checkpoints.load(path, config)
     with pytest.raises(PipelineError, match="no such checkpoint"):
         checkpoints.load(tmp_path / "missing", config)
+
+
+def test_what_is_compared_with_is_where_the_windows_are() -> None:
+    """`meta` stands for a graphics card."""
+    vectors = replace(trajectories_of([20, 30]), actions=np.zeros((50, 2), np.float32))
+    store = RandomStore("more3s", 50)
+    windows = Windows(vectors, store, TORQUES, 10.0, 2, 3, "meta")
+    held_out = training._held_out(windows, np.arange(20), np.arange(20, 50), 8, seed=0)
+    assert held_out.constant.device.type == held_out.batches[0].actions.device.type == "meta"
 
 
 def test_checkpoints_are_kept_on_the_way() -> None:
