@@ -130,7 +130,7 @@ def test_the_code_that_ran_has_late_plug_ins_and_no_more(tmp_path: Path) -> None
     modules = set(records.read(tmp_path / "t.h5").code.modules)
     assert {"pipeline.stages.collect_trajectories", "pipeline.trajectories.played"} <= modules
     assert "pipeline.environments.catch" in modules
-    assert not modules & {"pipeline.environments.atari", "pipeline.training", "pipeline.config"}
+    assert not modules & {"pipeline.environments.atari", "pipeline.training", "pipeline.validation"}
 
 
 def test_a_failed_stage_records_nothing(tmp_path: Path) -> None:
