@@ -1,5 +1,6 @@
 """Toy artefacts of every stage, and stages that run in a process of their own, to be killed."""
 
+import json
 import os
 import resource
 import signal
@@ -23,6 +24,8 @@ from pipeline.stages import (
     detect_regions,
     evaluate_policy,
     execute,
+    gather_scores,
+    plot_perplexity,
     pretrain_encoder,
     pretrain_language_model,
     render_frames,
@@ -161,7 +164,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def jobs(config: experiment.Config, made: Path) -> dict[str, Job]:
-    """Every long stage of the toy workflow, each with the inputs that those before it left."""
+    """Every long stage of the toy workflow and some short ones, each with the inputs that those
+    before it left.
+    """
     method = config.method("more3s")
     longer = {"steps": 150, "evaluate_every": 10, "checkpoint_every": 30}
     training = method.training.model_copy(update=longer)
@@ -180,6 +185,10 @@ def jobs(config: experiment.Config, made: Path) -> dict[str, Job]:
         "resources": str(ROOT / "resources"),
         "prompt-set": "original",
         "seed": "0",
+        "runs": json.dumps(
+            [{"dataset": "catch", "method": "more3s", "variant": "default", "seed": 0}]
+        ),
+        "title": "toy",
     }
     found: dict[str, Job] = {}
 
@@ -230,4 +239,7 @@ def jobs(config: experiment.Config, made: Path) -> dict[str, Job]:
         episodes_csv="episodes.csv",
         run_json="run.json",
     )
+    played = {"episodes-csv": "episodes.csv", "run-json": "run.json"}
+    stage(gather_scores, "runs", played, output="scores.csv")
+    stage(plot_perplexity, "title", {"curve": "perplexity.csv"}, output="perplexity.png")
     return found

@@ -14,7 +14,7 @@ from pipeline import records
 WRITING = (
     *("collect_trajectories", "render_frames", "shrink_frames", "detect_regions"),
     *("pretrain_encoder", "build_cache", "pretrain_language_model", "train_policy"),
-    "evaluate_policy",
+    *("evaluate_policy", "gather_scores", "plot_perplexity"),
 )
 ON_A_REAL_ONE = ("render_frames", "pretrain_encoder", "train_policy", "evaluate_policy")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
