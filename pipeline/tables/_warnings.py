@@ -65,7 +65,7 @@ def best_against_last(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]
                 continue
             last = select(scores, dataset, method, variant).groupby("seed")["return"].mean()
             gain = (best - last).mean()
-            if gain > 0:
+            if round(gain, 1) > 0:  # as it is printed
                 yield (
                     f"{dataset}, {printed(method, variant)}: taking each seed's best checkpoint "
                     f"instead of its last would have added {gain:.1f} to the mean"
