@@ -254,6 +254,14 @@ class TrainingConfig(Section):
     held_out_fraction: float = Field(
         0.1, ge=0, lt=1, description="share of episodes kept for held-out accuracy"
     )
+    start_steps: int = Field(
+        40, ge=1, description="length of an episode's start, in steps, for `start_weight`"
+    )
+    start_weight: int = Field(
+        1,
+        ge=1,
+        description="how many times as often windows that end in an episode's start are drawn",
+    )
     evaluate_every: int = Field(250, ge=1, description="steps between rows of the training curve")
     checkpoint_every: int | None = Field(
         None,

@@ -35,7 +35,7 @@ from pipeline.observations import ObservationStore, open_store
 from pipeline.optimisation import averaged, learning_rate, make_optimizer, update
 from pipeline.resumption import Resumption
 from pipeline.trajectories import Trajectories
-from pipeline.windows import sample_ends, split_episodes
+from pipeline.windows import repeat_starts, sample_ends, split_episodes
 
 HELD_OUT_STEPS = 2048
 """Bound on the held-out steps that a row of the curve is measured on; always the same ones for a
@@ -118,6 +118,8 @@ def train(
     """
     train_steps, held_out_steps = _split(windows, settings, seed)
     held_out = _held_out(windows, train_steps, held_out_steps, settings.batch_size, seed)
+    timesteps = windows.trajectories.timesteps[train_steps]
+    drawn = repeat_starts(train_steps, timesteps, settings.start_steps, settings.start_weight)
     generator = np.random.default_rng(seed)
     optimizer = make_optimizer(_module(policy), settings)
     _module(policy).train()
@@ -137,7 +139,7 @@ def train(
         bar = tqdm(left, "train", settings.steps, initial=done, unit="step", disable=quiet)
         for step in bar:
             rate = learning_rate(step, settings)
-            ends = sample_ends(generator, train_steps, settings.batch_size)[share]
+            ends = sample_ends(generator, drawn, settings.batch_size)[share]
             losses.append(_update(loss, windows, ends, optimizer, rate, settings, step))
             weights.follow()
             if (step + 1) % settings.evaluate_every == 0 or step + 1 == settings.steps:

@@ -23,6 +23,16 @@ def split_episodes(episodes: int, fraction: float, seed: int) -> NDArray[np.bool
     return held_out
 
 
+def repeat_starts(
+    steps: NDArray[np.int64], timesteps: NDArray[np.int64], start_steps: int, weight: int
+) -> NDArray[np.int64]:
+    """`steps` (N,), and those of them `weight` times that lie in the first `start_steps` of their
+    episode; `timesteps` (N,) counts from an episode's beginning.
+    """
+    starts = steps[timesteps < start_steps]
+    return np.concatenate([steps, np.repeat(starts, weight - 1)])
+
+
 def sample_ends(
     generator: np.random.Generator, steps: NDArray[np.int64], count: int
 ) -> NDArray[np.int64]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from policies import SPACE, TEXT, TORQUES, RandomStore, method_config, trajectories_of
 from torch import Tensor, nn
 
@@ -43,6 +44,23 @@ def test_the_same_seed_gives_the_same_curve_and_weights() -> None:
     assert curve != other
     for name, tensor in first.state_dict().items():
         assert torch.equal(tensor, second.state_dict()[name])
+
+
+def test_starts_of_episodes_are_drawn_more_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch, ends = Windows.batch, []
+
+    def watched(windows: Windows, drawn: NDArray[np.int64]) -> Any:
+        ends.extend(drawn.tolist())
+        return batch(windows, drawn)
+
+    def at_start(**settings: Any) -> float:
+        ends.clear()
+        trained(1, held_out_fraction=0, start_steps=2, **settings)
+        return float(np.isin(ends, [0, 1, 20, 21, 50, 51]).mean())
+
+    monkeypatch.setattr(Windows, "batch", watched)
+    assert at_start() < 0.3  # of 60 steps, 6: a tenth
+    assert at_start(start_weight=100) > 0.7  # 600 of 654
 
 
 def test_training_leaves_the_global_generator_alone() -> None:

@@ -5,7 +5,7 @@ from policies import RandomStore, trajectories_of
 
 from pipeline.actions import ActionSpace
 from pipeline.batches import Windows, default_return_scale
-from pipeline.windows import sample_ends, split_episodes, window_steps
+from pipeline.windows import repeat_starts, sample_ends, split_episodes, window_steps
 
 
 def test_windows_are_consecutive_steps_of_one_episode_padded_on_the_left() -> None:
@@ -58,6 +58,15 @@ def test_ends_are_uniform_over_the_steps() -> None:
     values, counts = np.unique(ends, return_counts=True)
     assert values.tolist() == steps.tolist()
     assert counts.min() > 900
+
+
+def test_starts_are_drawn_as_many_times_as_often_as_asked_for() -> None:
+    steps, timesteps = np.array([2, 3, 4, 7, 8, 9]), np.array([0, 1, 2, 0, 1, 2])
+    assert repeat_starts(steps, timesteps, start_steps=2, weight=1).tolist() == steps.tolist()
+    drawn = repeat_starts(steps, timesteps, start_steps=2, weight=3)
+    values, counts = np.unique(drawn, return_counts=True)
+    assert values.tolist() == steps.tolist()
+    assert counts.tolist() == [3, 3, 1, 3, 3, 1]
 
 
 def test_returns_are_scaled_by_the_largest() -> None:
