@@ -74,7 +74,7 @@ class MujocoEnvironment:
         if fault := self.actions.fault(torques[None]):
             raise PipelineError(f"{self.id}: {fault}")
         observation, reward, terminated, *_ = self._robot.step(torques)
-        if any(warning.number for warning in self._data.warning):
+        if self._data.warning.number.any():
             # the simulator starts from its first state again, as if nothing had happened
             raise PipelineError(f"{self.id}: the simulation became unstable under {torques}")
         self._moved(observation)
