@@ -7,7 +7,7 @@ import pandas as pd
 
 from pipeline.config import EnvironmentConfig, TableConfig
 from pipeline.figures import markdown_grid
-from pipeline.tables import listing, printed
+from pipeline.tables import listing, printed, select
 from pipeline.tables._warnings import warnings
 
 Label = Callable[[str, str], str]
@@ -45,6 +45,7 @@ def footnote(
     """What a reader must know to judge the figures, and what weakens them."""
     learned = rows[rows["method"] != "random"]
     runs = scores[scores["dataset"].isin(table.datasets)]
+    played = [select(runs, dataset, *row) for dataset in table.datasets for row in table.rows]
     sticky = [environments[dataset].sticky_actions for dataset in table.datasets]
     episodes = rows["episodes"] / rows["seeds"]
     notes = [
@@ -52,6 +53,7 @@ def footnote(
         f"Observed: {_by_method(learned, 'observation')}.",
         f"Data: {listing(learned['data_source'])}.",
         f"Weights: {_by_method(learned, 'weights')}.",
+        f"Updates: {_by_method(pd.concat(played), 'step')}.",
         f"Sampling: {_by_method(learned, 'sampling')}.",
         f"Evaluation: {len(table.seeds)} seeds ({listing(table.seeds)}) × "
         f"{listing(f'{count:g}' for count in episodes)} episodes, cut at "

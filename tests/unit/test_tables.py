@@ -134,6 +134,7 @@ def test_markdown_reads_like_a_paper(scores: pd.DataFrame) -> None:
         "Scale: laptop",
         "Data: recorded",
         "Weights: trained here.",
+        "Updates: 100.",
         "Sampling: temperature 0.5.",
         "2 seeds (0; 1) × 4 episodes, cut at 2000 actions; sticky actions 0.0",
         "breakout 2/30, pong -21/15",
@@ -141,6 +142,11 @@ def test_markdown_reads_like_a_paper(scores: pd.DataFrame) -> None:
     ):
         assert expected in footnote
     assert "Warning" not in footnote
+
+
+def test_unequal_updates_are_said(scores: pd.DataFrame) -> None:
+    scores.loc[scores["method"] == "more3s", "step"] = 250
+    assert "Updates: MORE-3S: 250; my_method: 100." in build(scores).markdown
 
 
 def test_repeated_episodes_are_warned_of(scores: pd.DataFrame) -> None:
