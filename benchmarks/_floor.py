@@ -12,11 +12,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import _timing
 from benchmarks._rungs import Data, read
-from pipeline import detectors, devices, encoders, regions
-from pipeline.config import FeaturesConfig
-from pipeline.detectors import Regions
-from pipeline.prompts import Prompts
-from pipeline.step_encoder import StepEncoder
+from pipeline.config.schema import FeaturesConfig
+from pipeline.features import encoders
+from pipeline.features.prompts import Prompts
+from pipeline.features.step_encoder import StepEncoder
+from pipeline.hardware import devices
+from pipeline.vision import detectors, regions
+from pipeline.vision.detectors import Regions
 
 SIDE = 4096
 ROUNDS = 5

@@ -25,14 +25,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks import _timing
-from pipeline import cache, detectors, encoders, regions
-from pipeline.cache import Pairs
-from pipeline.config import FeaturesConfig
-from pipeline.detectors import Regions
-from pipeline.parts import PartsWriter
-from pipeline.prompts import Prompts
-from pipeline.step_encoder import StepEncoder
-from pipeline.storage import Artefact
+from pipeline.config.schema import FeaturesConfig
+from pipeline.features import encoders, feature_cache
+from pipeline.features.feature_cache import Pairs
+from pipeline.features.prompts import Prompts
+from pipeline.features.step_encoder import StepEncoder
+from pipeline.io.artefact import Artefact
+from pipeline.io.resumable import PartsWriter
+from pipeline.vision import detectors, regions
+from pipeline.vision.detectors import Regions
 
 EPISODE = 1000
 THEIR_BATCH = 64
@@ -137,7 +138,9 @@ class Rungs:
         sentences, precision = self.data.prompts.sentences, self.config.precision
         encoder = StepEncoder(None, self.encoder, sentences, precision)
         with PartsWriter(self.out / "cache.h5", "cache", {}) as writer:
-            cache.build(self.config, encoder, found, self.data.pairs, self.data.prompts, writer)
+            feature_cache.build(
+                self.config, encoder, found, self.data.pairs, self.data.prompts, writer
+            )
 
     def detected(self) -> Regions:
         """Regions of the distinct frames, in batches."""

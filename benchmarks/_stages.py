@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.config import FeaturesConfig
-from pipeline.config_files import load
-from pipeline.experiment import Config
+from pipeline.config.experiment import Config
+from pipeline.config.load import load
+from pipeline.config.schema import FeaturesConfig
 
 ROOT = Path(__file__).parents[1]
 GAME = "breakout"

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from transformers import DecisionTransformerConfig, DecisionTransformerModel
 
-from pipeline.models._time_embedding import TimeEmbedding
-from pipeline.models._transformer import Transformer, TransformerConfig
+from pipeline.nn.time_embedding import TimeEmbedding
+from pipeline.nn.transformer import Transformer, TransformerConfig
 
 STATE, ACTION, LONGEST = 17, 6, 1000
 """Lengths of a state and of an action, and of the longest episode."""

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from benchmarks import _timing
 from benchmarks._stages import GAME, configuration, stage_one, untrained
-from pipeline import environments, models
+from pipeline import environments, methods
 from pipeline.environments import Environment
-from pipeline.evaluation import Player, PolicyPlayer, RandomPlayer, play
-from pipeline.models import Batch, SequencePolicy
+from pipeline.evaluation.rollout import Player, PolicyPlayer, RandomPlayer, play
+from pipeline.methods import SequencePolicy
 from pipeline.observations import Observation, Observer, ObserverInputs, Situation
+from pipeline.observations.batch import Batch
 from pipeline.observations.embeddings import open_observer, open_store
 
 TARGET, SCALE = 100.0, 100.0
@@ -94,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         features = untrained(config.features["compact"])
         inputs = ObserverInputs(features, folder / "encoder", folder / "prompts.json")
         observer = open_observer(inputs)
-        policy = models.make(
+        policy = methods.make(
             config.method("more3s", dataset=GAME), store.shape, store.attributes, actions
         )
     assert isinstance(policy, torch.nn.Module)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import _timing
-from pipeline import detectors
-from pipeline.config import DetectorConfig
+from pipeline.config.schema import DetectorConfig
+from pipeline.vision import detectors
 
 SIZES = {
     "faster_rcnn_vg": 2048,

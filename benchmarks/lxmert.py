@@ -17,10 +17,10 @@ from torch import Tensor
 
 from benchmarks import _timing
 from benchmarks._stages import GAME, ROOT, configuration
-from pipeline import encoders, prompts
-from pipeline.config import FeaturesConfig
-from pipeline.detectors import Regions
-from pipeline.encoders.lxmert import create
+from pipeline.config.schema import FeaturesConfig
+from pipeline.features import encoders, prompts
+from pipeline.features.encoders.lxmert import create
+from pipeline.vision.detectors import Regions
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

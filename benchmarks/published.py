@@ -31,9 +31,10 @@ from transformers import (
 from benchmarks import _timing
 from benchmarks._stages import GAME, ROOT, configuration
 from benchmarks.lxmert import random_regions
-from pipeline import encoders, gpt2, prompts
-from pipeline.models._memory import Positions
-from pipeline.models._transformer import Transformer, TransformerConfig
+from pipeline.features import encoders, prompts
+from pipeline.language import gpt2
+from pipeline.nn.kv_cache import Positions
+from pipeline.nn.transformer import Transformer, TransformerConfig
 
 BATCH = 32
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]

@@ -15,7 +15,7 @@ from statistics import median
 
 from benchmarks import _timing
 from benchmarks._stages import Measured, stage_one
-from pipeline.storage import Artefact
+from pipeline.io.artefact import Artefact
 
 UNITS = {"render": "frame", "shrink": "frame", "detect": "frame", "encode": "pair"}
 

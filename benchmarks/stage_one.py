@@ -19,12 +19,12 @@ import numpy as np
 
 from benchmarks import _floor, _timing
 from benchmarks._stages import GAME, ROOT, configuration, run
-from pipeline import cache, encoders
-from pipeline.config import FeaturesConfig
+from pipeline.config.schema import FeaturesConfig
+from pipeline.data.trajectories import load
 from pipeline.environments import make
-from pipeline.prompts import Prompts
-from pipeline.storage import Artefact, ArtefactWriter
-from pipeline.trajectories import load
+from pipeline.features import encoders, feature_cache
+from pipeline.features.prompts import Prompts
+from pipeline.io.artefact import Artefact, ArtefactWriter
 
 RUNGS = {
     "naive": "theirs, LXMERT on one step at a time",
@@ -89,7 +89,7 @@ def prepare(folder: Path, features: FeaturesConfig, steps: int) -> None:
     run("write_prompts", 1, **named, output=folder / "prompts.json")
     every, prompts = Artefact(frames, "frames"), Prompts.read(folder / "prompts.json")
     whole = load(data)
-    pairs = cache.distinct_pairs(
+    pairs = feature_cache.distinct_pairs(
         features, whole, every.read("step_frame"), prompts, make(environment).actions
     )
     starts = np.linspace(0, len(pairs.step) - STRETCH, -(-steps // STRETCH)).astype(np.int64)

@@ -3,7 +3,7 @@
 The fair pair are `core` and `Hugging Face`: tokens (return, state, action) of random vector
 states, continuous actions and mean squared error, at equal width, depth, heads, context and batch,
 both with AdamW and clipped gradients; attention weights have no dropout in either. Our methods
-train as the workflow does (`pipeline.training.train`), on a little recorded Breakout.
+train as the workflow does (`pipeline.training.loop.train`), on a little recorded Breakout.
 """
 
 import tempfile
@@ -16,8 +16,10 @@ from torch import nn
 from benchmarks import _timing
 from benchmarks._stages import GAME, configuration, stage_one
 from benchmarks._vector_models import ACTION, STATE, Core, Peer, Size
-from pipeline import environments, training, trajectories
-from pipeline.config import Precision, TrainingConfig
+from pipeline import environments
+from pipeline.config.schema import Precision, TrainingConfig
+from pipeline.data import trajectories
+from pipeline.training import loop
 
 METHODS = ("more3s", "decision_transformer", "behaviour_cloning")
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
@@ -25,7 +27,7 @@ PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 
 def vector_trainer(model: nn.Module, size: Size, precision: str, steps: int) -> Callable[[], None]:
     """Trains `model` on random windows, `steps` steps per call."""
-    optimizer = training.make_optimizer(model, TrainingConfig())
+    optimizer = loop.make_optimizer(model, TrainingConfig())
     shape = (size.batch, size.context)
     states, actions, returns = (torch.randn(*shape, n) for n in (STATE, ACTION, 1))
     time = torch.arange(size.context).expand(shape)
@@ -54,8 +56,8 @@ def method_trainer(
     game = environments.make(config.environments[GAME])
     data = trajectories.load(folder / "trajectories.h5")
     observations = folder / ("cache.h5" if method == "more3s" else "pixels.h5")
-    policy, windows, _ = training.prepare(chosen, game, data, observations, seed=0)
-    return lambda: training.train(policy, windows, settings, seed=0)
+    policy, windows, _ = loop.prepare(chosen, game, data, observations, seed=0)
+    return lambda: loop.train(policy, windows, settings, seed=0)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import available_cpu_count
 
-from pipeline.config import EvaluationConfig, FeaturesConfig
-from pipeline.config_files import detector_constant, load
-from pipeline.config_files import observation_kind as kind_of
+from pipeline.config.schema import EvaluationConfig, FeaturesConfig
+from pipeline.config.load import detector_constant, load
+from pipeline.config.load import observation_kind as kind_of
 from pipeline.errors import PipelineError
-from pipeline.provenance import source_digest
+from pipeline.provenance.source_digest import source_digest
 
 # `--configfile FILE` replaces config/config.yaml; further files and `--config` are merged over it.
 try:
@@ -133,7 +133,7 @@ def slots(threads):
     return threads * OVERBOOKED
 
 
-# Cards that a job asks for; which it gets, it finds out itself (pipeline/devices.py).
+# Cards that a job asks for; which it gets, it finds out itself (pipeline/hardware/devices.py).
 GPUS = 0 if CONFIG.hardware.device == "cpu" else 1
 
 
@@ -256,11 +256,11 @@ def code(stage, *plugins):
 
 
 def text_source_of(wildcards):
-    return f"texts.{CONFIG.language_models[wildcards.language_model].source}"
+    return f"language.texts.{CONFIG.language_models[wildcards.language_model].source}"
 
 
 def source_of(wildcards):
-    return f"trajectories.{dataset_of(wildcards).source}"
+    return f"data.sources.{dataset_of(wildcards).source}"
 
 
 def family_of(wildcards):
@@ -268,11 +268,11 @@ def family_of(wildcards):
 
 
 def detector_of(wildcards):
-    return f"detectors.{features_of(wildcards).detector.name}"
+    return f"vision.detectors.{features_of(wildcards).detector.name}"
 
 
 def encoder_of(wildcards):
-    return f"encoders.{features_of(wildcards).encoder.name}"
+    return f"features.encoders.{features_of(wildcards).encoder.name}"
 
 
 def reads_embeddings(wildcards):
@@ -282,7 +282,7 @@ def reads_embeddings(wildcards):
 
 def model_of(wildcards):
     """A method's model and the observations that it reads."""
-    return f"models.{wildcards.method}", f"observations.{kind_of(method_of(wildcards))}"
+    return f"methods.{wildcards.method}", f"observations.{kind_of(method_of(wildcards))}"
 
 
 def eyes_of(wildcards):

@@ -1,7 +1,7 @@
 """Environments: one file per family (`atari.py`, `mujoco.py`), replayed by `frames/` and played by
 `evaluation.py`. What happens and what is seen are apart: a frame is drawn when it is asked for.
 
-A family's module may offer `expert_action(environment) -> int`, a scripted agent for the `played`
+A family's module may offer `expert_action(environment) -> int`, a scripted agent for the `scripted`
 source, and `identify(config) -> dict[str, str]`, if it can tell more about itself than
 `Environment.versions`.
 """
@@ -11,9 +11,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import plugins
-from pipeline.actions import Action, ActionSpace
-from pipeline.config import EnvironmentConfig
+from pipeline.config import plugins
+from pipeline.config.schema import EnvironmentConfig
+from pipeline.environments.action_space import Action, ActionSpace
 
 Frame = NDArray[np.uint8]  # (height, width, 3), RGB
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config import RenderingConfig
+from pipeline.config.schema import RenderingConfig
 from pipeline.environments import Frame
 from pipeline.environments._mujoco_library import LIBRARIES, NONE, mujoco
 from pipeline.errors import PipelineError

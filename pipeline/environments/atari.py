@@ -20,10 +20,10 @@ from ale_py import roms
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.actions import Action, ActionSpace
-from pipeline.area import area_sums
-from pipeline.config import EnvironmentConfig
+from pipeline.config.schema import EnvironmentConfig
 from pipeline.environments import Frame
+from pipeline.environments.action_space import Action, ActionSpace
+from pipeline.environments.resize import area_sums
 from pipeline.errors import PipelineError
 
 

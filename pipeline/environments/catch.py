@@ -8,9 +8,9 @@ Deterministic by seed: the seed decides the columns that the balls start in.
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.actions import Action, ActionSpace
-from pipeline.config import EnvironmentConfig
+from pipeline.config.schema import EnvironmentConfig
 from pipeline.environments import Frame
+from pipeline.environments.action_space import Action, ActionSpace
 from pipeline.errors import PipelineError
 
 HEIGHT, WIDTH = 40, 32

@@ -12,10 +12,10 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.actions import Action, ActionSpace
-from pipeline.config import EnvironmentConfig
+from pipeline.config.schema import EnvironmentConfig
 from pipeline.environments import Frame, _mujoco_rendering
 from pipeline.environments._mujoco_library import mujoco
+from pipeline.environments.action_space import Action, ActionSpace
 from pipeline.errors import PipelineError
 
 VERSION = "v5"

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline import plugins
-from pipeline.actions import Actions
-from pipeline.config import FeaturesConfig
+from pipeline.config import plugins
+from pipeline.config.schema import FeaturesConfig
+from pipeline.data.trajectories import Trajectories
 from pipeline.environments import Environment
+from pipeline.environments.action_space import Actions
 from pipeline.errors import PipelineError
-from pipeline.trajectories import Trajectories
 
 Observation = dict[str, Tensor]
 """Named tensors, each with leading dimensions (batch, steps)."""

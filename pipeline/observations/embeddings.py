@@ -13,15 +13,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline import detectors, encoders
-from pipeline.actions import Action
-from pipeline.detectors import Regions
+from pipeline.data.trajectories import Trajectories
+from pipeline.environments.action_space import Action
 from pipeline.errors import PipelineError
+from pipeline.features import encoders
+from pipeline.features.prompts import Prompts
+from pipeline.features.step_encoder import StepEncoder
+from pipeline.io.artefact import Artefact
 from pipeline.observations import Observation, ObserverInputs, Situation
-from pipeline.prompts import Prompts
-from pipeline.step_encoder import StepEncoder
-from pipeline.storage import Artefact
-from pipeline.trajectories import Trajectories
+from pipeline.vision import detectors
+from pipeline.vision.detectors import Regions
 
 
 class EmbeddingStore:

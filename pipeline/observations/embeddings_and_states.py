@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.data.trajectories import Trajectories
 from pipeline.observations import Observation, ObserverInputs, Situation
 from pipeline.observations.embeddings import EmbeddingObserver, EmbeddingStore
 from pipeline.observations.states import StateObserver, StateStore
-from pipeline.trajectories import Trajectories
 
 
 class EmbeddingAndStateStore(EmbeddingStore):

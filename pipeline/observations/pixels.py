@@ -13,11 +13,11 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pipeline.area import area_sums
-from pipeline.moments import Moments
+from pipeline.data.trajectories import Trajectories
+from pipeline.environments.resize import area_sums
+from pipeline.io.artefact import Artefact, ArtefactWriter
+from pipeline.io.running_stats import Moments
 from pipeline.observations import Observation, ObserverInputs, Situation
-from pipeline.storage import Artefact, ArtefactWriter
-from pipeline.trajectories import Trajectories
 
 KIND = "pixels"
 SIZE = 84

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipeline.data.trajectories import Trajectories
 from pipeline.errors import PipelineError
-from pipeline.moments import Moments
+from pipeline.io.running_stats import Moments
 from pipeline.observations import Observation, ObserverInputs, Situation
-from pipeline.trajectories import Trajectories
 
 
 class StateStore:

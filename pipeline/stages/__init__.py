@@ -1,7 +1,7 @@
 """One command per rule, `python -m pipeline.stages.<rule>`: parse → load → call → write.
 
 No logic lives here. A stage declares its settings, inputs and outputs once; that is its command
-line, and what the records beside its outputs say (`pipeline.records`).
+line, and what the records beside its outputs say (`pipeline.provenance.record`).
 """
 
 import os
@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pipeline import records
-from pipeline.config import Section
+from pipeline.config.schema import Section
 from pipeline.errors import PipelineError
-from pipeline.shards import Shard
+from pipeline.io.shard import Shard
+from pipeline.provenance import record
 
 
 class StageParser(ArgumentParser):
@@ -73,7 +73,7 @@ class StageParser(ArgumentParser):
         words = {"required": False, "nargs": "+", "default": []}
         self._paths("passing", self._reads, ("shards",), {**words, "help": "put these together"})
 
-    def job(self, arguments: Namespace, module: str) -> records.Job:
+    def job(self, arguments: Namespace, module: str) -> record.Job:
         """What `arguments` tell the stage to do."""
         values = vars(arguments)
         settings = {key: value for key, value in values.items() if key not in self._kinds}
@@ -85,11 +85,11 @@ class StageParser(ArgumentParser):
             paths = [path / name for name in find(arguments)] if find else [path]
             inputs += [(key, each, True) for each in paths]
         outputs = [path for _, path in self._given(values, "output")]
-        return records.Job(module, settings, inputs, outputs)
+        return record.Job(module, settings, inputs, outputs)
 
     def identity(self, arguments: Namespace, main: Callable[[Namespace], None]) -> str:
         """All that the outputs depend on, as one digest: for a long stage that can be resumed."""
-        return records.identity(self.job(arguments, _module_of(main)))
+        return record.identity(self.job(arguments, _module_of(main)))
 
     def _paths(
         self, kind: str, group: Any, names: tuple[str, ...], keywords: dict[str, Any]
@@ -118,9 +118,9 @@ def execute(main: Callable[[Namespace], None], parser: StageParser) -> None:
         if torch := sys.modules.get("torch"):  # of a stage that computes with it
             torch.set_num_threads(arguments.threads)
         for _, path, _ in parser.job(arguments, _module_of(main)).inputs:
-            records.verify(path)
+            record.verify(path)
         main(arguments)
-        records.write(parser.job(arguments, _module_of(main)), started)
+        record.write(parser.job(arguments, _module_of(main)), started)
     except PipelineError as error:
         _stop(error)
     except OSError as error:

@@ -3,16 +3,17 @@
 from argparse import Namespace
 from pathlib import Path
 
-from pipeline import devices, trajectories
-from pipeline.config import (
+from pipeline.config.schema import (
     DatasetConfig,
     EnvironmentConfig,
     EvaluationConfig,
     FeaturesConfig,
     MethodConfig,
 )
+from pipeline.data import trajectories
+from pipeline.evaluation.run import Actor, Course, open_actor
+from pipeline.hardware import devices
 from pipeline.observations import ObserverInputs
-from pipeline.runs import Actor, Course, open_actor
 from pipeline.stages import StageParser
 
 

@@ -2,16 +2,17 @@
 
 from argparse import Namespace
 
-from pipeline import cache, devices, encoders
-from pipeline.config import EnvironmentConfig, FeaturesConfig
-from pipeline.detectors import open_regions
+from pipeline.config.schema import EnvironmentConfig, FeaturesConfig
+from pipeline.data.trajectories import load
 from pipeline.environments import make
-from pipeline.parts import PartsWriter
-from pipeline.prompts import Prompts
+from pipeline.features import encoders, feature_cache
+from pipeline.features.prompts import Prompts
+from pipeline.features.step_encoder import StepEncoder
+from pipeline.hardware import devices
+from pipeline.io.artefact import Artefact
+from pipeline.io.resumable import PartsWriter
 from pipeline.stages import StageParser, execute
-from pipeline.step_encoder import StepEncoder
-from pipeline.storage import Artefact
-from pipeline.trajectories import load
+from pipeline.vision.detectors import open_regions
 
 parser = StageParser(__doc__)
 parser.sections(features=FeaturesConfig, environment=EnvironmentConfig)
@@ -29,16 +30,16 @@ def main(arguments: Namespace) -> None:
     frames = Artefact(arguments.frames, "frames")
     regions = open_regions(arguments.regions, frames, memory_mb=64)
     data = load(arguments.trajectories)
-    pairs = cache.distinct_pairs(config, data, frames.read("step_frame"), prompts, space)
+    pairs = feature_cache.distinct_pairs(config, data, frames.read("step_frame"), prompts, space)
     model = encoders.load(config.encoder, arguments.encoder, arguments.device)
     encoder = StepEncoder(None, model, prompts.sentences, config.precision)
     attributes = {"features": config.model_dump(), "weights": config.weights}
     identity = parser.identity(arguments, main)
     with PartsWriter(arguments.output, "cache", attributes, identity, arguments.shard) as writer:
         if arguments.shards:
-            cache.merge(config, pairs, prompts, arguments.shards, writer)
+            feature_cache.merge(config, pairs, prompts, arguments.shards, writer)
         else:
-            cache.build(config, encoder, regions, pairs, prompts, writer)
+            feature_cache.build(config, encoder, regions, pairs, prompts, writer)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 from argparse import Namespace
 
-from pipeline import trajectories
-from pipeline.config import DatasetConfig, EnvironmentConfig
+from pipeline.config.schema import DatasetConfig, EnvironmentConfig
+from pipeline.data import trajectories
 from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)

@@ -2,11 +2,12 @@
 
 from argparse import Namespace
 
-from pipeline import detectors, devices, regions
-from pipeline.config import DetectorConfig
-from pipeline.parts import PartsWriter
+from pipeline.config.schema import DetectorConfig
+from pipeline.hardware import devices
+from pipeline.io.artefact import Artefact
+from pipeline.io.resumable import PartsWriter
 from pipeline.stages import StageParser, execute
-from pipeline.storage import Artefact
+from pipeline.vision import detectors, regions
 
 parser = StageParser(__doc__)
 parser.sections(detector=DetectorConfig)

@@ -2,8 +2,8 @@
 
 from argparse import Namespace
 
-from pipeline import trajectories
-from pipeline.config import DatasetConfig
+from pipeline.config.schema import DatasetConfig
+from pipeline.data import trajectories
 from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)

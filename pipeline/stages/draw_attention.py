@@ -2,12 +2,14 @@
 
 from argparse import Namespace
 
-from pipeline import checkpoints, environments, training, trajectories
-from pipeline.atomic import replacing
-from pipeline.batches import Windows
-from pipeline.config import EnvironmentConfig, MethodConfig
-from pipeline.report import attention
+from pipeline import environments
+from pipeline.config.schema import EnvironmentConfig, MethodConfig
+from pipeline.data import trajectories
+from pipeline.io.atomic import replacing
+from pipeline.observations.windows import Windows
+from pipeline.reporting.figures import attention
 from pipeline.stages import StageParser, execute
+from pipeline.training import checkpoint, loop
 
 parser = StageParser(__doc__)
 parser.sections(method=MethodConfig, environment=EnvironmentConfig)
@@ -22,11 +24,11 @@ def main(arguments: Namespace) -> None:
     config, seed = arguments.method, arguments.seed
     game = environments.make(arguments.environment)
     data = trajectories.load(arguments.trajectories)
-    policy, description = checkpoints.load(arguments.policy, config)
-    store = training.open_observations(config, game, data, arguments.observations)
+    policy, description = checkpoint.load(arguments.policy, config)
+    store = loop.open_observations(config, game, data, arguments.observations)
     lengths = policy.memory_length, policy.context_length
     windows = Windows(data, store, game.actions, description.return_scale, *lengths)
-    held_out = training.held_out_windows(windows, config.training, seed)
+    held_out = loop.held_out_windows(windows, config.training, seed)
     with replacing(arguments.output) as temporary:
         attention.draw(attention.measure(policy, held_out), arguments.title, temporary)
 

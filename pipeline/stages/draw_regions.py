@@ -2,11 +2,11 @@
 
 from argparse import Namespace
 
-from pipeline import regions
-from pipeline.atomic import replacing
-from pipeline.detectors import open_regions
+from pipeline.io.artefact import Artefact
+from pipeline.io.atomic import replacing
 from pipeline.stages import StageParser, execute
-from pipeline.storage import Artefact
+from pipeline.vision import regions
+from pipeline.vision.detectors import open_regions
 
 parser = StageParser(__doc__)
 parser.inputs("regions", help="artefact of detect_regions")

@@ -2,14 +2,16 @@
 
 from argparse import Namespace
 
-from pipeline import cache, detectors, devices, plan
-from pipeline.atomic import replacing
-from pipeline.config import EnvironmentConfig, FeaturesConfig
+from pipeline.config.schema import EnvironmentConfig, FeaturesConfig
+from pipeline.data.trajectories import load
 from pipeline.environments import make
-from pipeline.prompts import Prompts
+from pipeline.features import cost_estimate, feature_cache
+from pipeline.features.prompts import Prompts
+from pipeline.hardware import devices
+from pipeline.io.artefact import Artefact
+from pipeline.io.atomic import replacing
 from pipeline.stages import StageParser, execute
-from pipeline.storage import Artefact
-from pipeline.trajectories import load
+from pipeline.vision import detectors
 
 parser = StageParser(__doc__)
 parser.sections(features=FeaturesConfig, environment=EnvironmentConfig)
@@ -30,14 +32,14 @@ def main(arguments: Namespace) -> None:
     prompts = Prompts.read(arguments.prompts)
     frames = Artefact(arguments.frames, "frames")
     data = load(arguments.trajectories)
-    pairs = cache.distinct_pairs(config, data, frames.read("step_frame"), prompts, space)
+    pairs = feature_cache.distinct_pairs(config, data, frames.read("step_frame"), prompts, space)
     detector = detectors.make(config.detector, device, arguments.detector_weights)
     seen = frames, pairs, prompts
-    found = plan.estimate(config, detector, *seen, device, arguments.published)
+    found = cost_estimate.estimate(config, detector, *seen, device, arguments.published)
     names = {"dataset": arguments.dataset, "features": arguments.features_name}
     names |= {"regions": arguments.regions_name, "storage": config.storage}
     with replacing(arguments.output) as temporary:
-        plan.as_row(found, **names).to_csv(temporary, index=False)
+        cost_estimate.as_row(found, **names).to_csv(temporary, index=False)
 
 
 if __name__ == "__main__":

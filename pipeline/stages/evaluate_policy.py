@@ -2,8 +2,8 @@
 
 from argparse import Namespace
 
-from pipeline.episodes import write_episodes
-from pipeline.runs import play_policy, write_run
+from pipeline.evaluation.episodes import write_episodes
+from pipeline.evaluation.run import play_policy, write_run
 from pipeline.stages import _acting, execute
 
 parser = _acting.ActingParser(__doc__, "policy")

@@ -2,9 +2,10 @@
 
 from argparse import Namespace
 
-from pipeline import runs, trajectories
-from pipeline.config import DatasetConfig, EnvironmentConfig, EvaluationConfig
-from pipeline.episodes import write_episodes
+from pipeline.config.schema import DatasetConfig, EnvironmentConfig, EvaluationConfig
+from pipeline.data import trajectories
+from pipeline.evaluation import run as runs
+from pipeline.evaluation.episodes import write_episodes
 from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)

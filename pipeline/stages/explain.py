@@ -8,7 +8,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from pipeline.records.explanation import explain
+from pipeline.provenance.explain import explain
 from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)

@@ -2,10 +2,11 @@
 
 from argparse import Namespace
 
-from pipeline import environments, minari_export, trajectories
-from pipeline.config import EnvironmentConfig
+from pipeline import environments
+from pipeline.config.schema import EnvironmentConfig
+from pipeline.data import export_minari, trajectories
+from pipeline.io.artefact import Artefact
 from pipeline.stages import StageParser, execute
-from pipeline.storage import Artefact
 
 parser = StageParser(__doc__)
 parser.sections(environment=EnvironmentConfig)
@@ -20,7 +21,7 @@ def main(arguments: Namespace) -> None:
     frames = Artefact(arguments.frames, "frames", memory_mb=256) if arguments.frames else None
     data = trajectories.load(arguments.trajectories)
     actions = environments.make(arguments.environment).actions
-    minari_export.export(data, actions, frames, arguments.name, arguments.output)
+    export_minari.export(data, actions, frames, arguments.name, arguments.output)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
 from argparse import Namespace
 
-from pipeline.actions import ActionSpace
-from pipeline.rollout_video import VideoRecorder
-from pipeline.runs import play_policy
+from pipeline.environments.action_space import ActionSpace
+from pipeline.evaluation.run import play_policy
+from pipeline.evaluation.video import VideoRecorder
 from pipeline.stages import _acting, execute
 
 parser = _acting.ActingParser(__doc__, "policy")

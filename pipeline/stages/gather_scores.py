@@ -2,8 +2,8 @@
 
 from argparse import Namespace
 
-from pipeline.atomic import replacing
-from pipeline.scores import gather, read_grid
+from pipeline.io.atomic import replacing
+from pipeline.reporting.scores import gather, read_grid
 from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)

@@ -3,8 +3,8 @@
 from argparse import Namespace
 
 from pipeline import environments
-from pipeline.config import EnvironmentConfig
-from pipeline.report import listings, pages
+from pipeline.config.schema import EnvironmentConfig
+from pipeline.reporting.pages import listings, page
 from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)
@@ -19,8 +19,8 @@ def main(arguments: Namespace) -> None:
     """Read, write."""
     space = environments.make(arguments.environment).actions
     listed = listings.prompts(space, arguments.prompt_sets, arguments.prompts)
-    body = pages.heading(arguments.title) + pages.table(listed)
-    pages.write(arguments.output, arguments.title, body)
+    body = page.heading(arguments.title) + page.table(listed)
+    page.write(arguments.output, arguments.title, body)
 
 
 if __name__ == "__main__":

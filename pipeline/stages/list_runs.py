@@ -2,8 +2,8 @@
 
 from argparse import Namespace
 
-from pipeline.report import listings, pages
-from pipeline.scores import read_grid
+from pipeline.reporting.pages import listings, page
+from pipeline.reporting.scores import read_grid
 from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)
@@ -17,7 +17,7 @@ TITLE = "Runs and what they were made from"
 def main(arguments: Namespace) -> None:
     """Read, write."""
     listed = listings.runs(arguments.runs, arguments.run_json)
-    pages.write(arguments.output, TITLE, pages.heading(TITLE) + pages.table(listed))
+    page.write(arguments.output, TITLE, page.heading(TITLE) + page.table(listed))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 import json
 from argparse import Namespace
 
-from pipeline.atomic import replacing
-from pipeline.report import costs
+from pipeline.io.atomic import replacing
+from pipeline.reporting.figures import costs
 from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)

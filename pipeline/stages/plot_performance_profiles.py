@@ -2,10 +2,10 @@
 
 from argparse import Namespace
 
-from pipeline.atomic import replacing
-from pipeline.config import TableConfig
-from pipeline.report.performance_profiles import plot
-from pipeline.scores import read_scores
+from pipeline.config.schema import TableConfig
+from pipeline.io.atomic import replacing
+from pipeline.reporting.figures.performance_profiles import plot
+from pipeline.reporting.scores import read_scores
 from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)

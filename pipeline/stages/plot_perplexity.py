@@ -2,8 +2,8 @@
 
 from argparse import Namespace
 
-from pipeline.atomic import replacing
-from pipeline.report import perplexity
+from pipeline.io.atomic import replacing
+from pipeline.reporting.figures import perplexity
 from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)

@@ -2,9 +2,9 @@
 
 from argparse import Namespace
 
-from pipeline.atomic import replacing
-from pipeline.report import sweep_curves
-from pipeline.scores import read_grid
+from pipeline.io.atomic import replacing
+from pipeline.reporting.figures import sweep_curves
+from pipeline.reporting.scores import read_grid
 from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)

@@ -2,9 +2,9 @@
 
 from argparse import Namespace
 
-from pipeline.atomic import replacing
-from pipeline.report.learning_curves import plot, read_curve
-from pipeline.scores import read_grid, read_scores
+from pipeline.io.atomic import replacing
+from pipeline.reporting.figures.learning_curves import plot, read_curve
+from pipeline.reporting.scores import read_grid, read_scores
 from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)

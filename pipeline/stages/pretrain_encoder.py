@@ -2,16 +2,17 @@
 
 from argparse import Namespace
 
-from pipeline import devices, encoders
-from pipeline.atomic import replacing, replacing_folder
-from pipeline.cache import distinct_pairs
-from pipeline.config import EnvironmentConfig, FeaturesConfig
-from pipeline.detectors import open_regions
+from pipeline.config.schema import EnvironmentConfig, FeaturesConfig
+from pipeline.data.trajectories import load
 from pipeline.environments import make
-from pipeline.prompts import Prompts
+from pipeline.features import encoders
+from pipeline.features.feature_cache import distinct_pairs
+from pipeline.features.prompts import Prompts
+from pipeline.hardware import devices
+from pipeline.io.artefact import Artefact
+from pipeline.io.atomic import replacing, replacing_folder
 from pipeline.stages import StageParser, execute
-from pipeline.storage import Artefact
-from pipeline.trajectories import load
+from pipeline.vision.detectors import open_regions
 
 parser = StageParser(__doc__)
 parser.sections(features=FeaturesConfig, environment=EnvironmentConfig)

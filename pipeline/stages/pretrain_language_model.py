@@ -2,15 +2,17 @@
 
 from argparse import Namespace
 
-from pipeline import devices, language_model, resumption, texts, tokenizer
-from pipeline.atomic import replacing
-from pipeline.config import LanguageModelConfig
+from pipeline.config.schema import LanguageModelConfig
+from pipeline.hardware import devices
+from pipeline.io.atomic import replacing
+from pipeline.language import pretraining, texts, tokenizer
 from pipeline.stages import StageParser, execute
+from pipeline.training import resume
 
 parser = StageParser(__doc__)
 parser.sections(language_model=LanguageModelConfig)
 parser.add_argument("--device", type=devices.claim, default="cpu", help=devices.HELP)
-parser.add_argument("--save-every", type=int, metavar="STEPS", help=resumption.HELP)
+parser.add_argument("--save-every", type=int, metavar="STEPS", help=resume.HELP)
 parser.outputs("output", help="weights")
 parser.outputs("tokenizer", help="JSON")
 parser.outputs("curve", help="CSV of perplexity")
@@ -23,10 +25,10 @@ def main(arguments: Namespace) -> None:
     with replacing(arguments.tokenizer) as temporary:
         tokens, vocabulary = tokenizer.tokenize(config, text.content, temporary)
     identity = parser.identity(arguments, main)
-    saved = resumption.Resumption(arguments.output, identity, arguments.save_every)
+    saved = resume.Resumption(arguments.output, identity, arguments.save_every)
     read = tokens, vocabulary, text.description
-    rows = language_model.pretrain(config, *read, arguments.output, saved, arguments.device)
-    language_model.write_curve(arguments.curve, rows)
+    rows = pretraining.pretrain(config, *read, arguments.output, saved, arguments.device)
+    pretraining.write_curve(arguments.curve, rows)
     saved.remove()
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import encoders, probe
-from pipeline.atomic import replacing
-from pipeline.config import EnvironmentConfig, FeaturesConfig
-from pipeline.detectors import open_regions
-from pipeline.prompts import Prompts
+from pipeline.config.schema import EnvironmentConfig, FeaturesConfig
+from pipeline.features import encoders, linear_probe
+from pipeline.features.prompts import Prompts
+from pipeline.io.artefact import Artefact
+from pipeline.io.atomic import replacing
 from pipeline.stages import StageParser, execute
-from pipeline.storage import Artefact
+from pipeline.vision.detectors import open_regions
 
 parser = StageParser(__doc__)
 parser.sections(features=FeaturesConfig, environment=EnvironmentConfig)
@@ -34,7 +34,7 @@ def main(arguments: Namespace) -> None:
         before = encoders.load(config, Path(folder))
     after = encoders.load(config, arguments.encoder)
     rows = {
-        label: probe.coordinates(encoder, sentences, frames, regions, variables)
+        label: linear_probe.coordinates(encoder, sentences, frames, regions, variables)
         for label, encoder in (("initial_r2", before), ("pretrained_r2", after))
     }
     table = pd.DataFrame(rows, dtype=float).rename_axis("variable").round(4)

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from pipeline.report import markdown, pages
+from pipeline.reporting.pages import markdown, page
 from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)
@@ -13,7 +13,7 @@ parser.outputs("output", help="HTML")
 def main(arguments: Namespace) -> None:
     """Read, render, write."""
     body = markdown.to_html(arguments.markdown.read_text(encoding="utf-8"))
-    pages.write(arguments.output, arguments.markdown.stem, body)
+    page.write(arguments.output, arguments.markdown.stem, body)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
 from argparse import Namespace
 from pathlib import Path
 
-from pipeline.atomic import replacing_folder
-from pipeline.published import Published
-from pipeline.retrieval import retrieve
+from pipeline.config.published import Published
+from pipeline.io.atomic import replacing_folder
+from pipeline.pretrained.download import retrieve
 from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from pipeline.report import pages
+from pipeline.reporting.pages import page
 from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)
@@ -13,8 +13,8 @@ parser.outputs("output", help="HTML")
 
 def main(arguments: Namespace) -> None:
     """Read, write."""
-    body = pages.heading(arguments.title) + pages.video(arguments.video)
-    pages.write(arguments.output, arguments.title, body)
+    body = page.heading(arguments.title) + page.video(arguments.video)
+    page.write(arguments.output, arguments.title, body)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
 from argparse import Namespace
 
-from pipeline import target_sweep
-from pipeline.atomic import replacing
-from pipeline.config import SweepConfig
+from pipeline.config.schema import SweepConfig
+from pipeline.evaluation import target_return_sweep
+from pipeline.io.atomic import replacing
 from pipeline.stages import _acting, execute
 
 parser = _acting.ActingParser(__doc__, "policy")
@@ -16,7 +16,7 @@ def main(arguments: Namespace) -> None:
     """Load, play, write."""
     course = _acting.course(arguments, arguments.method.evaluation)
     actor = _acting.actor(arguments, arguments.policy)
-    played = target_sweep.play(course, actor, arguments.sweep)
+    played = target_return_sweep.play(course, actor, arguments.sweep)
     with replacing(arguments.output) as temporary:
         played.to_csv(temporary, index=False)
 

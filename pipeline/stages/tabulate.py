@@ -3,14 +3,14 @@
 import json
 from argparse import Namespace
 
-from pipeline import literature, tables
-from pipeline.atomic import replacing
-from pipeline.config import TableConfig
-from pipeline.scores import read_scores
+from pipeline.config.schema import TableConfig
+from pipeline.io.atomic import replacing
+from pipeline.reporting import published_scores, tables
+from pipeline.reporting.scores import read_scores
 from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)
-parser.add_argument("--name", required=True, help="module of pipeline/tables/")
+parser.add_argument("--name", required=True, help="module of pipeline/reporting/tables/")
 parser.sections(table=TableConfig)
 parser.add_argument(
     "--environments", type=json.loads, required=True, help="JSON: dataset → its environment"
@@ -26,8 +26,8 @@ def main(arguments: Namespace) -> None:
     environments = tables.environments(arguments.environments)
     scores = read_scores(arguments.scores)
     table = tables.make(arguments.name, scores, arguments.table, environments, arguments.scale)
-    published = literature.read(arguments.published)
-    beside = literature.section(published, arguments.name, arguments.table.datasets)
+    published = published_scores.read(arguments.published)
+    beside = published_scores.section(published, arguments.name, arguments.table.datasets)
     for path, text in (
         (arguments.csv, tables.as_csv(table.rows)),
         (arguments.across_csv, tables.as_csv(table.across)),

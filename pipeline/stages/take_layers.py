@@ -2,8 +2,8 @@
 
 from argparse import Namespace
 
-from pipeline.config import LanguageModelConfig
-from pipeline.gpt2 import take_layers
+from pipeline.config.schema import LanguageModelConfig
+from pipeline.language.gpt2 import take_layers
 from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)

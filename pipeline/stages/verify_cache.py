@@ -4,8 +4,8 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
+from pipeline.io.artefact import Artefact
 from pipeline.stages import StageParser, execute
-from pipeline.storage import Artefact
 
 parser = StageParser(__doc__)
 parser.add_argument("file", type=Path, help="a cache, or any other artefact")

@@ -2,9 +2,11 @@
 
 from argparse import Namespace
 
-from pipeline import environments, prompts, trajectories
-from pipeline.atomic import replacing
-from pipeline.config import EnvironmentConfig
+from pipeline import environments
+from pipeline.config.schema import EnvironmentConfig
+from pipeline.data import trajectories
+from pipeline.features import prompts
+from pipeline.io.atomic import replacing
 from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)

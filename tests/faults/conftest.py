@@ -16,8 +16,8 @@ import pytest
 import torch
 from tqdm import tqdm
 
-from pipeline import experiment
-from pipeline.config_files import load
+from pipeline.config import experiment
+from pipeline.config.load import load
 from pipeline.stages import (
     build_cache,
     collect_trajectories,

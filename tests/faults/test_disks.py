@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import Job, contents
 
-from pipeline import records
+from pipeline.provenance import record
 
 WRITING = (
     *("collect_trajectories", "render_frames", "shrink_frames", "detect_regions"),
@@ -44,7 +44,7 @@ def whole_or_not_at_all(job: Job, folder: Path, expected: dict[str, bytes]) -> N
     for name, content in contents(folder, list(job.outputs.values())).items():
         assert content == expected[name], f"{name} is there, but not whole"
     left = {path.name for path in folder.iterdir()} - set(job.outputs.values())
-    kept = {name for name in left if name.endswith(records.SUFFIX)}
+    kept = {name for name in left if name.endswith(record.SUFFIX)}
     options = job.stage.parser.format_help()
     if "--save-every" in options:  # goes on with these
         kept |= {f".{name}.resume" for name in job.outputs.values()}

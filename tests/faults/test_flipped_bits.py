@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from conftest import Job
 
-from pipeline import records
 from pipeline.errors import PipelineError
-from pipeline.storage import Artefact
+from pipeline.io.artefact import Artefact
+from pipeline.provenance import record
 
 READ_BY = {
     "trajectories.h5": ("render_frames", "actions"),
@@ -94,7 +94,7 @@ def test_every_kind_of_artefact(jobs: dict[str, Job], made: Path) -> None:
 def noticed(file: Path, artefact: Path) -> bool:
     """Whether a stage that is given the artefact refuses it, or would when it reads it all."""
     try:
-        records.verify(artefact)
+        record.verify(artefact)
         arrays(file)
     except PipelineError as error:
         return str(artefact) in str(error)

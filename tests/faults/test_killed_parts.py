@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from conftest import Job, Trial
 
-from pipeline import parts
-from pipeline.parts import PartsWriter, Rows
+from pipeline.io import resumable
+from pipeline.io.resumable import PartsWriter, Rows
 
 KILLS = 6
 BATCH_SECONDS = 0.15
@@ -26,7 +26,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
         add(self, batch, rows, stop)
 
     monkeypatch.setattr(PartsWriter, "_add", slowly)
-    monkeypatch.setattr(parts, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(resumable, "SAVE_SECONDS", 0.0)
 
 
 @pytest.mark.parametrize("shard", [None, "1-of-2"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from conftest import ROOT, Job
 
-from pipeline import records
+from pipeline.provenance import record as records
 
 
 def test_training_through_torchrun(jobs: dict[str, Job], tmp_path: Path) -> None:

@@ -16,9 +16,8 @@ from safetensors.torch import save
 from torch import nn
 from trying import attempt
 
-from pipeline import checkpoints, detectors, encoders, language_model, models
-from pipeline.actions import ActionSpace
-from pipeline.config import (
+from pipeline import methods
+from pipeline.config.schema import (
     DatasetConfig,
     DetectorConfig,
     EncoderConfig,
@@ -26,11 +25,16 @@ from pipeline.config import (
     LanguageModelConfig,
     MethodConfig,
 )
-from pipeline.encoders import lxmert
+from pipeline.data.sources import recorded, recorded_states
+from pipeline.environments.action_space import ActionSpace
+from pipeline.features import encoders
+from pipeline.features.encoders import lxmert
+from pipeline.io.artefact import Artefact, ArtefactWriter
+from pipeline.language import pretraining
 from pipeline.observations.pixels import shrink
-from pipeline.resumption import Resumption
-from pipeline.storage import Artefact, ArtefactWriter
-from pipeline.trajectories import recorded, recorded_states
+from pipeline.training import checkpoint
+from pipeline.training.resume import Resumption
+from pipeline.vision import detectors
 
 RESOURCES = Path(__file__).parents[2] / "resources"
 RECORDING = (RESOURCES / "demonstrations" / "decisive" / "qbert.npz").read_bytes()
@@ -168,9 +172,9 @@ SHAPE = {"tokens": (4, 8), "mask": (4,), "pooled": (2, 8)}
 
 @pytest.fixture(scope="session")
 def policy(folder: Path) -> bytes:
-    made = models.make(METHOD, SHAPE, {"text_tokens": 2}, ACTIONS)
-    description = checkpoints.describe(METHOD, 0, ACTIONS, 1.0, SHAPE, {"text_tokens": 2})
-    checkpoints.save(folder / "whole", made, description)
+    made = methods.make(METHOD, SHAPE, {"text_tokens": 2}, ACTIONS)
+    description = checkpoint.describe(METHOD, 0, ACTIONS, 1.0, SHAPE, {"text_tokens": 2})
+    checkpoint.save(folder / "whole", made, description)
     return (folder / "whole").read_bytes()
 
 
@@ -178,7 +182,7 @@ def policy(folder: Path) -> bytes:
 def test_damaged_checkpoints(folder: Path, policy: bytes, data: st.DataObject) -> None:
     path = folder / "policy"
     path.write_bytes(damaged(policy, data))
-    attempt(lambda: checkpoints.load(path, METHOD))
+    attempt(lambda: checkpoint.load(path, METHOD))
 
 
 @given(data=st.data())
@@ -192,19 +196,19 @@ def test_checkpoints_that_say_something_else(
         st.one_of(st.none(), st.integers(-3, 0), st.text(max_size=3), st.just({}), st.just([[1]]))
     )
     path.write_bytes(save({"weight": torch.zeros(2)}, {"description": json.dumps(said)}))
-    assert attempt(lambda: checkpoints.load(path, METHOD)) is None
+    assert attempt(lambda: checkpoint.load(path, METHOD)) is None
 
 
 @given(data=st.data())
 def test_damaged_language_models(folder: Path, policy: bytes, data: st.DataObject) -> None:
     config = LanguageModelConfig(width=8, layers=1, heads=1, context_length=4)
-    made = language_model.LanguageModel(config, 300)
+    made = pretraining.LanguageModel(config, 300)
     said = json.dumps({"config": config.model_dump(), "text": "x"})
-    whole = save(dict(made.state_dict()), {language_model.DESCRIPTION: said})
+    whole = save(dict(made.state_dict()), {pretraining.DESCRIPTION: said})
     path = folder / "language_model"
     path.write_bytes(damaged(whole, data))
-    learner = models.make(METHOD, SHAPE, {"text_tokens": 2}, ACTIONS)
-    attempt(lambda: language_model.begin_with(path, learner))
+    learner = methods.make(METHOD, SHAPE, {"text_tokens": 2}, ACTIONS)
+    attempt(lambda: pretraining.begin_with(path, learner.transformer))
 
 
 @given(data=st.data())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config_files import load
+from pipeline.config.load import load
 from pipeline.errors import PipelineError
 
 ROOT = Path(__file__).parents[2]

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trying import attempt
 
-from pipeline import prompts, records, scores
-from pipeline.config import (
+from pipeline.config.experiment import Config
+from pipeline.config.load import load
+from pipeline.config.schema import (
     DatasetConfig,
     EnvironmentConfig,
     FeaturesConfig,
@@ -20,11 +21,12 @@ from pipeline.config import (
     MethodConfig,
     Section,
 )
-from pipeline.config_files import load
-from pipeline.csv_files import read_csv
-from pipeline.episodes import EPISODE_COLUMNS, read_episodes
-from pipeline.experiment import Config
-from pipeline.prompts import Prompts
+from pipeline.evaluation.episodes import EPISODE_COLUMNS, read_episodes
+from pipeline.features import prompts
+from pipeline.features.prompts import Prompts
+from pipeline.io.csv import read_csv
+from pipeline.provenance import record
+from pipeline.reporting import scores
 
 CONFIG = Path(__file__).parents[2] / "config"
 FILES = (
@@ -202,5 +204,5 @@ def test_run_files(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
     path = tmp_path_factory.getbasetemp() / "run.json"
     path.write_text(text[: data.draw(st.sampled_from([None, 20]))], encoding="utf-8")
     attempt(lambda: scores.read_run(path))
-    records.sidecar(path).write_text(text)
-    attempt(lambda: records.read(path))
+    record.sidecar(path).write_text(text)
+    attempt(lambda: record.read(path))

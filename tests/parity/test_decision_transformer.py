@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from transformers import DecisionTransformerConfig, DecisionTransformerModel
 
-from pipeline import gpt2
-from pipeline.actions import ActionSpace
-from pipeline.config import MethodConfig
-from pipeline.models import Batch, make
+from pipeline.config.schema import MethodConfig
+from pipeline.environments.action_space import ActionSpace
+from pipeline.language import gpt2
+from pipeline.methods import make
+from pipeline.observations.batch import Batch
 
 STATE, ACTIONS, WIDTH, CONTEXT = 5, 3, 32, 8
 EXACT = {"atol": 1e-5, "rtol": 0.0}

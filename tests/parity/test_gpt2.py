@@ -6,9 +6,9 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2Model
 
-from pipeline import gpt2
-from pipeline.models._memory import Positions
-from pipeline.models._transformer import Transformer, TransformerConfig
+from pipeline.language import gpt2
+from pipeline.nn.kv_cache import Positions
+from pipeline.nn.transformer import Transformer, TransformerConfig
 
 
 @pytest.mark.parametrize("conditioned", [False, True])

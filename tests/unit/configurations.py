@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.config_files import load
+from pipeline.config.load import load
+from pipeline.config.section import merge
 from pipeline.errors import PipelineError
-from pipeline.validation import merge
 
 CONFIG = Path(__file__).parents[2] / "config"
 

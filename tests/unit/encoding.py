@@ -6,17 +6,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline import detectors, encoders
-from pipeline import regions as region_files
-from pipeline.actions import ActionSpace
-from pipeline.config import DetectorConfig, EncoderConfig, FeaturesConfig
-from pipeline.detectors import Regions
-from pipeline.encoders import Encoder, lxmert
-from pipeline.parts import PartsWriter
-from pipeline.prompts import Prompts
-from pipeline.step_encoder import StepEncoder
-from pipeline.storage import Artefact, ArtefactWriter
-from pipeline.trajectories import Trajectories
+from pipeline.config.schema import DetectorConfig, EncoderConfig, FeaturesConfig
+from pipeline.data.trajectories import Trajectories
+from pipeline.environments.action_space import ActionSpace
+from pipeline.features import encoders
+from pipeline.features.encoders import Encoder, lxmert
+from pipeline.features.prompts import Prompts
+from pipeline.features.step_encoder import StepEncoder
+from pipeline.io.artefact import Artefact, ArtefactWriter
+from pipeline.io.resumable import PartsWriter
+from pipeline.vision import detectors
+from pipeline.vision import regions as region_files
+from pipeline.vision.detectors import Regions
 
 DETECTOR = DetectorConfig(regions=5, feature_size=8)
 ENCODER = EncoderConfig(

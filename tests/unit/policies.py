@@ -9,11 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from pipeline.actions import ActionSpace
-from pipeline.config import MethodConfig
-from pipeline.models import Batch, make
+from pipeline.config.schema import MethodConfig
+from pipeline.data.trajectories import Trajectories
+from pipeline.environments.action_space import ActionSpace
+from pipeline.methods import make
 from pipeline.observations import Observation
-from pipeline.trajectories import Trajectories
+from pipeline.observations.batch import Batch
 
 ACTIONS, TEXT, REGIONS, EMBED, STATE = 3, 4, 5, 16, 6
 SPACE = ActionSpace(("A", "B", "C"))

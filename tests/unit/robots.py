@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from pipeline import environments
-from pipeline.config import DatasetConfig, EnvironmentConfig
+from pipeline.config.schema import DatasetConfig, EnvironmentConfig
 from pipeline.environments import _mujoco_library
 from pipeline.environments.mujoco import MujocoEnvironment
 

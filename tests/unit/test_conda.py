@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline import plugins
-from pipeline.provenance import first_party_imports
+from pipeline.config import plugins
+from pipeline.config.source_code import first_party_imports
 
 ROOT = Path(__file__).parents[2]
 DISTRIBUTIONS = {
@@ -19,9 +19,14 @@ DISTRIBUTIONS = {
     "pydantic_core": "pydantic",  # its other half
 }
 CONDA_NAMES = {"matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
-ON_DEMAND = "pipeline.records"
-"""Looks into the environment of a stage that is told one, and that then has it anyway."""
-SOURCES = "pipeline.trajectories"
+ON_DEMAND = {
+    "pipeline.provenance.record",
+    "pipeline.reporting.pages.listings",
+    *(f"pipeline.features.{name}" for name in ("prompts", "prompt_rule")),
+    "pipeline.environments.action_space",
+}
+"""Look into the environment of a stage that is told one and has it anyway, or need no family."""
+SOURCES = "pipeline.data.trajectories"
 """Loads a plug-in only where data are collected."""
 COLLECTING = ("collect_trajectories", "download_dataset", "render_frames")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -75,7 +80,7 @@ def imported(module: str) -> frozenset[str]:
 def loaded(module: str) -> frozenset[str]:
     """First-party modules that a module imports, or that `plugins.load` may load for it."""
     found = set(first_party_imports(module))
-    if module == ON_DEMAND:
+    if module in ON_DEMAND:
         found -= {"pipeline.environments"}
     if module == SOURCES:
         return frozenset(found)
@@ -118,8 +123,10 @@ def test_every_rule_that_runs_a_stage_has_an_environment() -> None:
 @pytest.mark.parametrize("rule", sorted(RULES))
 def test_a_rules_environment_covers_its_stage(rule: str) -> None:
     """Also what only an extra of pyproject.toml brings: nobody can install it into a job's."""
-    sources = plugins.names("trajectories") if rule in COLLECTING else []
-    wanted = needed(f"pipeline.stages.{rule}", *(f"{SOURCES}.{name}" for name in sources))
+    sources = plugins.names("data.sources") if rule in COLLECTING else []
+    wanted = needed(
+        f"pipeline.stages.{rule}", *(f"pipeline.data.sources.{name}" for name in sources)
+    )
     assert wanted & (REQUIRED | OPTIONAL) <= environment(ROOT / RULES[rule])
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from toy_project import copy_project, snakemake
 
-from pipeline import records
+from pipeline.provenance import record
 
 
 def made(folder: Path, pattern: str) -> dict[str, bytes]:
@@ -12,7 +12,7 @@ def made(folder: Path, pattern: str) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.glob(pattern)
-        if path.is_file() and not path.name.endswith(records.SUFFIX)
+        if path.is_file() and not path.name.endswith(record.SUFFIX)
     }
 
 

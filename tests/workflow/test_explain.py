@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from toy_project import SEEDS, edited, explain
 
-from pipeline import records
+from pipeline.provenance import record
 
 
 def test_every_output_has_a_record(project: Path) -> None:
@@ -15,11 +15,11 @@ def test_every_output_has_a_record(project: Path) -> None:
     for path in results.rglob("*"):
         # A folder is one artefact: of an encoder, of checkpoints.
         within = path.parent.name == "checkpoints" or path.parents[2].name == "encoders"
-        unrecorded = path.is_dir() or path.name.endswith(records.SUFFIX)
+        unrecorded = path.is_dir() or path.name.endswith(record.SUFFIX)
         if not unrecorded and path.relative_to(results).parts[0] not in {"logs", "benchmarks"}:
-            assert records.sidecar(path.parent if within else path).is_file(), path
-    played = records.read(results / "runs/catch/more3s/default/seed-1/episodes.csv")
-    policy = records.read(results / "runs/catch/more3s/default/seed-1/policy.safetensors")
+            assert record.sidecar(path.parent if within else path).is_file(), path
+    played = record.read(results / "runs/catch/more3s/default/seed-1/episodes.csv")
+    policy = record.read(results / "runs/catch/more3s/default/seed-1/policy.safetensors")
     assert [read.option for read in played.inputs] == [
         *("policy", "encoder", "prompts", "trajectories")
     ]
@@ -56,7 +56,7 @@ def test_the_chain_names_each_link(project: Path) -> None:
     options = re.findall(r"^ *(\w+): results/", done.stdout, flags=re.MULTILINE)
     assert options[: len(chain)] == chain
     assert "resources: resources/prompts/catch.yaml" in done.stdout
-    checkpoint = records.read(project / "results/runs/catch/more3s/default/seed-0/curve.csv")
+    checkpoint = record.read(project / "results/runs/catch/more3s/default/seed-0/curve.csv")
     code = checkpoint.code.sha256[:12]
     assert f"by train_policy, seed 0, 40 steps, {checkpoint.seconds:.1f} s, code {code}" in (
         done.stdout

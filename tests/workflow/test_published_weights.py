@@ -16,7 +16,7 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from toy_project import COPIED, ROOT, edited, planned, snakemake
 from transformers import GPT2Config, GPT2LMHeadModel, LxmertConfig, LxmertForPreTraining
 
-from pipeline.published import COLUMNS
+from pipeline.config.published import COLUMNS
 
 FEATURES = {
     "detector": {"name": "fast_rcnn", "regions": 4, "feature_size": 8},

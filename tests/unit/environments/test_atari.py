@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline import environments
-from pipeline.config import EnvironmentConfig
+from pipeline.config.schema import EnvironmentConfig
 from pipeline.environments.atari import AtariEnvironment
 from pipeline.errors import PipelineError
 

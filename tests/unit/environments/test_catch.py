@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline import environments
-from pipeline.config import EnvironmentConfig
+from pipeline.config.schema import EnvironmentConfig
 from pipeline.environments import catch
 from pipeline.errors import PipelineError
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from robots import RECORDING, ROOT, config, needs_opengl, robot, small
 
-from pipeline.detectors import _segments
 from pipeline.errors import PipelineError
+from pipeline.vision.detectors import _segments
 
 HASHES = """
 import hashlib

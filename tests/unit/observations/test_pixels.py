@@ -5,12 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import environments, frames
-from pipeline.config import DatasetConfig, EnvironmentConfig
+from pipeline import environments
+from pipeline.config.schema import DatasetConfig, EnvironmentConfig
+from pipeline.data import frames
+from pipeline.data.sources import scripted
+from pipeline.data.trajectories import Trajectories
 from pipeline.errors import PipelineError
+from pipeline.io.artefact import Artefact
 from pipeline.observations import Situation, open_store, pixels
-from pipeline.storage import Artefact
-from pipeline.trajectories import Trajectories, played
 
 CATCH = EnvironmentConfig(
     family="catch", game="Catch", max_noops=8, random_score=-2, reference_score=6
@@ -19,8 +21,8 @@ CATCH = EnvironmentConfig(
 
 @pytest.fixture(scope="module")
 def data() -> Trajectories:
-    config = DatasetConfig(environment="catch", source="played", episodes=6, max_episode_steps=20)
-    return played.collect(config, CATCH, Path())
+    config = DatasetConfig(environment="catch", source="scripted", episodes=6, max_episode_steps=20)
+    return scripted.collect(config, CATCH, Path())
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +109,8 @@ def test_statistics_are_those_of_the_distinct_frames(path: Path, data: Trajector
 
 
 def test_pixels_of_another_data_set_are_refused(path: Path, data: Trajectories) -> None:
-    config = DatasetConfig(environment="catch", source="played", episodes=2, max_episode_steps=20)
-    other = played.collect(config, CATCH, Path())
+    config = DatasetConfig(environment="catch", source="scripted", episodes=2, max_episode_steps=20)
+    other = scripted.collect(config, CATCH, Path())
     with pytest.raises(
         PipelineError, match=r"pixels\.h5: \d+ steps, but .* has \d+; make it again"
     ):

@@ -11,9 +11,12 @@ import minari
 import numpy as np
 import pytest
 
-from pipeline import environments, frames, minari_export, records, trajectories
-from pipeline.config import DatasetConfig, EnvironmentConfig
+from pipeline import environments
+from pipeline.config.schema import DatasetConfig, EnvironmentConfig
+from pipeline.data import export_minari, frames, trajectories
 from pipeline.errors import PipelineError
+from pipeline.io.artefact import Artefact, ArtefactWriter
+from pipeline.provenance import record
 from pipeline.stages import (
     collect_trajectories,
     download_dataset,
@@ -22,11 +25,10 @@ from pipeline.stages import (
     shrink_frames,
     write_prompts,
 )
-from pipeline.storage import Artefact, ArtefactWriter
 
 ROOT = Path(__file__).parents[3]
 CATCH = EnvironmentConfig(family="catch", game="Catch", random_score=-2, reference_score=6)
-PLAYED = DatasetConfig(environment="catch", source="played", episodes=2, max_episode_steps=9)
+PLAYED = DatasetConfig(environment="catch", source="scripted", episodes=2, max_episode_steps=9)
 
 
 def verify(path: Path) -> "subprocess.CompletedProcess[str]":
@@ -106,14 +108,14 @@ def test_stages_from_play_to_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert Artefact(made / "p.h5", "pixels").shape("step_frame") == (18,)
     assert json.loads((made / "p.json").read_text())["action_prompt"] == [0, 1, 2]
 
-    frames, sentences = records.read(made / "f.h5"), records.read(made / "p.json")
+    frames, sentences = record.read(made / "f.h5"), record.read(made / "p.json")
     assert (frames.stage, sentences.stage) == ("render_frames", "write_prompts")
     assert [(read.option, read.given) for read in frames.inputs] == [("trajectories", False)]
-    assert frames.inputs[0].sha256 == records.read(made / "t.h5").output.sha256
+    assert frames.inputs[0].sha256 == record.read(made / "t.h5").output.sha256
     sections = {"environment": CATCH, "dataset": PLAYED}
     dumped = {name: section.model_dump(mode="json") for name, section in sections.items()}
     assert frames.settings == {"threads": 1, **dumped}
-    assert records.read(made / "t.h5").inputs == []  # played here, from no recording
+    assert record.read(made / "t.h5").inputs == []  # played here, from no recording
     steps, wording = sentences.inputs
     assert (steps.option, steps.given, wording.given) == ("trajectories", False, True)
     assert wording.path == str(resources / "prompts" / "catch.yaml")
@@ -127,10 +129,14 @@ def test_the_code_that_ran_has_late_plug_ins_and_no_more(tmp_path: Path) -> None
     paths = {"resources": "resources", "output": str(tmp_path / "t.h5")}
     words = [word for name, text in (options | paths).items() for word in (f"--{name}", text)]
     subprocess.run([*command, *words], cwd=ROOT, check=True, capture_output=True)
-    modules = set(records.read(tmp_path / "t.h5").code.modules)
-    assert {"pipeline.stages.collect_trajectories", "pipeline.trajectories.played"} <= modules
+    modules = set(record.read(tmp_path / "t.h5").code.modules)
+    assert {"pipeline.stages.collect_trajectories", "pipeline.data.sources.scripted"} <= modules
     assert "pipeline.environments.catch" in modules
-    assert not modules & {"pipeline.environments.atari", "pipeline.training", "pipeline.validation"}
+    assert not modules & {
+        "pipeline.environments.atari",
+        "pipeline.training.loop",
+        "pipeline.config.section",
+    }
 
 
 def test_a_failed_stage_records_nothing(tmp_path: Path) -> None:
@@ -154,7 +160,7 @@ def test_a_data_set_is_downloaded_by_its_name(
 
     def client(name: str) -> None:
         place = Path(os.environ["MINARI_DATASETS_PATH"]) / name
-        minari_export.export(data, space, Artefact(tmp_path / "f.h5", "frames"), name, place)
+        export_minari.export(data, space, Artefact(tmp_path / "f.h5", "frames"), name, place)
 
     monkeypatch.setattr(minari, "download_dataset", client)
     wanted = DatasetConfig(environment="catch", source="minari", name="games/catch/played-v0")
@@ -162,17 +168,17 @@ def test_a_data_set_is_downloaded_by_its_name(
     words = ["stage", "--dataset", wanted.as_json(), "--output", str(folder)]
     monkeypatch.setattr(sys, "argv", words)
     execute(download_dataset.main, download_dataset.parser)
-    assert records.read(folder).stage == "download_dataset"
+    assert record.read(folder).stage == "download_dataset"
 
     sections = ["--dataset", wanted.as_json(), "--environment", CATCH.as_json()]
     words = ["stage", *sections, "--resources", str(folder), "--output", str(played)]
     monkeypatch.setattr(sys, "argv", words)
     execute(collect_trajectories.main, collect_trajectories.parser)
     np.testing.assert_array_equal(trajectories.load(played).actions, data.actions)
-    (read,) = records.read(played).inputs
+    (read,) = record.read(played).inputs
     assert read.path == str(folder / "games/catch/played-v0")
 
 
 def test_what_has_no_name_is_not_downloaded(tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match="source 'played' cannot be downloaded; name its file"):
+    with pytest.raises(PipelineError, match="source 'scripted' cannot be downloaded"):
         trajectories.download(PLAYED, tmp_path / "data")

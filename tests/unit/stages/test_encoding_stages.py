@@ -12,16 +12,18 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from pipeline import prompts, trajectories
-from pipeline.config import (
+from pipeline.config.schema import (
     DatasetConfig,
     DetectorConfig,
     EncoderConfig,
     EnvironmentConfig,
     FeaturesConfig,
 )
-from pipeline.encoders import lxmert
-from pipeline.frames import render
+from pipeline.data import trajectories
+from pipeline.data.frames import render
+from pipeline.features import prompts
+from pipeline.features.encoders import lxmert
+from pipeline.io.artefact import Artefact
 from pipeline.stages import (
     build_cache,
     detect_regions,
@@ -30,7 +32,6 @@ from pipeline.stages import (
     pretrain_encoder,
     probe_embeddings,
 )
-from pipeline.storage import Artefact
 
 RESOURCES = Path(__file__).parents[3] / "resources"
 CATCH = EnvironmentConfig(
@@ -40,7 +41,7 @@ CATCH = EnvironmentConfig(
     reference_score=6,
     state_variables={"ball_x": 0, "paddle_x": 2},
 )
-PLAYED = DatasetConfig(environment="catch", source="played", episodes=2, max_episode_steps=9)
+PLAYED = DatasetConfig(environment="catch", source="scripted", episodes=2, max_episode_steps=9)
 FEATURES = FeaturesConfig(
     detector=DetectorConfig(regions=4, feature_size=8),
     encoder=EncoderConfig(
@@ -134,7 +135,7 @@ def test_from_frames_to_cache(run: Run, tmp_path: Path, features: FeaturesConfig
 
 
 def test_text_without_image(run: Run, tmp_path: Path) -> None:
-    detector = FEATURES.detector.model_copy(update={"name": "blind"})
+    detector = FEATURES.detector.model_copy(update={"name": "no_regions"})
     blind = FEATURES.model_copy(update={"detector": detector}).as_json()
     run(detect_regions, DETECT, detector=detector.as_json(), output=tmp_path / "regions.h5")
     run(pretrain_encoder, PRETRAIN, features=blind, output=tmp_path / "encoder")

@@ -7,13 +7,19 @@ import av
 import pytest
 from policies import SHAPE, SPACE, method_config, policy_of
 
-from pipeline import checkpoints, trajectories
-from pipeline.config import DatasetConfig, EnvironmentConfig, EvaluationConfig, FeaturesConfig
+from pipeline.config.schema import (
+    DatasetConfig,
+    EnvironmentConfig,
+    EvaluationConfig,
+    FeaturesConfig,
+)
+from pipeline.data import trajectories
+from pipeline.data.sources import scripted
 from pipeline.stages import execute, film_policy
-from pipeline.trajectories import played
+from pipeline.training import checkpoint
 
 CATCH = EnvironmentConfig(family="catch", game="Catch", random_score=-2, reference_score=6)
-DATA = DatasetConfig(environment="catch", source="played", episodes=2, max_episode_steps=9)
+DATA = DatasetConfig(environment="catch", source="scripted", episodes=2, max_episode_steps=9)
 METHOD = "behaviour_cloning"
 
 
@@ -23,9 +29,9 @@ def test_the_first_steps_of_the_first_episode(
     evaluation = EvaluationConfig(episodes=3, video_steps=5)
     method = method_config(METHOD).model_copy(update={"evaluation": evaluation})
     data, policy, video = (tmp_path / name for name in ("t.h5", "policy", "rollout.mp4"))
-    trajectories.save(data, played.collect(DATA, CATCH, Path()), CATCH, DATA)
-    described = checkpoints.describe(method, 0, SPACE, 6.0, SHAPE[METHOD], {})
-    checkpoints.save(policy, policy_of(METHOD), described)
+    trajectories.save(data, scripted.collect(DATA, CATCH, Path()), CATCH, DATA)
+    described = checkpoint.describe(method, 0, SPACE, 6.0, SHAPE[METHOD], {})
+    checkpoint.save(policy, policy_of(METHOD), described)
     options = {
         "method": method.as_json(),
         "features": FeaturesConfig().as_json(),

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import checkpoints, config_files
-from pipeline.config import SweepConfig
-from pipeline.csv_files import read_csv
+from pipeline.config import load
+from pipeline.config.schema import SweepConfig
 from pipeline.environments import mujoco
 from pipeline.errors import PipelineError
-from pipeline.report import learning_curves
+from pipeline.io.csv import read_csv
+from pipeline.reporting.figures import learning_curves
 from pipeline.stages import (
     collect_trajectories,
     evaluate_checkpoints,
@@ -25,6 +25,7 @@ from pipeline.stages import (
     sweep_target_return,
     train_policy,
 )
+from pipeline.training import checkpoint
 
 ROOT = Path(__file__).parents[3]
 SMALL = {"width": 16, "layers": 1, "context_length": 3, "time_embedding": "learned"}
@@ -34,7 +35,7 @@ TRAINING = {"steps": 4, "batch_size": 8, "evaluate_every": 2, "checkpoint_every"
 @pytest.fixture(scope="module")
 def settings() -> dict[str, str]:
     """Of Decision Transformer on Hopper in the default configuration, made small."""
-    config = config_files.load(ROOT / "config" / "config.yaml")
+    config = load.load(ROOT / "config" / "config.yaml")
     method = config.method("decision_transformer", dataset="hopper_medium")
     assert method.policy.observation == "states"
     evaluation = method.evaluation.model_copy(update={"episodes": 2, "checkpoint_episodes": 1})
@@ -58,7 +59,7 @@ def settings() -> dict[str, str]:
 
 
 def only_checkpoints_before_the_last(last: Path) -> Callable[..., None]:
-    save = checkpoints.save
+    save = checkpoint.save
 
     def refusing(path: Path, *content: Any) -> None:
         if path == last:
@@ -98,12 +99,12 @@ def test_a_table_s_files_without_a_frame(
     training = {"observations": data, "trajectories": data, "output": policy}
     training |= {"checkpoints": made["steps"], "curve": made["curve.csv"]}
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints, "save", only_checkpoints_before_the_last(policy))
+        patch.setattr(checkpoint, "save", only_checkpoints_before_the_last(policy))
         with pytest.raises(SystemExit):
             run(train_policy, "method environment seed", **training)
     assert not made["steps"].exists()
     run(train_policy, "method environment seed", **training)  # goes on from the failed one
-    assert [path.name for path in made["steps"].iterdir()] == [checkpoints.name(2)]
+    assert [path.name for path in made["steps"].iterdir()] == [checkpoint.name(2)]
     curve = learning_curves.read_curve(made["curve.csv"])
     assert curve["step"].tolist() == [2, 4]
     assert np.isfinite(curve[["held_out_mse", "mean_action_mse", "repeat_mse"]]).all(axis=None)

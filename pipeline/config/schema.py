@@ -1,0 +1,381 @@
+"""The configuration's schema: frozen, strict, documented; `load` reads it from disk. The
+sections on data are in `data`, and known here as well.
+
+Each stage receives only its own part as JSON with sorted keys (`as_json`, `Model.from_json`), so
+that reordering or editing an unrelated section re-runs nothing. The driver imports this: no torch.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, Field, model_validator
+
+from pipeline.config.data import DatasetConfig as DatasetConfig
+from pipeline.config.data import EnvironmentConfig as EnvironmentConfig
+from pipeline.config.data import RenderingConfig as RenderingConfig
+from pipeline.config.section import Section as Section
+
+Item = TypeVar("Item")
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _distinct(items: list[Item]) -> list[Item]:
+    if twice := [item for item in items if items.count(item) > 1]:
+        raise ValueError(f"{twice[0]!r} is listed twice; once is enough")
+    return items
+
+
+Distinct = Annotated[list[Item], AfterValidator(_distinct)]
+"""What is listed twice would count twice."""
+Precision = Literal["float32", "bfloat16"]
+Activation = Literal["gelu", "gelu_tanh", "relu"]
+"""`gelu_tanh` is what GPT-2 was trained with."""
+MEMORY_LENGTHS: dict[str, Callable[[int], int]] = {
+    "K/2": lambda context: context // 2,
+    "K": lambda context: context,
+    "2K": lambda context: 2 * context,
+}
+"""What a memory length may be instead of a number, given the context length K."""
+
+
+class DetectorConfig(Section):
+    """The detector of one features file."""
+
+    name: str = Field("fast_rcnn", description="module of pipeline/vision/detectors/")
+    regions: int = Field(36, ge=1, description="N: regions per frame, padded and masked")
+    feature_size: int = Field(64, ge=1, description="F: length of a RoI feature")
+    seed: int = Field(0, ge=0, description="seed of the backbone's random weights")
+    published: str | None = Field(
+        None,
+        description="artefact of config/artefacts.csv with the detector's weights, for those that "
+        "take one; default: random weights",
+    )
+    precision: Precision = Field("float32", description="of matrix products and convolutions")
+
+    @property
+    def weights(self) -> str:
+        """What the weights are, as tables print it."""
+        return f"{self.name} {_published(self.published) or 'random'}"
+
+
+def _published(artefact: str | None) -> str | None:
+    """How tables name weights that others have published."""
+    return f"published ({artefact})" if artefact else None
+
+
+class EncoderConfig(Section):
+    """The LXMERT of one features file; paper scale is 768/12/9/5/5."""
+
+    name: str = Field("lxmert", description="module of pipeline/features/encoders/")
+    width: int = Field(128, ge=8)
+    heads: int = Field(4, ge=1)
+    language_layers: int = Field(2, ge=1)
+    relationship_layers: int = Field(1, ge=1)
+    cross_layers: int = Field(1, ge=1)
+    text_tokens: int = Field(
+        20, ge=4, description="L: prompt length in word pieces, padded and masked"
+    )
+    box_frequencies: int = Field(
+        6,
+        ge=0,
+        le=16,
+        description="sines and cosines that stand for each box coordinate; 0: the coordinate "
+        "itself, which published weights take",
+    )
+    published: str | None = Field(
+        None,
+        description="artefact of config/artefacts.csv with the initial weights and the vocabulary; "
+        "default: drawn",
+    )
+    seed: int = Field(0, ge=0, description="seed of the initial weights and of pretraining")
+    pretraining_steps: int = Field(
+        600, ge=0, description="0: the encoder keeps its initial weights, drawn or published"
+    )
+    pretraining_batch: int = Field(64, ge=1)
+    pretraining_learning_rate: float = Field(3e-4, gt=0)
+
+    @property
+    def weights(self) -> str:
+        """What the weights are, as tables print it."""
+        trained = "pretrained here" if self.pretraining_steps else None
+        origin = filter(None, (_published(self.published), trained))
+        return f"{self.name} {', then '.join(origin) or 'random'}"
+
+
+class FeaturesConfig(Section):
+    """`config/features/<features>.yaml`: stage one from frame to cached embedding."""
+
+    detector: DetectorConfig = DetectorConfig()
+    prompt_set: Literal["original", "synonym", "contextual", "none"] = Field(
+        "original", description="none: one sentence for all actions"
+    )
+    encoder: EncoderConfig = EncoderConfig()
+    pairing: Literal["previous_action", "same_step"] = Field(
+        "previous_action",
+        description="decision D1: O_t = O(s_t, a_{t-1}); same_step leaks a_t, only for ablation",
+    )
+    storage: Literal["tokens", "pooled"] = Field(
+        "tokens", description="decision D2: all tokens, or a mean per modality"
+    )
+    encoding_batch: int = Field(128, ge=1)
+    precision: Precision = Field(
+        "float32", description="of the encoder's matrix products, in the cache and in play alike"
+    )
+
+    @property
+    def weights(self) -> str:
+        """What the weights of stage one are, as tables print it."""
+        return f"{self.detector.weights}, {self.encoder.weights}"
+
+
+class LanguageModelConfig(Section):
+    """`config/language_models/<language_model>.yaml`: a transformer that learns to write first.
+
+    Width, layers, heads and activation have to be those of the policies that begin with it. One
+    that was published is not trained, and the settings of text and training say nothing about it.
+    """
+
+    published: str | None = Field(
+        None, description="artefact of config/artefacts.csv: a GPT-2, whose first layers are taken"
+    )
+    source: str = Field("python_docs", description="module of pipeline/language/texts/")
+    name: str | None = Field(
+        None, description="of the text: a file's path, or a data set's name on the hub"
+    )
+    subset: str | None = Field(None, description="a hub data set's configuration")
+    revision: str | None = Field(None, description="a hub data set's commit")
+    vocabulary: str | None = Field(
+        None,
+        description="folder with GPT-2's vocab.json and merges.txt; default: a byte-pair encoding "
+        "trained on the text",
+    )
+    vocabulary_size: int = Field(4096, ge=257, description="of a byte-pair encoding trained here")
+    width: int = Field(128, ge=8)
+    layers: int = Field(3, ge=1)
+    heads: int = Field(4, ge=1)
+    activation: Activation = "gelu"
+    dropout: float = Field(0.1, ge=0, lt=1)
+    context_length: int = Field(64, ge=2, description="tokens of a training sequence")
+    tokens_per_batch: int = Field(8192, ge=2)
+    steps: int = Field(600, ge=1)
+    warmup_steps: int = Field(60, ge=0)
+    learning_rate: float = Field(3e-4, gt=0)
+    weight_decay: float = Field(0.1, ge=0)
+    precision: Precision = "float32"
+    held_out_fraction: float = Field(
+        0.05, gt=0, lt=1, description="the text's last part, which perplexity is measured on"
+    )
+    evaluate_every: int = Field(50, ge=1, description="steps between rows of the curve")
+    seed: int = Field(0, ge=0)
+
+
+class PolicyConfig(Section):
+    """The sequence model; every method reads the part it has, a variant changes single keys."""
+
+    observation: str | None = Field(
+        None,
+        description="module of pipeline/observations/, one of those that the method can read; "
+        "default: its first",
+    )
+    context_length: int = Field(8, ge=1, description="K: steps of a window that carry loss")
+    memory_length: int = Field(
+        8,
+        ge=0,
+        description="M: earlier steps attended to without gradient (MORE-3S only); a number, or "
+        "K/2, K, 2K: a multiple of the context length",
+    )
+    width: int = Field(128, ge=8)
+    layers: int = Field(3, ge=1)
+    heads: int = Field(4, ge=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    activation: Activation = "gelu"
+    time_embedding: Literal["relative", "sinusoidal", "learned", "none"] = Field(
+        "relative",
+        description="relative: attention is biased by the distance in steps, no absolute time",
+    )
+    max_timesteps: int = Field(30_000, ge=1, description="size of the learned time embedding")
+    token_pooling: Literal["attention", "mean", "mlp"] = "attention"
+    pooling_queries: int = Field(
+        8, ge=1, description="learned queries per modality of attention pooling"
+    )
+    return_conditioning: Literal["condition", "linear", "token", "none"] = "condition"
+    action_readout: Literal["action_head", "nearest_prompt"] = "action_head"
+    embedding_loss_weight: float = Field(0.1, ge=0, description="λ_o")
+    action_loss_weight: float = Field(1.0, ge=0, description="λ_a")
+    history_dropout: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="probability of hiding the previous action (prompt, action token) in training",
+    )
+    region_dropout: float = Field(
+        0.0, ge=0, lt=1, description="share of a picture's regions that training hides at each step"
+    )
+    initial_weights: Literal["random", "language_model"] = Field(
+        "random",
+        description="of the transformer's layers: drawn, or those of the method's language_model",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _memory_of_context(cls, values: Any) -> Any:
+        """`K/2`, `K` and `2K` become numbers, so that one variant file serves every scale."""
+        length = values.get("memory_length") if isinstance(values, dict) else None
+        if not isinstance(length, str) or length not in MEMORY_LENGTHS:
+            return values
+        context = values.get("context_length", cls.model_fields["context_length"].default)
+        return {**values, "memory_length": MEMORY_LENGTHS[length](int(context))}
+
+
+class TrainingConfig(Section):
+    """One training loop for every method."""
+
+    steps: int = Field(2000, ge=1)
+    batch_size: int = Field(64, ge=1)
+    learning_rate: float = Field(6e-4, gt=0)
+    warmup_steps: int = Field(100, ge=0)
+    final_learning_rate: float = Field(
+        0.1, ge=0, le=1, description="cosine decay ends at this fraction of the rate"
+    )
+    betas: tuple[Share, Share] = (0.9, 0.95)
+    weight_decay: float = Field(0.1, ge=0)
+    gradient_clip: float = Field(1.0, gt=0)
+    weight_average: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="decay, by update, of the average of the weights that is kept and played "
+        "instead of the last ones; 0 keeps the last ones",
+    )
+    precision: Precision = "float32"
+    return_scale: float | None = Field(
+        None, gt=0, description="divides R̂; default: the data's largest |R̂|"
+    )
+    held_out_fraction: float = Field(
+        0.1, ge=0, lt=1, description="share of episodes kept for held-out accuracy"
+    )
+    start_steps: int = Field(
+        40, ge=1, description="length of an episode's start, in steps, for `start_weight`"
+    )
+    start_weight: int = Field(
+        1,
+        ge=1,
+        description="how many times as often windows that end in an episode's start are drawn",
+    )
+    evaluate_every: int = Field(250, ge=1, description="steps between rows of the training curve")
+    checkpoint_every: int | None = Field(
+        None,
+        ge=1,
+        description="steps between checkpoints kept beside the last one, to be played (Figure 3)",
+    )
+    cache_memory_mb: int = Field(
+        2048, ge=16, description="bound on decoded feature blocks held in memory"
+    )
+
+
+class EvaluationConfig(Section):
+    """Closed-loop play after training."""
+
+    episodes: int = Field(10, ge=1)
+    first_seed: int = Field(
+        10_000,
+        ge=0,
+        description="episode i is reset with first_seed + 1000·seed + i; never a training seed",
+    )
+    temperature: float = Field(
+        0.5, ge=0, description="of the softmax that actions are sampled from; 0 is arg-max"
+    )
+    target_return: float | Literal["data_max", "data_mean"] = Field(
+        "data_max",
+        description="R̂ at the start of an episode; a number, or taken from the training data",
+    )
+    checkpoint_episodes: int = Field(
+        5, ge=1, description="episodes that each checkpoint before the last is played for"
+    )
+    video_steps: int = Field(
+        400, ge=1, description="steps of the first episode that the rollout video shows"
+    )
+
+    def fewer(self) -> "EvaluationConfig":
+        """The same for a checkpoint before the last: with `checkpoint_episodes` episodes."""
+        return self.model_copy(update={"episodes": self.checkpoint_episodes})
+
+
+class SweepConfig(Section):
+    """Play under several target returns, to see whether a policy does what it is asked for."""
+
+    targets: Distinct[float] = Field(
+        [0.5, 0.75, 1.0, 1.25, 1.5],
+        min_length=1,
+        description="target returns as multiples of the data's best episode",
+    )
+    episodes: int = Field(
+        5, ge=1, description="per target, from the same starts as the first of the evaluation"
+    )
+
+
+class HardwareConfig(Section):
+    """What heavy jobs run on: no part of the experiment, so a change of it runs nothing again."""
+
+    device: str = Field(
+        "cpu",
+        pattern=r"^(auto|cpu|cuda|cuda:\d+)$",
+        description="auto: a graphics card that no other job has claimed, if there is one",
+    )
+    processes: int = Field(
+        1, ge=1, description="that share every batch of a policy's training, each with a device"
+    )
+    save_every: int | None = Field(
+        None,
+        ge=1,
+        description="steps between what a killed training goes on from; default: as its curve",
+    )
+    shards: int = Field(
+        1, ge=1, description="jobs that detection and encoding of one data set are divided into"
+    )
+
+
+class MethodConfig(Section):
+    """Everything stage two needs to train and evaluate one method in one variant."""
+
+    method: str = Field(description="module of pipeline/methods/")
+    features: str = Field(
+        "compact",
+        description="file of config/features/; a method or variant may give what differs instead, "
+        "as a mapping, and the features are then named by it",
+    )
+    language_model: str | None = Field(
+        None,
+        description="file of config/language_models/ that policy.initial_weights may come from",
+    )
+    policy: PolicyConfig = PolicyConfig()
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+
+class TableConfig(Section):
+    """One table: the grid of runs whose scores it shows."""
+
+    datasets: Distinct[str] = Field(min_length=1)
+    methods: Distinct[str] = Field(min_length=1)
+    variants: Distinct[str] = Field(["default"], min_length=1)
+    seeds: Distinct[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    beside: Distinct[str] = Field(
+        [], description="further methods, in their default variant only, to compare with"
+    )
+    checkpoints: bool = Field(
+        False, description="whether the checkpoints before the last are played as well"
+    )
+
+    @model_validator(mode="after")
+    def _distinct_rows(self) -> "TableConfig":
+        _distinct(self.rows)
+        return self
+
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """(method, variant) of every row that is trained, in order."""
+        return [
+            *((method, variant) for method in self.methods for variant in self.variants),
+            *((method, "default") for method in self.beside),
+        ]

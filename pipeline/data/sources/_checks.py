@@ -1,0 +1,100 @@
+"""What is asked of any source's own files before they are believed: they are there, they are the
+ones that were meant, and they hold as much as they should.
+"""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import environments
+from pipeline.config.schema import DatasetConfig, EnvironmentConfig
+from pipeline.environments.action_space import Actions
+from pipeline.errors import PipelineError
+
+
+def find(config: DatasetConfig, resources: Path) -> Path:
+    """The file or folder that a data set reads; it must be there, and have the hashes given for it.
+
+    Raises PipelineError saying how to get it.
+    """
+    if len(config.files) != 1:
+        raise PipelineError(f"dataset: source {config.source!r} needs the key 'file', and one file")
+    path = resources / config.files[0]
+    if not path.exists():
+        raise PipelineError(
+            f"{path}: missing; put the data there (docs/data.md says where they come from), or "
+            "correct the dataset's 'file'"
+        )
+    for name, expected in config.sha256.items():
+        file = path if path.is_file() else path / name
+        if file.name != Path(name).name or not file.is_file():
+            raise PipelineError(f"{path}: no file {name!r}, which the dataset's sha256 names")
+        with file.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        if digest != expected:
+            raise PipelineError(
+                f"{file}: SHA-256 is {digest}, the dataset expects {expected}; "
+                "get the file again, or correct the dataset's sha256"
+            )
+    return path
+
+
+def check_counts(config: DatasetConfig, path: Path, episodes: int, steps: int) -> None:
+    """Raise a PipelineError if a source holds nothing, or another number of episodes or steps than
+    the data set expects. Both are counted before any are selected.
+    """
+    if not episodes:
+        raise PipelineError(f"{path}: zero episodes; get the data again")
+    for what, found, expected in (
+        ("episodes", episodes, config.expected_episodes),
+        ("steps", steps, config.expected_steps),
+    ):
+        if expected is not None and found != expected:
+            raise PipelineError(
+                f"{path}: {found} {what}, the dataset expects {expected}; get the data again, or "
+                f"correct expected_{what}"
+            )
+
+
+def fit(
+    path: Path,
+    environment: EnvironmentConfig,
+    actions: Actions,
+    observations: NDArray[np.float32] | None,
+    qpos: NDArray[np.float32] | None,
+) -> NDArray[np.float32] | None:
+    """Positions (T, positions) of a simulator's joints, those of the source or else those that its
+    state vectors tell; None for a game.
+
+    Raises PipelineError if actions (T, …), state vectors (T, D) or positions are not the
+    environment's.
+    """
+    game = environments.make(environment)
+    game.reset(0, 0)
+    live, cure = game.observation(), "check that the data set names the right environment"
+    if fault := game.actions.fault(actions):
+        raise PipelineError(f"{path}: {fault}; {cure}")
+    expected = None if live is None else live.shape
+    found = None if observations is None else observations.shape[1:]
+    if found != expected:
+        raise PipelineError(
+            f"{path}: observations are {found or 'frames'}, those of {environment.game} are "
+            f"{expected or 'frames'}; {cure}"
+        )
+    if not isinstance(game, environments.Simulator) or observations is None:
+        return None
+    if qpos is None:
+        return game.positions(observations)
+    if qpos.shape[1:] != game.state().shape:
+        raise PipelineError(
+            f"{path}: positions of joints are {qpos.shape[1:]}, {environment.game} has "
+            f"{game.state().shape}; {cure}"
+        )
+    return qpos
+
+
+def share(config: DatasetConfig) -> str:
+    """For the description of a source: how much of it is used, if not all."""
+    return f", first {config.fraction:.3g}" if config.fraction < 1 else ""

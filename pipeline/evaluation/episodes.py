@@ -1,0 +1,53 @@
+"""Played episodes, and the CSV files that hold them: what acting leaves and tables begin with."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import PipelineError
+from pipeline.io.atomic import replacing
+from pipeline.io.csv import read_csv
+
+EPISODE_COLUMNS = ("step", "episode", "reset_seed", "noops", "return", "length", "terminated")
+"""`step`: the updates that the policy had seen."""
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One episode as played."""
+
+    reset_seed: int
+    noops: int
+    score: float
+    """Undiscounted raw return."""
+    length: int
+    """Agent steps."""
+    terminated: bool
+    """False: cut at the longest length allowed."""
+
+
+def write_episodes(path: Path, played: Sequence[tuple[int, Episode]]) -> None:
+    """Write episodes, each with the updates its policy had seen, as CSV, whole or not at all."""
+    with replacing(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(EPISODE_COLUMNS)
+        count: dict[int, int] = {}
+        for step, episode in played:
+            count[step] = count.get(step, -1) + 1
+            place = (step, count[step], episode.reset_seed, episode.noops)
+            writer.writerow([*place, f"{episode.score:g}", episode.length, episode.terminated])
+
+
+def read_episodes(path: Path, empty: bool = False) -> pd.DataFrame:
+    """What `write_episodes` wrote, checked; no episode at all is an error unless `empty`."""
+    episodes = read_csv(path, EPISODE_COLUMNS, "evaluate the run again")
+    if episodes.empty and not empty:
+        raise PipelineError(f"{path}: no episodes; evaluate the run again")
+    for name in EPISODE_COLUMNS[:-1]:
+        if not np.isfinite(pd.to_numeric(episodes[name], errors="coerce")).all():
+            raise PipelineError(f"{path}: a {name} is not a number; evaluate the run again")
+    return episodes

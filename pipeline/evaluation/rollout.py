@@ -1,0 +1,167 @@
+"""Closed-loop play: E episodes in lock-step, one observation and one policy call per step (method
+§3, decision D4).
+
+An environment and a player enter, the episodes' scores leave. Every episode has a generator of its
+own for its no-op start and its actions, so its course does not depend on which other episodes are
+played beside it.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from pipeline.environments import Environment
+from pipeline.environments.action_space import Action, ActionSpace
+from pipeline.evaluation.episodes import Episode
+from pipeline.methods import SequencePolicy
+from pipeline.observations import Observer, Situation
+
+
+class Player(Protocol):
+    """Decides; may carry a state from step to step."""
+
+    def decide(self, situation: Situation) -> NDArray[np.float64]:
+        """Logits (B, actions), or continuous actions (B, components) within their bounds."""
+        ...
+
+    def keep(self, rows: NDArray[np.int64]) -> None:
+        """Go on with these rows only; the other episodes have ended."""
+        ...
+
+
+class Recorder(Protocol):
+    """Sees every step of episode 0 as it is played."""
+
+    def record(self, game: Environment, row: int, action: Action) -> None:
+        """`game` was row `row` of the situation in which `action` was chosen."""
+        ...
+
+
+class RandomPlayer:
+    """Takes every action with the same probability, and continuous ones uniformly within their
+    bounds.
+    """
+
+    def __init__(self, actions: ActionSpace, reset_seeds: Sequence[int]) -> None:
+        """Each episode's actions are drawn from a generator of its own, as its no-ops are."""
+        self._actions = actions
+        # A stream of its own: that of `play` for the same seed draws the no-ops.
+        self._generators = [np.random.default_rng((seed, 1)) for seed in reset_seeds]
+
+    def decide(self, situation: Situation) -> NDArray[np.float64]:
+        """Zeros (B, actions), or drawn actions (B, components)."""
+        if not self._actions.continuous:
+            return np.zeros((len(situation.episodes), self._actions.size))
+        bounds = self._actions.low, self._actions.high
+        return np.stack([self._generators[i].uniform(*bounds) for i in situation.episodes.tolist()])
+
+    def keep(self, rows: NDArray[np.int64]) -> None:
+        """Nothing is carried."""
+
+
+class PolicyPlayer:
+    """A trained policy behind an observer; starts at the target return and subtracts each reward
+    (D4).
+    """
+
+    def __init__(
+        self,
+        policy: SequencePolicy,
+        observer: Observer,
+        episodes: int,
+        target_return: float | NDArray[np.float64],
+        return_scale: float,
+        device: str = "cpu",
+    ) -> None:
+        """`target_return` is one for all, or (episodes,); `device` is where the policy is."""
+        self._policy, self._observer = policy, observer
+        self._state = policy.start(episodes)
+        self._device = device
+        self._targets, self._scale = np.broadcast_to(target_return, episodes), return_scale
+
+    def decide(self, situation: Situation) -> NDArray[np.float64]:
+        """Observe, and ask the policy."""
+        observation = self._observer.observe(situation)
+        to_go = (self._targets[situation.episodes] - situation.returns) / self._scale
+        device = self._device
+        decided, self._state = self._policy.act(
+            {name: tensor.to(device) for name, tensor in observation.items()},
+            torch.from_numpy(situation.previous_actions)[:, None].to(device),  # (B, 1, …)
+            torch.from_numpy(to_go.astype(np.float32))[:, None].to(device),
+            torch.full((len(situation.episodes), 1), situation.timestep, device=device),
+            self._state,
+        )
+        return decided.double().cpu().numpy()
+
+    def keep(self, rows: NDArray[np.int64]) -> None:
+        """Drop the ended episodes from the policy's state."""
+        self._state = self._state.select(torch.from_numpy(rows))
+
+
+def play(
+    player: Player,
+    games: Sequence[Environment],
+    reset_seeds: Sequence[int],
+    max_noops: int,
+    max_steps: int,
+    temperature: float,
+    recorder: Recorder | None = None,
+) -> list[Episode]:
+    """Play one episode in each of `games`, all in lock-step; ended episodes leave the batch.
+
+    Episode i is reset with `reset_seeds[i]`, whose generator draws its no-ops (0 … max_noops) and
+    its actions, from the softmax of logits / temperature (0: arg-max); continuous actions are taken
+    as they are decided. An episode is cut after `max_steps`.
+    """
+    count = len(games)
+    generators = [np.random.default_rng(seed) for seed in reset_seeds]
+    noops = [int(generator.integers(0, max_noops + 1)) for generator in generators]
+    for game, seed, n in zip(games, reset_seeds, noops, strict=True):
+        game.reset(seed, n)
+    actions = np.stack([game.actions.start() for game in games])  # (E, …)
+    returns, length, terminated = (
+        np.zeros(count),
+        np.zeros(count, np.int64),
+        np.zeros(count, np.bool_),
+    )
+    live = np.arange(count, dtype=np.int64)
+    for timestep in tqdm(range(max_steps), desc="play", unit="step", mininterval=1):
+        situation = Situation(
+            [games[i] for i in live.tolist()], actions[live], returns[live], live, timestep
+        )
+        decided = player.decide(situation)
+        for row, i in enumerate(live.tolist()):
+            continuous = games[i].actions.continuous
+            actions[i] = (
+                decided[row] if continuous else choose(decided[row], temperature, generators[i])
+            )
+            if recorder is not None and i == 0:
+                recorder.record(games[i], row, actions[i])
+            reward, terminated[i] = games[i].step(actions[i])
+            returns[i] += reward
+            length[i] += 1
+        rows = np.flatnonzero(~terminated[live])
+        if len(rows) == 0:
+            break
+        if len(rows) < len(live):
+            player.keep(rows)
+            live = live[rows]
+    return [
+        Episode(seed, n, float(score), int(steps), bool(ended))
+        for seed, n, score, steps, ended in zip(
+            reset_seeds, noops, returns, length, terminated, strict=True
+        )
+    ]
+
+
+def choose(logits: NDArray[np.float64], temperature: float, generator: np.random.Generator) -> int:
+    """Sample an action from the softmax of `logits` (actions,) / temperature; 0 is arg-max."""
+    if temperature == 0:
+        return int(logits.argmax())
+    weights = np.exp((logits - logits.max()) / temperature)
+    bounds = np.cumsum(weights)
+    return int(np.searchsorted(bounds, generator.random() * bounds[-1], side="right"))

@@ -1,0 +1,196 @@
+"""A run of stage two from artefacts to results: which episodes are played, by whom, and what is
+written about them.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pipeline import environments
+from pipeline.config import plugins
+from pipeline.config.schema import EnvironmentConfig, EvaluationConfig, FeaturesConfig, MethodConfig
+from pipeline.data.trajectories import Trajectories
+from pipeline.environments import Environment
+from pipeline.errors import PipelineError
+from pipeline.evaluation.episodes import Episode
+from pipeline.evaluation.rollout import Player, PolicyPlayer, RandomPlayer, Recorder, play
+from pipeline.io.atomic import replacing
+from pipeline.methods import SequencePolicy
+from pipeline.observations import Observer, ObserverInputs
+from pipeline.training import checkpoint
+from pipeline.training.checkpoint import Description
+
+SEEDS_PER_RUN = 1000
+"""Reset seeds reserved for each training seed."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """The episodes of one run: the same for every player that is compared."""
+
+    environment: EnvironmentConfig
+    evaluation: EvaluationConfig
+    data: Trajectories
+    """What was trained on; scores are compared with its mean, targets taken from it."""
+    max_steps: int
+    """An episode is cut here."""
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Raises PipelineError where an episode would have the reset seed of one that was trained
+        on; see also `known_starts`.
+        """
+        recorded = set() if self.data.seed is None else set(self.data.seed.tolist())
+        if known := recorded.intersection(reset_seeds(self.evaluation, self.seed)):
+            first = self.evaluation.first_seed
+            raise PipelineError(
+                f"evaluation.first_seed: {first} gives run {self.seed} reset seed {min(known)}, "
+                f"which {self.data.source} was recorded from; choose another"
+            )
+
+    def known_starts(self) -> list[int]:
+        """Counts of no-ops that recorded episodes begin with, where those alone decide how an
+        episode begins: a console without chance starts alike from every seed.
+        """
+        if self.data.noops is None:
+            return []
+        recorded = np.unique(self.data.noops).tolist()
+        game, states = environments.make(self.environment), []
+        for seed in (0, 1):
+            game.reset(seed, recorded[0])
+            states.append(game.state().copy())
+        return recorded if np.array_equal(states[0], states[1]) else []
+
+    def games(self, times: int = 1) -> list[Environment]:
+        """One environment for each episode, of the whole course `times` over."""
+        count = times * self.evaluation.episodes
+        return [environments.make(self.environment) for _ in range(count)]
+
+    def play(
+        self,
+        player: Player,
+        games: Sequence[Environment],
+        temperature: float,
+        recorder: Recorder | None = None,
+    ) -> list[Episode]:
+        """Play all episodes in lock-step; with games for several times the course, each time from
+        the same starts.
+        """
+        seeds = reset_seeds(self.evaluation, self.seed)
+        seeds *= len(games) // len(seeds)
+        return play(
+            player, games, seeds, self.environment.max_noops, self.max_steps, temperature, recorder
+        )
+
+    def describe(
+        self,
+        weights: str,
+        sampling: str,
+        target: float | None,
+        versions: dict[str, str],
+        settings: dict[str, Any],
+    ) -> dict[str, Any]:
+        """The content of run.json: what a table has to say about a run."""
+        environment = self.environment
+        rules = f"sticky {environment.sticky_actions:g}, up to {environment.max_noops} no-ops"
+        return {
+            "weights": weights,
+            "data_source": self.data.source,
+            "sampling": f"{sampling}, {rules}",
+            "versions": {**versions, "torch": torch.__version__, "numpy": np.__version__},
+            "data_mean": float(self.data.score.mean()),
+            "data_max": float(self.data.score.max()),
+            "target_return": target,
+            "max_episode_steps": self.max_steps,
+            "known_starts": self.known_starts(),
+            "settings": settings,
+        }
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A trained policy with its eyes, to be played."""
+
+    policy: SequencePolicy
+    """On `device`."""
+    description: Description
+    observer: Observer
+    device: str = "cpu"
+
+    def player(self, episodes: int, target: float | NDArray[np.float64]) -> PolicyPlayer:
+        """It plays `episodes` in lock-step, asked for `target` return: one for all, or one each."""
+        scale = self.description.return_scale
+        return PolicyPlayer(self.policy, self.observer, episodes, target, scale, self.device)
+
+
+def open_actor(path: Path, config: MethodConfig, inputs: ObserverInputs) -> Actor:
+    """The policy of the checkpoint at `path`, with the observer that it was trained for.
+
+    Raises PipelineError if what that needs is not given, or if it was trained on other features.
+    """
+    policy, description = checkpoint.load(path, config, inputs.device)
+    features = inputs.features
+    trained_on = description.attributes.get("features", features.model_dump())
+    if FeaturesConfig.model_validate(trained_on) != features:
+        raise PipelineError(f"{path}: trained on other features than --features; train it again")
+    observer = plugins.load("observations", description.observation).open_observer(inputs)
+    return Actor(policy, description, observer, inputs.device)
+
+
+def play_policy(
+    course: Course, actor: Actor, recorder: Recorder | None = None
+) -> tuple[list[Episode], dict[str, Any]]:
+    """Play a trained policy over the course; episodes and the run's description."""
+    games, evaluation = course.games(), course.evaluation
+    target = target_return(evaluation, course.data)
+    temperature = evaluation.temperature
+    played = course.play(actor.player(len(games), target), games, temperature, recorder)
+    sampling = f"temperature {temperature:g}" if temperature else "arg-max"
+    if games[0].actions.continuous:
+        sampling = "predicted action"
+    shown = target if actor.policy.uses_returns else None
+    told = actor.description
+    features = told.attributes.get("features")  # what the name stands for
+    settings = {**told.method, "features": features, "observation": told.observation}
+    return played, course.describe(told.weights, sampling, shown, games[0].versions, settings)
+
+
+def play_random(course: Course) -> tuple[list[Episode], dict[str, Any]]:
+    """Play uniformly random actions over the course; episodes and the run's description."""
+    games = course.games()
+    player = RandomPlayer(games[0].actions, reset_seeds(course.evaluation, course.seed))
+    played = course.play(player, games, temperature=1)
+    return played, course.describe("none", "uniform", None, games[0].versions, settings={})
+
+
+def reset_seeds(config: EvaluationConfig, seed: int) -> list[int]:
+    """Reset seeds of the episodes of training seed `seed`: disjoint between seeds and from the
+    data's.
+    """
+    if config.episodes > SEEDS_PER_RUN:
+        raise PipelineError(
+            f"evaluation.episodes: {config.episodes}; allowed: at most {SEEDS_PER_RUN}"
+        )
+    first = config.first_seed + SEEDS_PER_RUN * seed
+    return list(range(first, first + config.episodes))
+
+
+def target_return(config: EvaluationConfig, trajectories: Trajectories) -> float:
+    """R̂ at the start of an episode, as a number."""
+    if config.target_return == "data_max":
+        return float(trajectories.score.max())
+    if config.target_return == "data_mean":
+        return float(trajectories.score.mean())
+    return float(config.target_return)
+
+
+def write_run(path: Path, run: dict[str, Any]) -> None:
+    """Write run.json, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(run, indent=2, sort_keys=True, ensure_ascii=False) + "\n")

@@ -1,0 +1,37 @@
+"""Play a trained policy under several target returns: does it do what it is asked for?
+
+Every target is played from the same starts, with the same generators for its actions, so that
+episodes differ by the target alone.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from pipeline.config.schema import SweepConfig
+from pipeline.evaluation.run import Actor, Course
+
+COLUMNS = (
+    *("factor", "target_return", "episode", "reset_seed", "noops"),
+    *("return", "length", "terminated"),
+)
+
+
+def play(course: Course, actor: Actor, sweep: SweepConfig) -> pd.DataFrame:
+    """A row per episode, columns COLUMNS: `factor` × the data's best return was asked for.
+
+    All targets' episodes go in one lock-step, which is what keeps a sweep cheap.
+    """
+    evaluation = course.evaluation.model_copy(update={"episodes": sweep.episodes})
+    course = replace(course, evaluation=evaluation)
+    games = course.games(times=len(sweep.targets))
+    factors = np.repeat(sweep.targets, sweep.episodes)  # (targets · episodes,)
+    targets = factors * float(course.data.score.max())
+    played = course.play(actor.player(len(games), targets), games, evaluation.temperature)
+    numbers = np.tile(np.arange(sweep.episodes), len(sweep.targets))
+    rows = [
+        (*place, each.reset_seed, each.noops, each.score, each.length, each.terminated)
+        for *place, each in zip(factors, targets, numbers, played, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -1,0 +1,385 @@
+"""The HDF5 container of every large artefact: typed, versioned, block-checksummed, written whole.
+
+Files that others wrote are read elsewhere (`pipeline.data.trajectories`). An artefact has a kind
+("trajectories", "frames", "regions", "cache", "pixels"), a schema version, JSON attributes
+(provenance among them), and arrays chunked along their first axis in blocks, each with a CRC-32 of
+its raw bytes. Strings are JSON attributes.
+Layout: root attributes `kind`, `schema_version`, `header_crc32`; dataset `header` (UTF-8 JSON: the
+attributes, and rows, row shape, type, block length and checksum-list CRC of every array);
+`arrays/<name>`; `checksums/<name>`.
+"""
+
+import json
+import os
+import zlib
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+# Blosc writes its inner blocks as its threads finish them: one thread, same bytes.
+os.environ["BLOSC_NTHREADS"] = "1"
+
+import h5py
+import hdf5plugin
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from pipeline.errors import PipelineError
+from pipeline.io.atomic import writing
+from pipeline.io.block_cache import BlockCache, Layout
+
+SCHEMA_VERSION = 1
+BLOCK_BYTES = 1 << 20  # raw bytes of a block, at most (a single larger row is a block of its own)
+# Blosc rather than Blosc2: with blocks of more than one axis the latter is 2 to 4 times slower
+CODEC = hdf5plugin.Blosc(cname="lz4", clevel=5, shuffle=hdf5plugin.Blosc.SHUFFLE)
+REBUILD = "delete it and run the workflow again to rebuild it"
+# What HDF5 raises on damaged metadata is not one type; all of it means the file cannot be used.
+HDF5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
+
+
+class ArtefactWriter:
+    """Write under a temporary name; the artefact takes its own when the `with` ends well.
+
+    The temporary name is fixed (`.<name>.partial`, same folder), so what a killed process left is
+    overwritten by the next attempt and never mistaken for a result.
+    """
+
+    def __init__(self, path: Path, kind: str, attributes: Mapping[str, Any]) -> None:
+        self.path = Path(path)
+        self.kind = kind
+        self._attributes = dict(attributes)
+        self._temporary = self.path.with_name(f".{self.path.name}.partial")
+        self._arrays: dict[str, _GrowingArray] = {}
+        self._file: Any = None
+
+    def __enter__(self) -> Self:
+        with writing(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # v110: metadata carry checksums, so damage outside the blocks is noticed as well
+            self._file = h5py.File(self._temporary, "w", libver="v110")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with writing(self.path):
+            try:
+                if error is None:
+                    self._finish()
+                elif not isinstance(error, PipelineError):
+                    raise error
+            finally:
+                with suppress(*HDF5_ERRORS):  # of a full disk, for the second time
+                    self._file.close()
+                self._temporary.unlink(missing_ok=True)
+
+    def write(self, name: str, array: ArrayLike) -> None:
+        """Store a whole array (at least one axis)."""
+        whole = np.asarray(array)
+        if whole.ndim == 0:
+            raise ValueError(f"{name}: a scalar belongs in the attributes")
+        self.create(name, whole.shape[1:], whole.dtype)
+        self.append(name, whole)
+
+    def create(self, name: str, row_shape: tuple[int, ...], dtype: DTypeLike) -> None:
+        """Begin an array that grows by `append`; memory stays bounded by one block."""
+        if name in self._arrays:
+            raise ValueError(f"{self.path}: array {name} exists already")
+        self._arrays[name] = _GrowingArray(self._file, name, row_shape, np.dtype(dtype))
+
+    def append(self, name: str, rows: NDArray[Any]) -> None:
+        """Append rows to an array made by `create`; raises ValueError if shape or type differ."""
+        self._arrays[name].append(rows)
+
+    def record(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Append as many rows to each of several arrays that grow together.
+
+        The file's bytes depend on the rows alone, not on how they are divided into calls.
+        """
+        done, rows = 0, len(next(iter(arrays.values())))
+        while done < rows:
+            piece = min(rows - done, *(self._arrays[name].room for name in arrays))
+            for name, values in arrays.items():
+                self.append(name, values[done : done + piece])
+            done += piece
+
+    def set_attribute(self, name: str, value: Any) -> None:
+        """Set a JSON attribute, any time before the end."""
+        self._attributes[name] = value
+
+    def become(self, path: Path, kind: str, attributes: Mapping[str, Any]) -> None:
+        """End as another file than was meant at first, on the same file system."""
+        self.path, self.kind, self._attributes = Path(path), kind, dict(attributes)
+
+    def _finish(self) -> None:
+        arrays = {name: self._arrays[name].finish() for name in sorted(self._arrays)}
+        header = {"attributes": self._attributes, "arrays": arrays}
+        text = json.dumps(header, sort_keys=True, allow_nan=False).encode()
+        self._file.create_dataset("header", data=np.frombuffer(text, np.uint8), track_times=False)
+        self._file.attrs["kind"] = self.kind
+        self._file.attrs["schema_version"] = SCHEMA_VERSION
+        self._file.attrs["header_crc32"] = zlib.crc32(text)
+        self._file.close()
+        _sync(self._temporary)
+        self._temporary.replace(self.path)
+        _sync(self.path.parent)
+
+
+class Artefact:
+    """Read an artefact lazily: the file is opened at the first read, once per process (fork-safe).
+
+    Raises PipelineError naming file and cause: missing, not HDF5, truncated, another kind, another
+    schema version, a damaged block (array, rows). With `kind=None` any kind is accepted. Blocks
+    decoded by `gather` stay in memory up to `memory_mb`: an array that fits is kept whole in one
+    piece, of larger ones the blocks used last.
+    """
+
+    def __init__(self, path: Path, kind: str | None, memory_mb: int = 2048) -> None:
+        self.path = Path(path)
+        self._wanted_kind = kind
+        self._memory_mb = memory_mb
+        self._file: Any = None
+        self._process = -1
+        self._header: dict[str, Any] = {}
+        self._checksums: dict[str, NDArray[np.uint32]] = {}
+        self._cache = BlockCache(memory_mb << 20, self._decode)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Artefact, (self.path, self._wanted_kind, self._memory_mb)
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """The JSON attributes."""
+        self._open()
+        attributes: dict[str, Any] = self._header["attributes"]
+        return attributes
+
+    @property
+    def kind(self) -> str:
+        """The kind written in the file."""
+        return str(self._open().attrs["kind"])
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the arrays, sorted."""
+        self._open()
+        return sorted(self._header["arrays"])
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of an array."""
+        entry = self._entry(name)
+        return (entry["rows"], *entry["row_shape"])
+
+    def dtype(self, name: str) -> np.dtype[Any]:
+        """Type of an array."""
+        dtype: np.dtype[Any] = np.dtype(self._entry(name)["dtype"])
+        return dtype
+
+    def read(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """Rows start … stop of an array, checked block by block; nothing is kept in memory."""
+        rows, length = self._entry(name)["rows"], self._entry(name)["block_rows"]
+        start, stop, _ = slice(start, stop).indices(rows)
+        out = np.empty((max(stop - start, 0), *self.shape(name)[1:]), self.dtype(name))
+        for block in range(start // length, -(-stop // length) if stop > start else 0):
+            first = block * length
+            low, high = max(start, first), min(stop, first + length)
+            out[low - start : high - start] = self._decode(name, block)[low - first : high - first]
+        return out
+
+    def gather(self, name: str, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Rows (…,) in any order, with any number of axes, through the cache of decoded blocks.
+
+        Returns (…, *row shape); raises IndexError for a row outside the array (negative ones too).
+        """
+        entry = self._entry(name)
+        index = np.asarray(rows, np.int64)
+        if index.size and (index.min() < 0 or index.max() >= entry["rows"]):
+            raise IndexError(f"{self.path}: {name} has rows 0 to {entry['rows'] - 1}")
+        layout = Layout(name, self.shape(name), self.dtype(name), entry["block_rows"])
+        taken = self._cache.gather(layout, index.reshape(-1))  # (index.size, *row shape)
+        return taken.reshape(*index.shape, *layout.shape[1:])
+
+    def damaged_blocks(self) -> list[str]:
+        """Every damaged block as "array rows a-b"; empty if the file is whole."""
+        damaged = []
+        for name in self.names:
+            entry = self._entry(name)
+            for block in range(-(-entry["rows"] // entry["block_rows"])):
+                try:
+                    self._decode(name, block)
+                except PipelineError:
+                    damaged.append(self._label(name, block))
+        return damaged
+
+    def close(self) -> None:
+        """Close the file and forget decoded blocks; the next read opens it again."""
+        if self._file is not None:
+            self._file.close()
+        self._file = None
+        self._cache.clear()
+
+    def _open(self) -> Any:
+        if self._file is None or self._process != os.getpid():
+            if self._file is not None:
+                self._file.close()  # inherited by a fork: its state is shared with the parent
+            self._file = self._validated()
+            self._process = os.getpid()
+        return self._file
+
+    def _validated(self) -> Any:
+        if not self.path.is_file():
+            raise PipelineError(f"{self.path}: missing; run the workflow to build it")
+        try:
+            file = h5py.File(self.path, "r")
+        except HDF5_ERRORS as error:
+            raise PipelineError(
+                f"{self.path}: damaged or truncated, or not HDF5 ({error}); {REBUILD}"
+            ) from None
+        try:
+            self._header = self._read_header(file)
+        except HDF5_ERRORS as error:
+            raise PipelineError(f"{self.path}: damaged header ({error}); {REBUILD}") from None
+        return file
+
+    def _read_header(self, file: Any) -> dict[str, Any]:
+        missing = {"kind", "schema_version", "header_crc32"} - set(file.attrs)
+        if missing:
+            raise PipelineError(
+                f"{self.path}: HDF5, but not an artefact of this pipeline; {REBUILD}"
+            )
+        kind, version = str(file.attrs["kind"]), int(file.attrs["schema_version"])
+        if version != SCHEMA_VERSION:
+            raise PipelineError(
+                f"{self.path}: schema version {version}, this program reads "
+                f"{SCHEMA_VERSION}; {REBUILD}"
+            )
+        if self._wanted_kind is not None and kind != self._wanted_kind:
+            raise PipelineError(
+                f"{self.path}: holds {kind}, expected {self._wanted_kind}; "
+                f"pass the right file, or {REBUILD}"
+            )
+        text = file["header"][:].tobytes()
+        if zlib.crc32(text) != int(file.attrs["header_crc32"]):
+            raise PipelineError(
+                f"{self.path}: damaged header (attributes, checksum differs); {REBUILD}"
+            )
+        header: dict[str, Any] = json.loads(text)
+        return header
+
+    def _entry(self, name: str) -> dict[str, Any]:
+        self._open()
+        arrays: dict[str, dict[str, Any]] = self._header["arrays"]
+        if name not in arrays:
+            raise PipelineError(
+                f"{self.path}: no array {name} (it has {', '.join(arrays)}); {REBUILD}"
+            )
+        return arrays[name]
+
+    def _checksum(self, name: str, block: int) -> int:
+        if name not in self._checksums:
+            stored = self._open()[f"checksums/{name}"][:]
+            if zlib.crc32(stored.tobytes()) != self._entry(name)["checksums_crc32"]:
+                raise OSError("checksum list differs")
+            self._checksums[name] = stored
+        return int(self._checksums[name][block])
+
+    def _label(self, name: str, block: int) -> str:
+        entry = self._entry(name)
+        first = block * entry["block_rows"]
+        return f"{name} rows {first}-{min(first + entry['block_rows'], entry['rows']) - 1}"
+
+    def _decode(self, name: str, block: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """One block, decompressed and verified, into `out` if given."""
+        entry = self._entry(name)
+        first = block * entry["block_rows"]
+        last = min(first + entry["block_rows"], entry["rows"])
+        if out is None:
+            out = np.empty((last - first, *entry["row_shape"]), np.dtype(entry["dtype"]))
+        try:
+            self._open()[f"arrays/{name}"].read_direct(out, np.s_[first:last])
+            whole = zlib.crc32(out.data) == self._checksum(name, block)
+            cause = "checksum differs"
+        except HDF5_ERRORS as error:
+            whole, cause = False, str(error)
+        if not whole:
+            label = self._label(name, block)
+            raise PipelineError(f"{self.path}: damaged block: {label} ({cause}); {REBUILD}")
+        return out
+
+
+class _GrowingArray:
+    """An array being written: rows collect in a buffer of one block, full blocks go to the file."""
+
+    def __init__(
+        self, file: Any, name: str, row_shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> None:
+        row_bytes = max(1, int(np.prod(row_shape, dtype=np.int64)) * dtype.itemsize)
+        length = max(1, BLOCK_BYTES // row_bytes)
+        self._file, self._name = file, name
+        self._buffer = np.zeros((length, *row_shape), dtype)
+        self._filled = 0
+        self._rows = 0
+        self._checksums: list[int] = []
+        self._dataset = file.create_dataset(
+            f"arrays/{name}",
+            shape=(0, *row_shape),
+            maxshape=(None, *row_shape),
+            chunks=self._buffer.shape,
+            dtype=dtype,
+            track_times=False,
+            **CODEC,
+        )
+
+    @property
+    def room(self) -> int:
+        """Rows until the next block is full."""
+        return len(self._buffer) - self._filled
+
+    def append(self, rows: NDArray[Any]) -> None:
+        if rows.shape[1:] != self._buffer.shape[1:] or rows.dtype != self._buffer.dtype:
+            raise ValueError(
+                f"{self._name}: rows {rows.shape[1:]} {rows.dtype}, "
+                f"expected {self._buffer.shape[1:]} {self._buffer.dtype}"
+            )
+        while len(rows):
+            piece, rows = rows[: self.room], rows[self.room :]
+            self._buffer[self._filled : self._filled + len(piece)] = piece
+            self._filled += len(piece)
+            if self._filled == len(self._buffer):
+                self._flush()
+
+    def finish(self) -> dict[str, Any]:
+        """Write what is left; the array's entry in the header."""
+        if self._filled:
+            self._flush()
+        checksums = np.array(self._checksums, np.uint32)
+        self._file.create_dataset(f"checksums/{self._name}", data=checksums, track_times=False)
+        return {
+            "rows": self._rows,
+            "row_shape": list(self._buffer.shape[1:]),
+            "dtype": self._buffer.dtype.str,
+            "block_rows": len(self._buffer),
+            "checksums_crc32": zlib.crc32(checksums.tobytes()),
+        }
+
+    def _flush(self) -> None:
+        block = self._buffer[: self._filled]
+        self._dataset.resize(self._rows + self._filled, axis=0)
+        self._dataset[self._rows :] = block
+        self._checksums.append(zlib.crc32(block.data))
+        self._rows += self._filled
+        self._filled = 0
+
+
+def _sync(path: Path) -> None:
+    """Flush a file or folder to disk, so that the rename cannot outlive the content."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

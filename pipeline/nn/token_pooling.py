@@ -1,0 +1,150 @@
+"""pool(O_t): the tokens of one step's embedding become one vector (method §2, `token_pooling`).
+
+What enters: tokens (batch, steps, tokens, d_e) float16 with a mask, text first. What leaves:
+(batch, steps, width). A step whose tokens are all masked (padding, hidden history) gives finite
+numbers from zeros.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipeline.nn.transformer import compute_dtype
+
+
+class Whitening(nn.Module):
+    """Tokens of mean 0 and standard deviation 1 in each dimension, by statistics of the data set.
+
+    LayerNorm leaves LXMERT's tokens nearly alike: what moves on the screen changes them by a few
+    per cent, and a policy that starts from the raw tokens stays at the majority class.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, text_tokens: int, embed: int) -> None:
+        super().__init__()
+        self.parts = (slice(0, text_tokens), slice(text_tokens, None))
+        self.register_buffer("mean", torch.zeros(2, embed))
+        self.register_buffer("scale", torch.ones(2, embed))
+
+    def fit(self, mean: Tensor, std: Tensor) -> None:
+        """Set the statistics, (modality, embed) each: text, regions."""
+        self.mean.copy_(mean)
+        self.scale.copy_(1 / std)
+
+    def forward(self, tokens: Tensor, modality: int) -> Tensor:
+        """The tokens of one modality, (…, tokens, embed) on the second-last axis, float32."""
+        part = tokens[..., self.parts[modality], :].float()
+        if part.dtype is tokens.dtype:  # float() made no copy that may be overwritten
+            return (part - self.mean[modality]) * self.scale[modality]
+        return part.sub_(self.mean[modality]).mul_(self.scale[modality])
+
+
+class AttentionPooling(nn.Module):
+    """Learned queries per modality; their weighted means of raw tokens are projected together.
+
+    The key projection is folded into the queries and values are projected after pooling, so the
+    cost is O(tokens · d_e · queries) and not O(tokens · d_e²).
+    """
+
+    def __init__(self, text_tokens: int, embed: int, queries: int, width: int) -> None:
+        super().__init__()
+        self.whiten = Whitening(text_tokens, embed)
+        size = max(1, width // queries)
+        self.queries = nn.Parameter(
+            torch.randn(2, queries, embed) / embed**0.5
+        )  # (modality, query, embed)
+        self.value = nn.Parameter(torch.randn(2, queries, embed, size) / embed**0.5)
+        self.output = nn.Linear(2 * queries * size, width)
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Pool; see the module."""
+        batch, steps = mask.shape[:2]
+        tokens, mask = tokens.flatten(0, 1), mask.flatten(0, 1)  # (batch · steps, tokens, …)
+        pooled = [
+            self._pool(
+                self.whiten(tokens, modality),
+                mask[:, part],
+                self.queries[modality],
+                self.value[modality],
+            )
+            for modality, part in enumerate(self.whiten.parts)
+        ]
+        projected: Tensor = self.output(torch.cat(pooled, dim=1))
+        return projected.view(batch, steps, projected.shape[-1])
+
+    @staticmethod
+    def _pool(tokens: Tensor, mask: Tensor, queries: Tensor, value: Tensor) -> Tensor:
+        tokens = tokens.to(compute_dtype(tokens.device))
+        scores = tokens @ queries.to(tokens.dtype).T  # (rows, tokens, queries)
+        scores = scores.float().transpose(1, 2)  # (rows, queries, tokens)
+        # Finite, so that a row without any real token stays finite; such a row is zeroed
+        # afterwards.
+        weights = scores.masked_fill(~mask[:, None], -1e4).softmax(dim=-1)
+        weights = weights * mask.any(dim=1)[:, None, None]
+        pooled = weights.to(tokens.dtype) @ tokens  # (rows, queries, embed)
+        values = torch.bmm(pooled.transpose(0, 1), value.to(pooled.dtype))  # (queries, rows, size)
+        return values.transpose(0, 1).flatten(1)  # (rows, queries · size)
+
+
+class MeanPooling(nn.Module):
+    """The masked mean of each modality, projected together."""
+
+    def __init__(self, text_tokens: int, embed: int, width: int) -> None:
+        super().__init__()
+        self.whiten = Whitening(text_tokens, embed)
+        self.value = nn.Linear(2 * embed, width)
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Pool; see the module."""
+        means = []
+        for modality, part in enumerate(self.whiten.parts):
+            weight = mask[:, :, part, None].float()
+            total = (self.whiten(tokens, modality) * weight).sum(dim=2)  # (batch, steps, embed)
+            means.append(total / weight.sum(dim=2).clamp(min=1))
+        projected: Tensor = self.value(torch.cat(means, dim=-1))
+        return projected
+
+
+class FlatPooling(nn.Module):
+    """All tokens flattened through two hidden layers: the authors' choice, 56·768 → 5000 → 5000 →
+    768.
+    """
+
+    def __init__(self, tokens: int, text_tokens: int, embed: int, hidden: int, width: int) -> None:
+        super().__init__()
+        self.tokens = tokens
+        self.whiten = Whitening(text_tokens, embed)
+        self.layers = nn.Sequential(
+            nn.Linear(tokens * embed, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, width),
+        )
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Pool; see the module."""
+        # The cache has as many region columns as its richest frame, a live frame may have more or
+        # fewer. Columns are region by region from the front, so the end is cut or filled.
+        tokens = torch.cat([self.whiten(tokens, modality) for modality in (0, 1)], dim=2)
+        tokens = tokens * mask[..., None]
+        tokens = functional.pad(tokens, (0, 0, 0, self.tokens - tokens.shape[2]))
+        flat = tokens.flatten(2)  # (batch, steps, tokens · embed)
+        pooled: Tensor = self.layers(flat)
+        return pooled
+
+
+def build(
+    kind: str, tokens: int, text_tokens: int, embed: int, queries: int, width: int
+) -> AttentionPooling | MeanPooling | FlatPooling:
+    """The pooling that `token_pooling` names, from `tokens` vectors of length `embed` to one of
+    length `width`.
+    """
+    if kind == "attention":
+        return AttentionPooling(text_tokens, embed, queries, width)
+    if kind == "mean":
+        return MeanPooling(text_tokens, embed, width)
+    hidden = 5000 * width // 768  # the authors' 5000 at their width
+    return FlatPooling(tokens, text_tokens, embed, hidden, width)

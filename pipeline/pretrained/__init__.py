@@ -1,0 +1,1 @@
+"""What others have published: brought with checksums, read with nothing in them run."""

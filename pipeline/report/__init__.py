@@ -1,1 +1,0 @@
-"""What people look at: pictures from curves, scores and policies, and pages that stand alone."""

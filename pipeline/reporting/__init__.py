@@ -1,0 +1,1 @@
+"""Episodes → scores → statistics → tables (`tables/`, a plug-in each), figures and pages."""

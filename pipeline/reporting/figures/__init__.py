@@ -1,0 +1,1 @@
+"""Pictures for people: curves, profiles, attention, costs."""

@@ -1,0 +1,60 @@
+"""Pages of the report: HTML that stands alone, since the report shows it in a frame.
+
+Nothing is loaded from anywhere: style is in the page, and a video is in its address.
+"""
+
+import base64
+from html import escape
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.errors import PipelineError
+from pipeline.io.atomic import replacing
+
+LIMIT = 1_500_000
+"""Bytes of a page. The report holds it as base64 in an address, which browsers open up to 2 MB."""
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff;
+       max-width: 72rem; margin: 1.5rem auto; padding: 0 1.5rem; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
+table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
+th, td { padding: .3rem .8rem; border-bottom: 1px solid #ddd; text-align: left;
+         vertical-align: top; }
+th { border-bottom: 2px solid #888; } tbody tr:hover { background: #f4f6f9; }
+video { max-width: 100%; background: #000; }
+"""
+
+
+def write(path: Path, title: str, body: str) -> None:
+    """Write a page with the HTML `body`, whole or not at all; PipelineError if it is too large."""
+    text = (
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n"
+        f"<body>\n{body}\n</body>\n</html>\n"
+    )
+    if (size := len(text.encode())) > LIMIT:
+        raise PipelineError(
+            f"{path}: a page of {size:,} bytes, and browsers open {LIMIT:,} in the report; "
+            "show less, of a video by a lower evaluation.video_steps"
+        )
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def heading(text: str, level: int = 1) -> str:
+    """A heading."""
+    return f"<h{level}>{escape(text)}</h{level}>"
+
+
+def table(frame: pd.DataFrame) -> str:
+    """A table of text, a row per row of `frame`; missing values are empty."""
+    html: str = frame.to_html(index=False, border=0, na_rep="", justify="left")
+    return html
+
+
+def video(path: Path) -> str:
+    """An MP4 file as a player."""
+    content = base64.b64encode(path.read_bytes()).decode()
+    return f'<video controls loop autoplay muted src="data:video/mp4;base64,{content}"></video>'

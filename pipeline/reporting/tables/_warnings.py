@@ -1,0 +1,109 @@
+"""What weakens a table's figures, said under it: checks of the scores themselves."""
+
+import json
+from collections.abc import Iterator
+
+import pandas as pd
+
+from pipeline.config.data import CLIPPED
+from pipeline.config.schema import TableConfig
+from pipeline.reporting.tables import best_per_seed, printed, select
+
+
+def warnings(scores: pd.DataFrame, table: TableConfig) -> list[str]:
+    """Every warning that the scores of `table` give cause for, a sentence each."""
+    return [
+        *known_starts(scores, table),
+        *repeated_episodes(scores, table),
+        *best_against_last(scores, table),
+        *settings_by_game(scores, table),
+        *clipped_returns(scores, table),
+    ]
+
+
+def known_starts(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
+    """Data sets whose evaluation begins in part as recorded episodes did; all rows begin alike."""
+    for dataset in table.datasets:
+        episodes = select(scores, dataset, *table.rows[0])
+        episodes = episodes[episodes["seed"].isin(table.seeds)]
+        pairs = zip(episodes["noops"], episodes["known_starts"], strict=True)
+        if known := sum(noops in json.loads(starts) for noops, starts in pairs):
+            yield (
+                f"{dataset}: {known} of {len(episodes)} episodes begin as a recorded one did, with "
+                "as many no-ops; nothing else decides a start there"
+            )
+
+
+def repeated_episodes(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
+    """Rows some of whose episodes are alike: they count as fewer than they look.
+
+    In a deterministic emulator two episodes with the same return and length are most likely the
+    same episode, so that the effective sample size is the number of distinct ones.
+    """
+    for dataset in table.datasets:
+        for method, variant in (("random", "default"), *table.rows):
+            episodes = select(scores, dataset, method, variant)
+            episodes = episodes[episodes["seed"].isin(table.seeds)]
+            distinct = len(episodes[["return", "length"]].drop_duplicates())
+            if distinct < len(episodes):
+                yield (
+                    f"{dataset}, {printed(method, variant)}: {len(episodes)} episodes with only "
+                    f"{distinct} distinct pairs of return and length"
+                )
+
+
+def best_against_last(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
+    """Rows of which a checkpoint before the last scored more: what choosing it would have added.
+
+    Every figure is of the last checkpoint. A table that shows the best one of each run instead
+    selects on the score that it reports.
+    """
+    for dataset in table.datasets:
+        for method, variant in table.rows:
+            best = best_per_seed(scores, dataset, method, variant)
+            if best is None:
+                continue
+            last = select(scores, dataset, method, variant).groupby("seed")["return"].mean()
+            gain = (best - last).mean()
+            if round(gain, 1) > 0:  # as it is printed
+                yield (
+                    f"{dataset}, {printed(method, variant)}: taking each seed's best checkpoint "
+                    f"instead of its last would have added {gain:.1f} to the mean"
+                )
+
+
+def settings_by_game(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
+    """Rows whose settings differ between games: tuned per game, or data of different sizes."""
+    for method, variant in table.rows:
+        settings = {
+            dataset: _flat(json.loads(text))
+            for dataset in table.datasets
+            for text in select(scores, dataset, method, variant)["settings"].iloc[:1]
+        }
+        keys = sorted({key for flat in settings.values() for key in flat})
+        differing = [
+            key for key in keys if len({str(flat.get(key)) for flat in settings.values()}) > 1
+        ]
+        if differing:
+            yield f"{printed(method, variant)}: set per game: {', '.join(differing)}"
+
+
+def clipped_returns(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
+    """Data whose rewards are clipped: their mean cannot be compared with raw scores."""
+    sources = scores.groupby("dataset")["data_source"].first()
+    clipped = [name for name in table.datasets if CLIPPED in str(sources.get(name))]
+    if clipped:
+        yield (
+            f"{', '.join(clipped)}: the data's rewards are clipped, so the data mean, and what is "
+            "given as a share of it, are not on the scale of the scores"
+        )
+
+
+def _flat(settings: dict[str, object], path: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{path}{key}.")
+        else:
+            flat[path + key] = value
+    return flat

@@ -1,0 +1,1 @@
+"""One loop for every method: optimiser, held-out metrics, checkpoints, resumption after a kill."""

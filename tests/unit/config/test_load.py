@@ -1,0 +1,211 @@
+"""The configuration: what its files and their differences come to."""
+
+from pathlib import Path
+
+import pytest
+from configurations import CONFIG, copied, edit
+
+from pipeline.config import load as config_files
+from pipeline.config.experiment import Config
+from pipeline.config.load import load
+from pipeline.config.schema import EvaluationConfig, MethodConfig
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return copied(tmp_path)
+
+
+def test_shipped_configurations_load() -> None:
+    config = load(CONFIG / "config.yaml")
+    assert config.scale == "laptop"
+    assert set(config.tables["table1"].datasets) == {"breakout", "pong", "qbert", "seaquest"}
+    assert load(CONFIG / "toy.yaml").scale == "toy"
+    assert load(CONFIG / "paper.yaml").scale == "paper"
+
+
+def test_a_data_set_may_show_another_screen() -> None:
+    config = load(CONFIG / "paper.yaml")
+    assert config.environment("breakout").screen == "maximum"
+    shown = config.environment("breakout_dqn_replay")
+    assert shown == config.environment("breakout").model_copy(update={"screen": "grey_84"})
+
+
+def test_what_a_source_reads() -> None:
+    datasets = load(CONFIG / "config.yaml").datasets
+    assert datasets["catch"].files == []
+    assert datasets["hopper_medium_d4rl"].files == ["d4rl/hopper_medium-v2.hdf5"]
+    assert datasets["breakout_minari"].files == ["atari/breakout/expert-v0"]
+    assert len(datasets["hopper_medium_expert"].files) == 2
+
+
+def test_toy_replaces_the_default_configuration() -> None:
+    toy = load(CONFIG / "toy.yaml")
+    assert toy.tables["table1"].datasets == ["catch"]
+    assert toy.method("more3s").training.steps < 100
+
+
+def test_variant_overrides_method_overrides_defaults(folder: Path) -> None:
+    edit(
+        folder / "config.yaml",
+        defaults={"training": {"steps": 10, "warmup_steps": 3}, "policy": {"width": 16}},
+        methods={"more3s": {"training": {"steps": 20}, "policy": {"layers": 2}}},
+        tables={"figure3": {"variants": ["default"]}},  # its others need the language model's width
+    )
+    edit(folder / "variants" / "wide.yaml", policy={"width": 64}, features="toy")
+    config = load(folder / "config.yaml")
+    wide, plain = config.method("more3s", "wide"), config.method("more3s")
+    assert (wide.training.steps, wide.training.warmup_steps) == (20, 3)
+    assert (wide.policy.width, wide.policy.layers, wide.features) == (64, 2, "toy")
+    assert (plain.policy.width, plain.features) == (16, "compact")
+    assert config.method("behaviour_cloning").training.warmup_steps == 3
+
+
+def test_what_differs_on_a_family_or_an_environment_is_laid_between(folder: Path) -> None:
+    edit(
+        folder / "config.yaml",
+        defaults={"training": {"steps": 10, "batch_size": 1, "warmup_steps": 1}},
+        methods={"more3s": {"training": {"batch_size": 5}}},
+        overrides={
+            "families": {
+                "atari": {
+                    "training": {"steps": 20, "batch_size": 2},
+                    "evaluation": {"temperature": 0.75},
+                    "methods": {"more3s": {"training": {"warmup_steps": 7}}},
+                }
+            },
+            "environments": {
+                "pong": {
+                    "training": {"steps": 30},
+                    "methods": {"more3s": {"features": {"prompt_set": "synonym"}}},
+                }
+            },
+        },
+    )
+    edit(folder / "variants" / "wide.yaml", training={"warmup_steps": 9})
+    config = load(folder / "config.yaml")
+    steps = {
+        (dataset, variant): (settings.steps, settings.batch_size, settings.warmup_steps)
+        for dataset in ("catch", "breakout", "pong")
+        for variant in ("default", "wide")
+        for settings in [config.method("more3s", variant, dataset).training]
+    }
+    assert steps["catch", "default"] == (10, 5, 1)
+    assert steps["breakout", "default"] == (20, 5, 7)  # a method's settings lie over a family's
+    assert steps["breakout", "wide"] == (20, 5, 9)
+    assert steps["pong", "default"] == (30, 5, 7)
+    assert config.method("behaviour_cloning", dataset="pong").training.batch_size == 16
+    assert config.evaluation("pong").temperature == 0.75
+    assert config.evaluation("catch").temperature == config.evaluation().temperature != 0.75
+    assert config.method("more3s", dataset="breakout").features == "compact"
+    synonym = config.method("more3s", dataset="pong").features
+    assert config.features[synonym].prompt_set == "synonym"
+
+
+def test_no_memory_differs_in_one_key() -> None:
+    config = load(CONFIG / "config.yaml")
+    default, ablation = config.method("more3s"), config.method("more3s", "no_memory")
+    assert ablation.policy.memory_length == 0
+    restored = ablation.policy.model_copy(update={"memory_length": default.policy.memory_length})
+    assert ablation.model_copy(update={"policy": restored}) == default
+
+
+def test_every_shipped_variant_differs_from_the_default() -> None:
+    config = load(CONFIG / "config.yaml")
+    default = config.method("more3s")
+    same = {v for v in config.variants if config.method("more3s", v) == default}
+    # The other two are the default at this scale, and differ from it at the paper's.
+    assert same == {"default", "half_memory", "random_gpt"}
+    paper = load(CONFIG / "paper.yaml")
+    assert paper.method("more3s", "half_memory").policy.memory_length == 15
+    assert paper.method("more3s", "random_gpt") != paper.method("more3s")
+    for path in (CONFIG / "variants").glob("*.yaml"):
+        lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+        assert len(lines) <= 5, path
+
+
+def test_memory_follows_the_context(folder: Path) -> None:
+    edit(folder / "config.yaml", defaults={"policy": {"context_length": 10}})
+    config = load(folder / "config.yaml")
+    lengths = {v: config.method("more3s", v).policy.memory_length for v in config.variants}
+    assert (lengths["half_memory"], lengths["full_memory"]) == (5, 10)
+    assert (lengths["double_memory"], lengths["no_memory"]) == (20, 0)
+
+
+def test_what_a_variant_changes_of_the_features_names_them(folder: Path) -> None:
+    config = load(folder / "config.yaml")
+    synonym = config.method("more3s", "synonym_prompts").features
+    assert synonym == "compact-prompt_set=synonym"
+    assert config.features[synonym] == config.features["compact"].model_copy(
+        update={"prompt_set": "synonym"}
+    )
+    alone, both = (
+        config.method("more3s", v).features for v in ("random_lxmert", "pretrained_gpt_alone")
+    )
+    assert alone == both == "compact-encoder.pretraining_steps=0"
+    assert config.features[alone].encoder.width == config.features["compact"].encoder.width
+
+
+def test_features_share_what_they_do_not_change() -> None:
+    config = load(CONFIG / "config.yaml")
+    synonym = config.method("more3s", "synonym_prompts").features
+    blind = config.method("more3s", "no_image").features
+    assert config.shared(synonym, "detector") == "compact"
+    assert config.shared(synonym, "detector", "prompt_set") == synonym
+    assert config.shared(blind, "detector") == blind
+    assert config.shared("compact", "detector", "encoder") == "compact"
+
+
+def test_random_policy_is_measured_under_the_shared_protocol(folder: Path) -> None:
+    edit(folder / "config.yaml", defaults={"evaluation": {"episodes": 7}})
+    assert load(folder / "config.yaml").evaluation() == EvaluationConfig(
+        **{**load(CONFIG / "config.yaml").evaluation().model_dump(), "episodes": 7}
+    )
+
+
+def test_command_line_overrides_merge() -> None:
+    config = load(CONFIG / "config.yaml", {"defaults": {"training": {"steps": 5}}})
+    usual = load(CONFIG / "config.yaml").method("more3s").training
+    assert config.method("more3s").training == usual.model_copy(update={"steps": 5})
+
+
+def test_json_is_canonical_and_round_trips() -> None:
+    section = load(CONFIG / "toy.yaml").method("more3s")
+    assert MethodConfig.from_json(section.as_json()) == section
+    reordered = MethodConfig.model_validate(dict(reversed(section.model_dump().items())))
+    assert reordered.as_json() == section.as_json()
+
+
+def test_methods_are_the_models_that_observe() -> None:
+    assert {"more3s", "decision_transformer", "behaviour_cloning"} <= set(config_files.methods())
+    assert config_files.observation_kinds("more3s") == ("embeddings", "embeddings_and_states")
+    for method in ("decision_transformer", "decision_transformer_glu", "behaviour_cloning"):
+        assert config_files.observation_kinds(method) == ("pixels", "states")
+    assert config_files.observation_kind(MethodConfig(method="more3s")) == "embeddings"
+    states = MethodConfig.model_validate({"method": "more3s", "policy": {"observation": "states"}})
+    assert config_files.observation_kind(states) == "states"
+
+
+def test_which_methods_take_a_target_return_is_read_from_source() -> None:
+    taking = [method for method in config_files.methods() if config_files.uses_returns(method)]
+    assert set(taking) == {"more3s", "decision_transformer", "decision_transformer_glu"}
+
+
+def test_every_field_is_reachable_from_its_schema() -> None:
+    assert {"scale", "methods", "tables"} <= set(Config.model_fields)
+
+
+def test_a_difference_that_is_none_names_nothing() -> None:
+    """One variant takes the published weights away at the paper's scale, the steps at another."""
+    paper = load(CONFIG / "paper.yaml")
+    features = paper.method("more3s", "random_lxmert").features
+    assert features == "lxmert_full-encoder.published=None"
+    assert paper.features[features].weights.endswith("lxmert random")
+    assert paper.features["lxmert_full"].weights == (
+        "faster_rcnn_vg published (frcnn_vg), lxmert published (lxmert_base)"
+    )
+    blind = paper.features[paper.method("more3s", "no_image").features]
+    assert (blind.detector.name, blind.detector.published) == ("no_regions", None)
+    gpt2 = paper.method("more3s", "gpt2_6")
+    assert paper.language_models[str(gpt2.language_model)].published == "gpt2"
+    assert (gpt2.policy.width, gpt2.policy.layers, gpt2.policy.heads) == (768, 6, 12)

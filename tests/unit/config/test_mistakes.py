@@ -1,0 +1,272 @@
+"""One line for whatever is wrong in the configuration, before any job."""
+
+from pathlib import Path
+
+import pytest
+from configurations import copied, edit, message
+
+from pipeline.config.load import load
+from pipeline.config.schema import TrainingConfig
+from pipeline.errors import PipelineError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return copied(tmp_path)
+
+
+def test_json_of_a_stage_names_the_key() -> None:
+    with pytest.raises(PipelineError, match=r"TrainingConfig: step: unknown key 'step'.*'steps'"):
+        TrainingConfig.from_json('{"step": 3}')
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "expected"),
+    [
+        (
+            "variants/no_memory.yaml",
+            {"policy": {"memroy_length": 0}},
+            r"config/variants/no_memory.yaml: policy.memroy_length: unknown key 'memroy_length' "
+            r"\(did you mean 'memory_length'\?\); allowed: .*width",
+        ),
+        (
+            "variants/no_memory.yaml",
+            {"polcy": {}},
+            r"config/variants/no_memory.yaml: unknown key 'polcy' .*'policy'",
+        ),
+        (
+            "variants/no_memory.yaml",
+            {"method": "more3s"},
+            r"config/variants/no_memory.yaml: unknown key 'method'",
+        ),
+        (
+            "variants/no_memory.yaml",
+            {"features": "compct"},
+            r"config/variants/no_memory.yaml: unknown features 'compct' .*'compact'",
+        ),
+        (
+            "variants/no_memory.yaml",
+            {"policy": {"memory_length": -1}},
+            r"config/variants/no_memory.yaml: policy.memory_length: .*greater than or equal to 0",
+        ),
+        (
+            "config.yaml",
+            {"defaults": {"policy": {"heads": 3}}},
+            r"tables.components: more3s, default, breakout: policy.heads: 3 heads .* width of 128",
+        ),
+        (
+            "features/compact.yaml",
+            {"encoder": {"heads": 3}},
+            r"config/features/compact.yaml: encoder.heads: 3 heads cannot share a width of 128",
+        ),
+        (
+            "config.yaml",
+            {"hardware": {"processes": 5}},
+            r"training.batch_size: 48 cannot be shared by 5 processes",
+        ),
+        (
+            "config.yaml",
+            {"tables": {"table1": {"seeds": [0, 1, 0]}}},
+            r"tables.table1.seeds: .*0 is listed twice",
+        ),
+        (
+            "config.yaml",
+            {"tables": {"table1": {"seeds": [-1]}}},
+            r"tables.table1.seeds.0: .*greater than or equal to 0",
+        ),
+        (
+            "config.yaml",
+            {"tables": {"table1": {"beside": ["more3s"]}}},
+            r"tables.table1: .*\('more3s', 'default'\) is listed twice",
+        ),
+        (
+            "config.yaml",
+            {"defaults": {"training": {"betas": [2.0, 0.9]}}},
+            r"training.betas.0: .*less than 1",
+        ),
+        (
+            "config.yaml",
+            {"sweep": {"targets": [float("nan")]}},
+            r"sweep.targets.0: .*finite number",
+        ),
+        (
+            "features/compact.yaml",
+            {"detector": {"name": "fast_rcn"}},
+            r"config/features/compact.yaml: unknown detector 'fast_rcn' .*'fast_rcnn'",
+        ),
+        (
+            "features/compact.yaml",
+            {"encoder": {"name": "bert"}},
+            r"config/features/compact.yaml: unknown encoder 'bert' .*; allowed: lxmert",
+        ),
+        (
+            "features/compact.yaml",
+            {"encoder": {"widht": 8}},
+            r"config/features/compact.yaml: encoder.widht: .*'width'",
+        ),
+        (
+            "features/compact.yaml",
+            {"prompt_set": "poetic"},
+            r"config/features/compact.yaml: prompt_set: .*'synonym', 'contextual' or 'none'",
+        ),
+        (
+            "variants/no_memory.yaml",
+            {"features": {"prompt_set": "poetic"}},
+            r"config/variants/no_memory.yaml: features: prompt_set: .*'original'",
+        ),
+        (
+            "variants/no_image.yaml",
+            {"features": {"detector": {"name": "no_regons"}}},
+            r"config/features/.*.yaml: unknown detector 'no_regons' .*'no_regions'",
+        ),
+        (
+            "variants/no_memory.yaml",
+            {"language_model": "python_dcs"},
+            r"config/variants/no_memory.yaml: unknown language model 'python_dcs' .*'python_docs'",
+        ),
+        (
+            "variants/pretrained_gpt.yaml",
+            {"policy": {"width": 64}},
+            r"config/config.yaml: tables.figure3: more3s, pretrained_gpt, breakout: policy.width "
+            r"is 64, language model python_docs has 128",
+        ),
+        (
+            "language_models/python_docs.yaml",
+            {"source": "python_dcs"},
+            r"config/language_models/python_docs.yaml: unknown text source 'python_dcs'",
+        ),
+        (
+            "features/a-b.yaml",
+            {"prompt_set": "original"},
+            r"config/features/a-b.yaml: a name of features must not contain '-'",
+        ),
+        (
+            "datasets/breakout.yaml",
+            {"environment": "brekout"},
+            r"config/datasets/breakout.yaml: unknown environment 'brekout' .*'breakout'",
+        ),
+        (
+            "datasets/breakout.yaml",
+            {"source": "recordd"},
+            r"config/datasets/breakout.yaml: unknown source 'recordd' .*; allowed: .*scripted",
+        ),
+        (
+            "environments/breakout.yaml",
+            {"family": "atri"},
+            r"config/environments/breakout.yaml: unknown environment family 'atri' .*'atari'",
+        ),
+        (
+            "config.yaml",
+            {"tables": {"table1": {"datasets": ["brekout"]}}},
+            r"config/config.yaml: tables.table1: unknown dataset 'brekout' .*pong",
+        ),
+        (
+            "config.yaml",
+            {"tables": {"table1": {"variants": ["no_memry"]}}},
+            r"config/config.yaml: tables.table1: unknown variant 'no_memry' .*'no_memory'",
+        ),
+        (
+            "config.yaml",
+            {"tables": {"table1": {"methods": ["more4s"]}}},
+            r"config/config.yaml: tables.table1: unknown method 'more4s' .*'more3s'",
+        ),
+        (
+            "config.yaml",
+            {"tables": {"table1": {"seeds": []}}},
+            r"config/config.yaml: tables.table1.seeds: List should have at least 1 item",
+        ),
+        (
+            "config.yaml",
+            {"tables": {"tabel1": {"datasets": ["pong"], "methods": ["more3s"], "seeds": [0]}}},
+            r"config/config.yaml: tables: unknown table 'tabel1' .*'table1'",
+        ),
+        (
+            "config.yaml",
+            {"methods": {"transformer": {}}},
+            r"config/config.yaml: methods: unknown method 'transformer'.*more3s",
+        ),
+        (
+            "config.yaml",
+            {"methods": {"more3s": {"training": {"step": 3}}}},
+            r"config/config.yaml: methods.more3s: training.step: .*'steps'",
+        ),
+        (
+            "config.yaml",
+            {"defaults": {"features": "compct"}},
+            r"config/config.yaml: defaults: unknown features 'compct'",
+        ),
+        (
+            "config.yaml",
+            {"overrides": {"families": {"atary": {}}}},
+            r"config/config.yaml: overrides: unknown environment family 'atary' .*'atari'",
+        ),
+        (
+            "config.yaml",
+            {"overrides": {"environments": {"pung": {}}}},
+            r"config/config.yaml: overrides: unknown environment 'pung' .*'pong'",
+        ),
+        (
+            "config.yaml",
+            {"overrides": {"families": {"atari": {"training": {"step": 3}}}}},
+            r"config/config.yaml: overrides.atari: training.step: .*'steps'",
+        ),
+        (
+            "config.yaml",
+            {"overrides": {"environments": {"pong": {"methods": {"more4s": {}}}}}},
+            r"config/config.yaml: overrides.pong: methods: unknown method 'more4s' .*'more3s'",
+        ),
+        (
+            "config.yaml",
+            {"overrides": {"game": {}}},
+            r"config/config.yaml: overrides: game: .*allowed: environments, families",
+        ),
+        (
+            "config.yaml",
+            {"overrides": {"environments": {"pong": {"policy": {"observation": "states"}}}}},
+            r"tables.table1: more3s, default, pong: unknown observation 'states'.*embeddings",
+        ),
+        ("config.yaml", {"tabels": {}}, r"config/config.yaml: unknown key 'tabels' .*'tables'"),
+    ],
+)
+def test_mistakes(folder: Path, file: str, changes: dict[str, object], expected: str) -> None:
+    edit(folder / file, **changes)
+    with pytest.raises(PipelineError, match=expected):
+        load(folder / "config.yaml")
+    assert message(folder / "config.yaml")
+
+
+def test_files_that_cannot_be_read(folder: Path) -> None:
+    assert "config/nowhere.yaml: no such configuration file" in message(folder / "nowhere.yaml")
+    (folder / "variants" / "broken.yaml").write_text("policy: {memory_length: 0\n")
+    assert "config/variants/broken.yaml: not valid YAML" in message(folder / "config.yaml")
+    (folder / "variants" / "broken.yaml").write_text("- policy\n")
+    assert "expected keys and values, found list" in message(folder / "config.yaml")
+
+
+def test_missing_key_is_named(folder: Path) -> None:
+    (folder / "datasets" / "breakout.yaml").write_text("source: recorded\n")
+    expected = "config/datasets/breakout.yaml: environment: this key is required"
+    assert message(folder / "config.yaml") == expected
+
+
+def test_published_artefacts_are_those_of_the_table(folder: Path) -> None:
+    full = folder / "features" / "lxmert_full.yaml"
+    edit(full, encoder={"published": "lxmert_bas"})
+    assert "lxmert_full.yaml: encoder.published: unknown artefact" in message(
+        folder / "config.yaml"
+    )
+    assert "did you mean 'lxmert_base'?" in message(folder / "config.yaml")
+    edit(full, encoder={"published": "lxmert_base", "box_frequencies": 6})
+    assert "box_frequencies is 6; published weights take" in message(folder / "config.yaml")
+    edit(full, encoder={"box_frequencies": 0}, detector={"name": "fast_rcnn"})
+    assert "fast_rcnn takes no published weights" in message(folder / "config.yaml")
+    edit(full, detector={"name": "faster_rcnn_vg"})
+    edit(folder / "language_models" / "gpt2_6.yaml", published="gpt3")
+    assert "gpt2_6.yaml: published: unknown artefact" in message(folder / "config.yaml")
+    edit(folder / "language_models" / "gpt2_6.yaml", published="gpt2")
+    edit(folder / "config.yaml", unverified_artefacts=["lxmert"])
+    assert "unverified_artefacts: unknown artefact" in message(folder / "config.yaml")
+    edit(folder / "config.yaml", unverified_artefacts=["lxmert_base"], artefacts_dir="brought")
+    assert load(folder / "config.yaml").artefacts_dir == "brought"
+    edit(folder / "config.yaml", published={"net": {}})
+    assert "unknown key 'published'" in message(folder / "config.yaml")

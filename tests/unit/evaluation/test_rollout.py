@@ -1,0 +1,254 @@
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import robots
+import torch
+from numpy.typing import NDArray
+from policies import SHAPE, SPACE, STATE, TORQUES, method_config, policy_of, trajectories_of
+from torch import nn
+
+from pipeline import environments, methods
+from pipeline.config.schema import EnvironmentConfig, EvaluationConfig
+from pipeline.environments.action_space import Action, ActionSpace
+from pipeline.errors import PipelineError
+from pipeline.evaluation import run as runs
+from pipeline.evaluation.episodes import EPISODE_COLUMNS, Episode, write_episodes
+from pipeline.evaluation.rollout import PolicyPlayer, RandomPlayer, choose, play
+from pipeline.evaluation.video import VideoRecorder
+from pipeline.observations import Situation
+from pipeline.observations.pixels import PixelObserver
+from pipeline.observations.states import StateObserver
+from pipeline.reporting.scores import RUN_KEYS
+from pipeline.training import checkpoint
+
+CATCH = EnvironmentConfig.model_validate(
+    {"family": "catch", "game": "catch", "frame_skip": 4, "max_noops": 20}
+    | {"random_score": -5, "reference_score": 6}
+)
+SEEDS = [11, 12, 13]
+
+
+def play_catch(seeds: list[int], temperature: float, policy: Any) -> list[Episode]:
+    player = PolicyPlayer(policy, PixelObserver(), len(seeds), target_return=6, return_scale=6)
+    games = [environments.make(CATCH) for _ in seeds]
+    return play(player, games, seeds, CATCH.max_noops, 60, temperature)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_episodes_do_not_depend_on_their_batch(temperature: float) -> None:
+    policy = policy_of("decision_transformer", layers=1)
+    together = play_catch(SEEDS, temperature, policy)
+    apart = [played for seed in SEEDS for played in play_catch([seed], temperature, policy)]
+    assert together == apart
+    assert len({played.length for played in together}) > 1  # they end at different steps
+    assert len({played.noops for played in together}) > 1
+
+
+def test_episodes_are_cut_at_the_longest_length() -> None:
+    games = [environments.make(CATCH)]
+    (played,) = play(RandomPlayer(games[0].actions, [0]), games, [0], 0, 5, 1.0)
+    assert (played.length, played.terminated) == (5, False)
+
+
+class Spy:
+    """Always the first action; remembers what it was shown."""
+
+    def __init__(self) -> None:
+        self.seen: list[Situation] = []
+
+    def decide(self, situation: Situation) -> NDArray[np.float64]:
+        assert situation.frames.shape[1:] == (2, 2, 3)  # drawn now: games go on
+        self.seen.append(situation)
+        return np.tile([1.0, 0.0, 0.0], (len(situation.episodes), 1))
+
+    def keep(self, rows: NDArray[np.int64]) -> None:
+        pass
+
+
+class FakeGame:
+    """Rewards 1 a step for `length` steps."""
+
+    versions = {"fake": "1"}  # noqa: RUF012
+
+    def __init__(self, length: int, actions: ActionSpace | None = None) -> None:
+        self.length, self.t = length, 0
+        self.actions = actions or ActionSpace(("A", "B", "C"), noop=2)
+        self.taken: list[Action] = []
+
+    def reset(self, seed: int, noops: int) -> None:
+        self.t = 0
+
+    def step(self, action: Action) -> tuple[float, bool]:
+        self.t += 1
+        self.taken.append(np.copy(action))
+        return 1.0, self.t >= self.length
+
+    def frame(self) -> NDArray[np.uint8]:
+        return np.full((2, 2, 3), self.t, np.uint8)
+
+    def observation(self) -> None:
+        return None
+
+    def state(self) -> NDArray[np.uint8]:
+        return np.zeros(1, np.uint8)
+
+
+def test_what_a_player_is_shown() -> None:
+    spy = Spy()
+    played = play(spy, [FakeGame(2), FakeGame(4)], [0, 1], 0, 10, 0.0)
+    assert [episode.score for episode in played] == [2, 4]
+    assert [s.episodes.tolist() for s in spy.seen] == [[0, 1], [0, 1], [1], [1]]
+    assert [s.timestep for s in spy.seen] == [0, 1, 2, 3]
+    assert spy.seen[0].previous_actions.tolist() == [2, 2]  # a_{-1} is the no-op
+    assert spy.seen[1].previous_actions.tolist() == [0, 0]
+    assert spy.seen[3].returns.tolist() == [3]
+    assert spy.seen[2].frames[0, 0, 0, 0] == 2
+
+
+def test_the_target_return_falls_by_each_reward_and_is_scaled() -> None:
+    class Policy:
+        seen: list[float] = []  # noqa: RUF012
+
+        def start(self, episodes: int) -> Any:
+            return None
+
+        def act(
+            self, observation: Any, previous: Any, returns: torch.Tensor, t: Any, state: Any
+        ) -> Any:
+            self.seen.append(float(returns))
+            return torch.zeros(1, 3), None
+
+    class Blind:
+        def observe(self, *_: Any) -> Any:
+            return {}
+
+    player = PolicyPlayer(Policy(), Blind(), 1, target_return=10, return_scale=5)  # type: ignore[arg-type]
+    play(player, [FakeGame(3)], [0], 0, 10, 0.0)
+    assert Policy.seen == pytest.approx([2.0, 1.8, 1.6])
+
+
+def test_random_continuous_actions_are_uniform_within_their_bounds() -> None:
+    seeds = [3, 4]
+    together = [FakeGame(400, TORQUES) for _ in seeds]
+    play(RandomPlayer(TORQUES, seeds), together, seeds, 0, 400, 1.0)
+    apart = FakeGame(400, TORQUES)
+    play(RandomPlayer(TORQUES, [4]), [apart], [4], 0, 400, 1.0)
+    np.testing.assert_array_equal(apart.taken, together[1].taken)  # whatever is played beside it
+    drawn = np.array(together[0].taken)  # (400, 2)
+    assert drawn.shape == (400, 2)
+    np.testing.assert_allclose(drawn.min(axis=0), TORQUES.low, atol=0.05)
+    np.testing.assert_allclose(drawn.max(axis=0), TORQUES.high, atol=0.05)
+    np.testing.assert_allclose(drawn.mean(axis=0), 0, atol=0.2)
+
+
+def test_a_continuous_policy_s_actions_are_taken_as_they_are() -> None:
+    class Fixed(Spy):
+        def decide(self, situation: Situation) -> NDArray[np.float64]:
+            self.seen.append(situation)
+            return np.tile([0.25, -1.5], (len(situation.episodes), 1))
+
+    spy, game = Fixed(), FakeGame(3, TORQUES)
+    play(spy, [game], [0], 0, 10, temperature=0.7)
+    np.testing.assert_array_equal(game.taken, [[0.25, -1.5]] * 3)
+    assert spy.seen[0].previous_actions.tolist() == [[0, 0]]
+    assert spy.seen[1].previous_actions.tolist() == [[0.25, -1.5]]
+
+
+def test_what_is_not_looked_at_is_not_rendered() -> None:
+    """State vectors need no OpenGL."""
+
+    class Unseen(FakeGame):
+        def frame(self) -> NDArray[np.uint8]:
+            raise AssertionError("rendered")
+
+        def observation(self) -> NDArray[np.float32]:  # type: ignore[override]
+            return np.full(STATE, self.t, np.float32)
+
+    policy = policy_of("decision_transformer on states")
+    player = PolicyPlayer(policy, StateObserver(), 2, target_return=10, return_scale=5)
+    games = [Unseen(2, TORQUES), Unseen(4, TORQUES)]
+    played = play(player, games, [0, 1], 0, 10, 0.0)
+    assert [episode.length for episode in played] == [2, 4]
+    situation = Situation(games, np.zeros((2, 2), np.float32), np.zeros(2), np.arange(2), 4)
+    observed = StateObserver().observe(situation)["state"]
+    assert observed.shape == (2, 1, STATE)
+    assert observed[:, 0, 0].tolist() == [2, 4]
+    with pytest.raises(PipelineError, match="no state vectors"):
+        StateObserver().observe(replace(situation, games=[FakeGame(1)]))
+
+
+def test_actions_are_sampled_from_the_softmax_at_a_temperature() -> None:
+    logits = np.log([0.6, 0.3, 0.1])
+    generator = np.random.default_rng(0)
+    for temperature, expected in (
+        (1.0, [0.6, 0.3, 0.1]),
+        (0.5, [0.36 / 0.46, 0.09 / 0.46, 0.01 / 0.46]),
+    ):
+        drawn = [choose(logits, temperature, generator) for _ in range(4000)]
+        assert np.bincount(drawn) / 4000 == pytest.approx(expected, abs=0.03)
+    assert choose(logits, 0, generator) == 0
+
+
+def test_a_run_writes_scores_description_and_video(tmp_path: Path) -> None:
+    evaluation = EvaluationConfig(episodes=3, video_steps=4)
+    course = runs.Course(CATCH, evaluation, trajectories_of([5, 5]), 30, seed=2)
+    config = method_config("behaviour_cloning")
+    policy = methods.make(config, SHAPE["behaviour_cloning"], {}, SPACE)
+    assert isinstance(policy, nn.Module)
+    policy.eval()
+    observer = PixelObserver()
+    video = VideoRecorder(evaluation.video_steps, observer, SPACE)
+    described = checkpoint.describe(config, 2, SPACE, 6.0, SHAPE["behaviour_cloning"], {})
+    episodes, run = runs.play_policy(course, runs.Actor(policy, described, observer), video)
+    write_episodes(tmp_path / "episodes.csv", [(7, episode) for episode in episodes])
+    runs.write_run(tmp_path / "run.json", run)
+    video.write(tmp_path / "rollout.mp4")
+    with (tmp_path / "episodes.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["reset_seed"] for row in rows] == ["12000", "12001", "12002"]
+    assert tuple(rows[0]) == EPISODE_COLUMNS
+    assert [(row["step"], row["episode"]) for row in rows] == [("7", "0"), ("7", "1"), ("7", "2")]
+    content = json.loads((tmp_path / "run.json").read_text())
+    assert set(content) == set(RUN_KEYS)
+    assert content["settings"]["method"] == "behaviour_cloning"
+    assert content["weights"] == "policy trained here"
+    assert content["target_return"] is None  # behaviour cloning has none
+    with av.open(tmp_path / "rollout.mp4") as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
+        assert sum(1 for _ in container.decode(stream)) == 4
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_random_play_is_reproducible() -> None:
+    course = runs.Course(CATCH, EvaluationConfig(episodes=3), trajectories_of([5, 5]), 40, seed=0)
+    (first, run), (again, _) = runs.play_random(course), runs.play_random(course)
+    assert first == again
+    assert run["sampling"].startswith("uniform")
+
+
+def test_no_episode_is_played_from_a_start_that_was_trained_on() -> None:
+    data = replace(trajectories_of([5, 5]), seed=np.array([7, 11_002]))
+    with pytest.raises(PipelineError, match="first_seed: 10000 gives run 1 reset seed 11002"):
+        runs.Course(CATCH, EvaluationConfig(episodes=3), data, 40, seed=1)
+    runs.Course(CATCH, EvaluationConfig(episodes=2), data, 40, seed=1)
+
+
+def test_a_console_starts_alike_from_every_seed_and_a_robot_does_not() -> None:
+    breakout = EnvironmentConfig(family="atari", game="Breakout", random_score=0, reference_score=1)
+    known = {"seed": np.array([1, 2, 3]), "noops": np.array([7, 0, 7])}
+    evaluation, data = EvaluationConfig(episodes=2), trajectories_of([5, 5, 5])
+    data = replace(data, **known)
+    starts = {
+        environment.game: runs.Course(environment, evaluation, data, 40, seed=1).known_starts()
+        for environment in (breakout, CATCH, robots.config())
+    }
+    assert starts == {"Breakout": [0, 7], "catch": [], "Hopper": []}
+    unknown = replace(data, noops=None)
+    assert runs.Course(breakout, evaluation, unknown, 40, seed=1).known_starts() == []

@@ -1,0 +1,89 @@
+"""Texts of every source, and byte-pair encoding."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer
+
+from pipeline.config.schema import LanguageModelConfig
+from pipeline.errors import PipelineError
+from pipeline.language import texts
+from pipeline.language.tokenizer import PIECE, tokenize
+
+
+def test_the_documentation_of_python_is_a_long_english_text() -> None:
+    text = texts.read(LanguageModelConfig())
+    assert len(text.content) > 1_000_000
+    assert text.content.count(" the ") > 10_000
+    assert text.description.startswith("documentation of Python 3.")
+    assert "PSF licence" in text.description
+    assert text == texts.read(LanguageModelConfig())
+
+
+def test_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "tale.txt"
+    path.write_text("Once upon a time.\n")
+    config = LanguageModelConfig(source="file", name=str(path))
+    assert texts.read(config) == texts.Text("Once upon a time.\n", "file tale.txt")
+    path.write_text(" \n")
+    with pytest.raises(PipelineError, match=r"file tale\.txt: the text is empty"):
+        texts.read(config)
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(PipelineError, match=r"tale\.txt: not UTF-8"):
+        texts.read(config)
+    path.unlink()
+    with pytest.raises(PipelineError, match=r"tale\.txt: cannot be read"):
+        texts.read(config)
+    with pytest.raises(PipelineError, match="source file needs `name`"):
+        texts.read(LanguageModelConfig(source="file"))
+
+
+def test_a_data_set_of_the_hub(tmp_path: Path) -> None:
+    pytest.importorskip("datasets", reason="the package datasets is not installed")
+    (tmp_path / "train.txt").write_text("One line.\nAnother line.\n")
+    config = LanguageModelConfig(source="hugging_face", name=str(tmp_path))
+    assert "Another line." in texts.read(config).content
+    with pytest.raises(PipelineError, match="check its name and the network"):
+        texts.read(config.model_copy(update={"name": str(tmp_path / "none")}))
+
+
+def test_without_the_package_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    config = LanguageModelConfig(source="hugging_face", name="wikitext")
+    with pytest.raises(PipelineError, match=r"pip install 'more3s\[text\]'"):
+        texts.read(config)
+
+
+def test_tokens_are_the_text(tmp_path: Path) -> None:
+    text = "The ball is above the paddle. Ünï\n" * 1000
+    assert len(text) > PIECE
+    config = LanguageModelConfig(vocabulary_size=300)
+    tokens, size = tokenize(config, text, tmp_path / "tokenizer.json")
+    assert 257 <= size <= 300
+    assert tokens.max() < size
+    assert Tokenizer.from_file(str(tmp_path / "tokenizer.json")).decode(tokens.tolist()) == text
+    again, _ = tokenize(config, text, tmp_path / "again.json")
+    assert np.array_equal(tokens, again)
+
+
+def test_a_published_vocabulary(tmp_path: Path) -> None:
+    trained, _ = tokenize(
+        LanguageModelConfig(vocabulary_size=300), "the ball the ball " * 50, tmp_path / "trained"
+    )
+    content = json.loads((tmp_path / "trained").read_text())["model"]
+    folder = tmp_path / "vocabulary"
+    folder.mkdir()
+    (folder / "vocab.json").write_text(json.dumps(content["vocab"]))
+    merges = [" ".join(pair) if isinstance(pair, list) else pair for pair in content["merges"]]
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
+    config = LanguageModelConfig(vocabulary=str(folder))
+    tokens, size = tokenize(config, "the ball the ball " * 50, tmp_path / "read")
+    assert np.array_equal(tokens, trained)
+    assert size == len(content["vocab"])
+    shutil.rmtree(folder)
+    with pytest.raises(PipelineError, match=r"vocab\.json: missing"):
+        tokenize(config, "the ball", tmp_path / "read")

@@ -1,0 +1,243 @@
+"""A table from fixed scores equals the expected CSV and reads as it should."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.config.load import load
+from pipeline.config.schema import EnvironmentConfig, TableConfig
+from pipeline.errors import PipelineError
+from pipeline.reporting import tables
+from pipeline.reporting.figures.learning_curves import plot, read_curve
+from pipeline.reporting.formatting import figure, interval, plus_minus
+from pipeline.reporting.scores import COLUMNS, Run
+from pipeline.stages import execute, tabulate
+
+ENVIRONMENTS = {
+    "breakout": EnvironmentConfig(
+        family="atari", game="Breakout", random_score=2, reference_score=30
+    ),
+    "pong": EnvironmentConfig(family="atari", game="Pong", random_score=-21, reference_score=15),
+}
+ROOT = Path(__file__).parents[3]
+PUBLISHED = ROOT / "resources" / "published_scores.csv"
+GRID = TableConfig(datasets=["breakout", "pong"], methods=["more3s", "my_method"], seeds=[0, 1])
+SETTINGS = json.dumps({"policy": {"width": 32}, "method": "any", "observation": "embeddings"})
+RETURNS = {
+    ("breakout", "random"): [[1, 1, 2, 0], [2, 0, 1, 1]],
+    ("breakout", "more3s"): [[30, 10, 20, 20], [40, 20, 30, 30]],
+    ("breakout", "my_method"): [[3, 3, 3, 3], [5, 5, 5, 5]],
+    ("pong", "random"): [[-21, -20, -21, -20], [-20, -21, -20, -21]],
+    ("pong", "more3s"): [[0, 2, 4, 6], [0, 2, 4, 6]],
+    ("pong", "my_method"): [[10, 12, 14, 16], [10, 12, 14, 16]],
+}
+EXPECTED = """\
+table,dataset,method,variant,seeds,episodes,mean,std,ci_low,ci_high,iqm,normalized_mean,\
+normalized_std,best_mean,random_score,data_mean,observation,scale,weights,data_source,sampling,versions
+table1,breakout,random,default,2,8,1.0000,0.0000,0.5000,1.5000,1.0000,-3.5714,0.0000,,1.0000,\
+51.0000,,laptop,none,recorded,uniform,ale-py 1
+table1,breakout,more3s,default,2,8,25.0000,7.0711,20.0000,30.0000,25.0000,82.1429,25.2538,,1.0000,\
+51.0000,embeddings,laptop,trained here,recorded,temperature 0.5,ale-py 1
+table1,breakout,my_method,default,2,8,4.0000,1.4142,4.0000,4.0000,4.0000,7.1429,5.0508,,1.0000,\
+51.0000,embeddings,laptop,trained here,recorded,temperature 0.5,ale-py 1
+table1,pong,random,default,2,8,-20.5000,0.0000,-20.8750,-20.1250,-20.5000,1.3889,0.0000,,-20.5000,\
+9.5000,,laptop,none,recorded,uniform,ale-py 1
+table1,pong,more3s,default,2,8,3.0000,0.0000,1.5000,4.5000,3.0000,66.6667,0.0000,,-20.5000,\
+9.5000,embeddings,laptop,trained here,recorded,temperature 0.5,ale-py 1
+table1,pong,my_method,default,2,8,13.0000,0.0000,11.5000,14.5000,13.0000,94.4444,0.0000,,-20.5000,\
+9.5000,embeddings,laptop,trained here,recorded,temperature 0.5,ale-py 1
+"""
+
+
+@pytest.fixture
+def scores() -> pd.DataFrame:
+    rows = []
+    for (dataset, method), per_seed in RETURNS.items():
+        for seed, returns in enumerate(per_seed):
+            for episode, value in enumerate(returns):
+                rows.append(
+                    {
+                        "dataset": dataset,
+                        "method": method,
+                        "variant": "default",
+                        "seed": seed,
+                        "checkpoint": "last",
+                        "step": 0 if method == "random" else 100,
+                        "episode": episode,
+                        "reset_seed": 10_000 + 1000 * seed + episode,
+                        "noops": 0,
+                        "return": float(value),
+                        "length": 100 + 10 * seed + episode,
+                        "terminated": True,
+                        "weights": "none" if method == "random" else "trained here",
+                        "data_source": "recorded",
+                        "sampling": "uniform" if method == "random" else "temperature 0.5",
+                        "versions": "ale-py 1",
+                        "data_mean": {"breakout": 51.0, "pong": 9.5}[dataset],
+                        "data_max": 90.0,
+                        "target_return": 90.0,
+                        "max_episode_steps": 2000,
+                        "known_starts": "[]",
+                        "settings": "{}" if method == "random" else SETTINGS,
+                    }
+                )
+    return pd.DataFrame(rows)[list(COLUMNS)]
+
+
+def build(scores: pd.DataFrame) -> tables.Table:
+    return tables.make("table1", scores, GRID, ENVIRONMENTS, "laptop")
+
+
+def test_table1_from_fixed_scores(
+    scores: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores.to_csv(tmp_path / "scores.csv", index=False)
+    environments = {name: item.model_dump() for name, item in ENVIRONMENTS.items()}
+    arguments = {
+        "--name": "table1",
+        "--table": GRID.as_json(),
+        "--environments": json.dumps(environments),
+        "--scale": "laptop",
+        "--scores": tmp_path / "scores.csv",
+        "--published": PUBLISHED,
+        "--csv": tmp_path / "table1.csv",
+        "--across-csv": tmp_path / "across.csv",
+        "--markdown": tmp_path / "table1.md",
+    }
+    words = [str(word) for pair in arguments.items() for word in pair]
+    monkeypatch.setattr(sys, "argv", ["tabulate", *words])
+    execute(tabulate.main, tabulate.parser)
+    assert (tmp_path / "table1.csv").read_text() == EXPECTED
+    written = (tmp_path / "table1.md").read_text()
+    assert written.startswith(build(scores).markdown)
+    assert "| breakout | 211.1 |" in written  # published: CQL
+    assert "qbert" not in written
+
+
+def test_columns_are_those_agreed_on() -> None:
+    assert ",".join(tables.COLUMNS) == EXPECTED.splitlines()[0]
+
+
+def test_markdown_reads_like_a_paper(scores: pd.DataFrame) -> None:
+    lines = build(scores).markdown.splitlines()
+    assert "| game | Random | MORE-3S | my_method | data mean |" in lines
+    assert "| breakout | 1.0 ± 0.0 | **25.0 ± 7.1** | 4.0 ± 1.4 | 51.0 |" in lines
+    assert "| pong | -20.5 ± 0.0 | 3.0 ± 0.0 | **13.0 ± 0.0** | 9.5 |" in lines
+    assert "| breakout | -3.6 ± 0.0 | **82.1 ± 25.3** | 7.1 ± 5.1 |" in lines
+    assert "| breakout | 0.00 | **0.48** | 0.06 | 1.00 |" in lines
+    footnote = "\n".join(line for line in lines if line.startswith("- "))
+    for expected in (
+        "Scale: laptop",
+        "Data: recorded",
+        "Weights: trained here.",
+        "Updates: 100.",
+        "Sampling: temperature 0.5.",
+        "2 seeds (0; 1) × 4 episodes, cut at 2000 actions; sticky actions 0.0",
+        "breakout 2/30, pong -21/15",
+        "ale-py 1",
+    ):
+        assert expected in footnote
+    assert "Warning" not in footnote
+
+
+def test_unequal_updates_are_said(scores: pd.DataFrame) -> None:
+    scores.loc[scores["method"] == "more3s", "step"] = 250
+    assert "Updates: MORE-3S: 250; my_method: 100." in build(scores).markdown
+
+
+def test_repeated_episodes_are_warned_of(scores: pd.DataFrame) -> None:
+    pong = (scores["dataset"] == "pong") & (scores["method"] == "more3s")
+    scores.loc[pong, ["return", "length"]] = [5.0, 77]
+    expected = "Warning: pong, MORE-3S: 8 episodes with only 1 distinct pairs of return and length."
+    assert expected in build(scores).markdown
+
+
+def test_clipped_rewards_are_warned_of(scores: pd.DataFrame) -> None:
+    pong = scores["dataset"] == "pong"
+    scores.loc[pong, "data_source"] = "DQN replay Pong (0.01 of it, rewards clipped)"
+    assert "Warning: pong: the data's rewards are clipped" in build(scores).markdown
+
+
+def test_a_single_seed_has_no_deviation(scores: pd.DataFrame) -> None:
+    grid = GRID.model_copy(update={"seeds": [0]})
+    table = tables.make("table1", scores, grid, ENVIRONMENTS, "laptop")
+    assert table.rows["std"].isna().all()
+    assert "| breakout | 1.0 | **20.0** | 3.0 | 51.0 |" in table.markdown
+
+
+def test_a_missing_run_is_named(scores: pd.DataFrame) -> None:
+    kept = scores[~((scores["method"] == "more3s") & (scores["seed"] == 1))]
+    with pytest.raises(PipelineError, match="no episode of breakout/more3s/default/seed-1"):
+        build(kept)
+
+
+def test_an_unknown_table_is_named(scores: pd.DataFrame) -> None:
+    with pytest.raises(PipelineError, match=r"unknown table 'tabel1'.*table1"):
+        tables.make("tabel1", scores, GRID, ENVIRONMENTS, "laptop")
+
+
+def test_figures() -> None:
+    assert figure(12345.6) == "12,346"
+    assert figure(float("nan")) == "n/a"
+    assert plus_minus(4325.0, 100.2) == "4,325 ± 100.2"
+    assert interval(1.0, 2.0) == "[1.0, 2.0]"
+    assert interval(float("nan"), float("nan")) == ""
+    assert tables.printed("more3s", "no_memory") == "MORE-3S (no memory)"
+
+
+def test_learning_curves_are_drawn(scores: pd.DataFrame, tmp_path: Path) -> None:
+    (tmp_path / "curve.csv").write_text(
+        "step,held_out_accuracy,majority_accuracy,repeat_accuracy\n10,0.3,0.4,0.5\n20,0.6,0.4,0.5\n"
+    )
+    curve = read_curve(tmp_path / "curve.csv")
+    runs = [Run(d, "more3s", "default", seed) for d in ENVIRONMENTS for seed in (0, 1)]
+    pictures = [tmp_path / "first.png", tmp_path / "second.png"]
+    for picture in pictures:
+        plot(runs, [curve] * len(runs), scores, picture)
+    assert pictures[0].read_bytes() == pictures[1].read_bytes()
+    assert np.frombuffer(pictures[0].read_bytes(), np.uint8).size > 1000
+    (tmp_path / "curve.csv").write_text("step\n1\n")
+    with pytest.raises(PipelineError, match=r"curve\.csv: no column 'held_out_accuracy' or 'held_"):
+        read_curve(tmp_path / "curve.csv")
+
+
+def test_table2_is_d4rl_normalised_and_tells_best_from_last(scores: pd.DataFrame) -> None:
+    """On D4RL's own ends: its random play is 0 and its expert 100."""
+    config = load(ROOT / "config" / "config.yaml")
+    datasets = ["hopper_medium", "halfcheetah_medium"]
+    robots = {dataset: config.environment(dataset) for dataset in datasets}
+    renamed = scores.replace({"dataset": dict(zip(ENVIRONMENTS, datasets, strict=True))})
+    for dataset, robot in robots.items():
+        chosen = renamed["dataset"] == dataset
+        renamed.loc[chosen & (renamed["method"] == "random"), "return"] = robot.random_score
+        renamed.loc[chosen & (renamed["method"] == "more3s"), "return"] = robot.reference_score
+    ours = renamed[(renamed["method"] == "my_method") & (renamed["seed"] == 0)]
+    better = ours.assign(checkpoint="earlier", step=50, **{"return": ours["return"] + 10})
+    grid = GRID.model_copy(update={"datasets": datasets})
+    table = tables.make("table2", pd.concat([renamed, better]), grid, robots, "laptop")
+    rows = table.rows.set_index(["dataset", "method"])
+    for dataset in datasets:
+        assert rows.loc[(dataset, "random"), "normalized_mean"] == pytest.approx(0)
+        assert rows.loc[(dataset, "more3s"), "normalized_mean"] == pytest.approx(100)
+        assert np.isnan(rows.loc[(dataset, "more3s"), "best_mean"])
+        last = rows.loc[(dataset, "my_method"), "mean"]
+        # seed 0 has a checkpoint that is better by 10, seed 1 has none but the last
+        assert rows.loc[(dataset, "my_method"), "best_mean"] == pytest.approx(last + 5)
+    assert "D4RL-normalised" in table.markdown
+    assert "chosen by the score that is shown" in table.markdown
+    assert rows.loc[("hopper_medium", "random"), "mean"] == pytest.approx(-20.272305)
+    assert rows.loc[("halfcheetah_medium", "more3s"), "mean"] == pytest.approx(12135.0)
+
+
+def test_curves_of_continuous_actions_are_drawn(scores: pd.DataFrame, tmp_path: Path) -> None:
+    (tmp_path / "curve.csv").write_text(
+        "step,held_out_mse,mean_action_mse,repeat_mse\n10,0.3,0.4,0.5\n20,0.1,0.4,0.5\n"
+    )
+    curve = read_curve(tmp_path / "curve.csv")
+    runs = [Run(d, "more3s", "default", seed) for d in ENVIRONMENTS for seed in (0, 1)]
+    plot(runs, [curve] * len(runs), scores, tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").stat().st_size > 1000

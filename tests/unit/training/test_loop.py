@@ -1,0 +1,292 @@
+import copy
+import csv
+import math
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from policies import SPACE, TEXT, TORQUES, RandomStore, method_config, trajectories_of
+from torch import Tensor, nn
+
+from pipeline import methods
+from pipeline.config.schema import TrainingConfig
+from pipeline.errors import PipelineError
+from pipeline.observations.windows import Windows
+from pipeline.training import checkpoint, loop
+from pipeline.training.held_out_metrics import ACCURACIES
+from pipeline.training.loop import CurveRow, learning_rate, make_optimizer, train, write_curve
+from pipeline.training.resume import Resumption
+
+TRAINING = {"steps": 20, "batch_size": 8, "warmup_steps": 3, "evaluate_every": 5}
+
+
+def trained(
+    seed: int, keep: Callable[[int, Any], None] = lambda step, policy: None, **training: Any
+) -> tuple[Any, list[CurveRow]]:
+    config = method_config("more3s", {**TRAINING, **training})
+    data = trajectories_of([20, 30, 10])
+    store = RandomStore("more3s", 60)
+    torch.manual_seed(seed)
+    policy = methods.make(config, store.shape, store.attributes, SPACE)
+    windows = Windows(data, store, SPACE, 10.0, policy.memory_length, policy.context_length)
+    return policy, train(policy, windows, config.training, seed, keep)
+
+
+def test_the_same_seed_gives_the_same_curve_and_weights() -> None:
+    (first, curve), (second, again), (_, other) = trained(1), trained(1), trained(2)
+    assert [row.step for row in curve] == [5, 10, 15, 20]
+    assert curve == again
+    assert curve != other
+    for name, tensor in first.state_dict().items():
+        assert torch.equal(tensor, second.state_dict()[name])
+
+
+def test_starts_of_episodes_are_drawn_more_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch, ends = Windows.batch, []
+
+    def watched(windows: Windows, drawn: NDArray[np.int64]) -> Any:
+        ends.extend(drawn.tolist())
+        return batch(windows, drawn)
+
+    def at_start(**settings: Any) -> float:
+        ends.clear()
+        trained(1, held_out_fraction=0, start_steps=2, **settings)
+        return float(np.isin(ends, [0, 1, 20, 21, 50, 51]).mean())
+
+    monkeypatch.setattr(Windows, "batch", watched)
+    assert at_start() < 0.3  # of 60 steps, 6: a tenth
+    assert at_start(start_weight=100) > 0.7  # 600 of 654
+
+
+def test_training_leaves_the_global_generator_alone() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    config = method_config("more3s", TRAINING)
+    store = RandomStore("more3s", 60)
+    policy = methods.make(config, store.shape, store.attributes, SPACE)
+    windows = Windows(trajectories_of([60]), store, SPACE, 1.0, 3, 3)
+    torch.manual_seed(5)
+    train(policy, windows, config.training, 0)
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_bfloat16_trains_too() -> None:
+    _, curve = trained(1, precision="bfloat16")
+    assert all(math.isfinite(row.train_loss) for row in curve)
+
+
+def test_baselines_and_held_out_columns() -> None:
+    _, curve = trained(1)
+    last = curve[-1]
+    assert list(last.held_out) == ["held_out_loss", *ACCURACIES]
+    for name in ACCURACIES:
+        assert 0 <= last.held_out[name] <= 1
+    _, curve = trained(1, held_out_fraction=0.0)
+    assert math.isnan(curve[-1].held_out["held_out_accuracy"])
+
+
+def test_a_loss_that_is_not_finite_names_the_step() -> None:
+    with pytest.raises(PipelineError, match=r"at step [0-9]+"):
+        trained(1, learning_rate=1e30, warmup_steps=0, gradient_clip=1e30)
+
+
+def test_nan_in_the_data_names_the_batch_and_keeps_what_was_saved(tmp_path: Path) -> None:
+    config = method_config("more3s", {**TRAINING, "batch_size": 2})
+    data, store = trajectories_of([60]), RandomStore("more3s", 60)
+    store.observation["tokens"][0, 33] = math.nan
+    torch.manual_seed(1)
+    policy: Any = methods.make(config, store.shape, store.attributes, SPACE)
+    windows = Windows(data, store, SPACE, 10.0, policy.memory_length, policy.context_length)
+    saved = Resumption(tmp_path / "policy", "this one", every=1)
+    with pytest.raises(PipelineError) as error:
+        train(policy, windows, config.training, 1, saved=saved)
+    found = re.search(r"at step (\d+), in the batch .* steps (\d+), (\d+);", str(error.value))
+    assert found is not None
+    step, *ends = (int(number) for number in found.groups())
+    length = policy.memory_length + policy.context_length
+    assert any(33 <= end < 33 + length for end in ends)
+    optimizer = make_optimizer(policy, config.training)
+    assert step > 0
+    everything = nn.ModuleDict({"policy": policy})
+    assert saved.load(everything, optimizer)["step"] == step  # the updates before it
+    assert all(tensor.isfinite().all() for tensor in policy.state_dict().values())
+
+
+def test_the_rate_warms_up_and_decays_to_its_final_fraction() -> None:
+    settings = TrainingConfig(
+        steps=100, warmup_steps=10, learning_rate=1.0, final_learning_rate=0.1
+    )
+    rates = [learning_rate(step, settings) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[9] == rates[10] == 1.0
+    assert rates[100] == pytest.approx(0.1)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+def test_only_matrices_decay() -> None:
+    module = nn.Sequential(nn.Linear(3, 3), nn.LayerNorm(3))
+    decayed, plain = make_optimizer(module, TrainingConfig()).param_groups
+    assert [tuple(p.shape) for p in decayed["params"]] == [(3, 3)]
+    assert plain["weight_decay"] == 0
+    assert len(plain["params"]) == 3
+
+
+def test_the_curve_is_written_as_csv(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "curve.csv"
+    write_curve(path, [CurveRow(5, 1.5, 0.1, dict.fromkeys(("held_out_loss", *ACCURACIES), 0.5))])
+    with path.open() as file:
+        (row,) = csv.DictReader(file)
+    assert list(row) == [
+        *("step", "train_loss", "learning_rate", "held_out_loss", "held_out_accuracy"),
+        *("held_out_accuracy_on_change", "majority_accuracy", "repeat_accuracy"),
+    ]
+    assert row["train_loss"] == "1.5"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
+    config = method_config("more3s")
+    attributes = {
+        "text_tokens": TEXT,
+        "action_embeddings": np.ones((SPACE.size, 16)),
+        "weights": "lxmert random",
+    }
+    store = RandomStore("more3s", 1)
+    policy = methods.make(config, store.shape, attributes, SPACE)
+    path = tmp_path / "policy.safetensors"
+    description = checkpoint.describe(config, 3, SPACE, 12.5, store.shape, attributes)
+    checkpoint.save(path, policy, description)
+    loaded, described = checkpoint.load(path, config)
+    assert described == description
+    assert described.weights == "lxmert random; policy trained here"
+    assert isinstance(loaded, nn.Module)
+    assert isinstance(policy, nn.Module)
+    for name, tensor in policy.state_dict().items():
+        assert torch.equal(tensor, loaded.state_dict()[name])
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> None:
+    config = method_config("more3s")
+    store = RandomStore("more3s", 1)
+    path = tmp_path / "policy.safetensors"
+    policy = methods.make(config, store.shape, store.attributes, SPACE)
+    description = checkpoint.describe(config, 3, SPACE, 1.0, store.shape, store.attributes)
+    checkpoint.save(path, policy, description)
+    with pytest.raises(PipelineError, match=r"policy.safetensors.*policy\.layers: 2, not 1"):
+        checkpoint.load(path, method_config("more3s", layers=1))
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(PipelineError, match=r"policy\.safetensors.*not a checkpoint"):
+        checkpoint.load(path, config)
+    with pytest.raises(PipelineError, match="no such checkpoint"):
+        checkpoint.load(tmp_path / "missing", config)
+
+
+def test_what_is_compared_with_is_where_the_windows_are() -> None:
+    """`meta` stands for a graphics card."""
+    vectors = replace(trajectories_of([20, 30]), actions=np.zeros((50, 2), np.float32))
+    store = RandomStore("more3s", 50)
+    windows = Windows(vectors, store, TORQUES, 10.0, 2, 3, "meta")
+    held_out = loop._held_out(windows, np.arange(20), np.arange(20, 50), 8, seed=0)
+    assert held_out.constant.device.type == held_out.batches[0].actions.device.type == "meta"
+
+
+def test_checkpoints_are_kept_on_the_way() -> None:
+    kept: list[int] = []
+    _, curve = trained(1, lambda step, _: kept.append(step), checkpoint_every=10)
+    assert kept == [10]  # the last one is the result itself
+    _, usual = trained(1)
+    assert curve == usual
+
+
+def test_the_average_of_the_weights_is_kept_and_played() -> None:
+    """Against the average written out, over a training that keeps its weights at each update."""
+
+    def course(decay: float) -> tuple[list[dict[str, Tensor]], list[CurveRow]]:
+        kept: list[dict[str, Tensor]] = []
+
+        def keep(_: int, played: Any) -> None:
+            kept.append(copy.deepcopy(played.state_dict()))
+
+        policy, curve = trained(1, keep, checkpoint_every=1, weight_average=decay)
+        return [*kept, policy.state_dict()], curve
+
+    last, without = course(0.0)
+    averages, curve = course(0.75)
+    expected = last[0]
+    for weights, average in zip(last, averages, strict=True):
+        expected = {name: 0.75 * expected[name] + 0.25 * weights[name] for name in weights}
+        for name, value in average.items():
+            torch.testing.assert_close(value, expected[name], rtol=1e-4, atol=1e-6)
+    assert [row.train_loss for row in curve] == [row.train_loss for row in without]
+    assert curve[-1].held_out != without[-1].held_out
+
+
+def test_checkpoints_are_found_by_their_step(tmp_path: Path) -> None:
+    for step in (500, 20, 1_000_000):
+        (tmp_path / checkpoint.name(step)).touch()
+    (tmp_path / "other").touch()
+    assert list(checkpoint.steps(tmp_path)) == [20, 500, 1_000_000]
+
+
+@pytest.mark.parametrize("killed_after", [2, 5, 13, 19])
+def test_a_killed_training_ends_with_the_same_weights(
+    killed_after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is hidden or dropped is drawn by torch, windows by a generator of their own."""
+    hidden = {"history_dropout": 0.5, "region_dropout": 0.5}
+    settings = {**TRAINING, "checkpoint_every": 5, "weight_average": 0.5}
+    config = method_config("more3s", settings, **hidden)
+
+    def attempt(saved: Resumption | None, kept: list[int]) -> tuple[Any, list[CurveRow]]:
+        data, store = trajectories_of([20, 30, 10]), RandomStore("more3s", 60)
+        torch.manual_seed(1)
+        policy = methods.make(config, store.shape, store.attributes, SPACE)
+        windows = Windows(data, store, SPACE, 10.0, policy.memory_length, policy.context_length)
+
+        def keep(step: int, _: Any) -> None:
+            kept.append(step)
+
+        return policy, train(policy, windows, config.training, 1, keep, saved)
+
+    expected, curve = attempt(None, [])
+    calls = iter(range(10_000))
+
+    def killed(*arguments: Any) -> Any:
+        if next(calls) == killed_after:
+            raise KeyboardInterrupt
+        return drawn(*arguments)
+
+    drawn, saved = loop.sample_ends, Resumption(tmp_path / "policy", "this one")
+    kept: list[int] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "sample_ends", killed)
+        with pytest.raises(KeyboardInterrupt):
+            attempt(saved, kept)
+    assert saved.waiting == (killed_after >= 5)
+    resumed, again = attempt(saved, kept)
+    assert again == curve
+    assert kept == [5, 10, 15]  # each once: what was kept before the kill is not made again
+    for name, tensor in expected.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[name]), name
+
+
+def test_a_training_of_another_identity_is_not_gone_on_with(tmp_path: Path) -> None:
+    policy, _ = trained(1)
+    optimizer = make_optimizer(policy, TrainingConfig())
+    ours, other = (Resumption(tmp_path / "policy", name) for name in ("ours", "other"))
+    assert ours.load(policy, optimizer) is None
+    ours.save(policy, optimizer, {"rows": []})
+    assert ours.waiting
+    assert not other.waiting
+    assert other.load(policy, optimizer) is None
+    path = tmp_path / ".policy.resume"
+    path.write_bytes(path.read_bytes()[:-10])
+    assert not ours.waiting
+    ours.remove()
+    assert not path.exists()

@@ -1,0 +1,61 @@
+"""Regions of all frames: rows are frames, in batches of any size; pictures to look at."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from encoding import DETECTOR, frames, write_frames, write_regions
+from imageio import v3 as imageio
+
+from pipeline.errors import PipelineError
+from pipeline.io.artefact import Artefact
+from pipeline.vision import detectors, regions
+from pipeline.vision.detectors import Regions, open_regions
+
+COUNT = 7
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Artefact:
+    return write_frames(tmp_path / "frames.h5", COUNT, np.arange(COUNT))
+
+
+def test_rows_are_frames(tmp_path: Path, stored: Artefact, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(regions, "BATCH", 3)
+    found = write_regions(tmp_path / "regions.h5", stored)
+    expected = detectors.make(DETECTOR)(frames(COUNT))
+    np.testing.assert_array_equal(found.read("boxes"), expected.boxes)
+    np.testing.assert_array_equal(found.read("mask"), expected.mask)
+    np.testing.assert_allclose(found.read("features"), expected.features, atol=4e-3, rtol=2e-3)
+
+
+def test_gather_reads_the_frames_asked_for(tmp_path: Path, stored: Artefact) -> None:
+    found = write_regions(tmp_path / "regions.h5", stored)
+    gathered = Regions.gather(found, np.array([4, 1]))
+    assert torch.equal(gathered.boxes, torch.from_numpy(found.read("boxes")[[4, 1]]))
+    assert (gathered.features.dtype, gathered.mask.dtype) == (torch.float16, torch.bool)
+
+
+def test_regions_of_other_frames_are_refused(tmp_path: Path, stored: Artefact) -> None:
+    write_regions(tmp_path / "regions.h5", stored)
+    other = write_frames(tmp_path / "other.h5", COUNT + 1, np.arange(COUNT + 1))
+    assert open_regions(tmp_path / "regions.h5", stored).shape("mask") == (COUNT, 5)
+    with pytest.raises(PipelineError, match=r"regions of 7 frames, but .*other\.h5 has 8"):
+        open_regions(tmp_path / "regions.h5", other)
+
+
+def test_a_picture_is_drawn_and_the_same_again(tmp_path: Path, stored: Artefact) -> None:
+    found = write_regions(tmp_path / "regions.h5", stored)
+    for name in ("one.png", "two.png"):
+        regions.draw(stored, found, "regions", tmp_path / name, examples=2)
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+    picture = imageio.imread(tmp_path / "one.png")
+    assert picture.shape[0] > 100
+    assert picture.std() > 1
+
+
+def test_boxes_in_pixels() -> None:
+    boxes = np.array([[0.25, 0.5, 1, 0.75]], np.float32)
+    pixels = regions.to_pixels(boxes, np.zeros((8, 4, 3), np.uint8))
+    assert pixels.tolist() == [[1, 4, 4, 6]]
