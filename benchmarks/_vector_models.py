@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 from transformers import DecisionTransformerConfig, DecisionTransformerModel
 
+from pipeline.config.methods import TransformerSettings
 from pipeline.nn.time_embedding import TimeEmbedding
-from pipeline.nn.transformer import Transformer, TransformerConfig
+from pipeline.nn.transformer import Transformer
 
 STATE, ACTION, LONGEST = 17, 6, 1000
 """Lengths of a state and of an action, and of the longest episode."""
@@ -34,8 +35,10 @@ class Core(nn.Module):
         )
         self.time = TimeEmbedding("learned", size.width, LONGEST)
         self.norm = nn.LayerNorm(size.width)
-        shape = TransformerConfig(size.width, size.layers, size.heads, 0.1, "relu")
-        self.transformer = Transformer(shape, reach=size.context - 1)
+        shape = TransformerSettings(
+            width=size.width, layers=size.layers, heads=size.heads, activation="relu"
+        )
+        self.transformer = Transformer(shape, attention_span=size.context - 1)
         self.head = nn.Linear(size.width, ACTION)
 
     def forward(self, states: Tensor, actions: Tensor, returns: Tensor, time: Tensor) -> Tensor:

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from benchmarks import _timing
 from benchmarks._stages import GAME, configuration, stage_one, untrained
-from pipeline import environments, methods
+from pipeline import environments
 from pipeline.environments import Environment
 from pipeline.evaluation.rollout import Player, PolicyPlayer, RandomPlayer, play
-from pipeline.methods import SequencePolicy
-from pipeline.observations import Observation, Observer, ObserverInputs, Situation
+from pipeline.methods import Learner, Spec, make
+from pipeline.observations import LiveStep, Observation, Observer, ObserverInputs
 from pipeline.observations.batch import Batch
 from pipeline.observations.embeddings import open_observer, open_store
 
@@ -33,17 +33,17 @@ TARGET, SCALE = 100.0, 100.0
 class WindowPlayer:
     """Runs the policy over its whole window of M + K steps at every step, without any cache."""
 
-    policy: SequencePolicy
+    learner: Learner
     observer: Observer
     frames_too: bool
     """Encode the frames of the window again as well, instead of keeping their embeddings."""
-    _seen: list[Situation] = field(default_factory=list)
+    _seen: list[LiveStep] = field(default_factory=list)
     _kept: list[Observation] = field(default_factory=list)
 
-    def decide(self, situation: Situation) -> NDArray[np.float64]:
+    def decide(self, live: LiveStep) -> NDArray[np.float64]:
         """Logits of the last step, from one pass over the window."""
-        length = self.policy.memory_length + self.policy.context_length
-        self._seen = [*self._seen, situation][-length:]
+        length = self.learner.settings.memory + self.learner.settings.context_length
+        self._seen = [*self._seen, live][-length:]
         fresh = self._seen if self.frames_too else self._seen[-1:]
         made = [self.observer.observe(s) for s in fresh]
         self._kept = made if self.frames_too else [*self._kept, *made][-length:]
@@ -56,22 +56,28 @@ class WindowPlayer:
         ]
         mask = observation["mask"]
         episodes, steps = mask.shape[:2]
-        # `loss` is the pass over a window; its target is not needed, and zeros cost next to nothing
+        # `read` is the pass over a window; its target is not needed, and zeros cost next to nothing
         observation["pooled"] = torch.zeros(episodes, steps, 2, observation["tokens"].shape[-1])
+        nothing = torch.zeros(episodes, steps)
         batch = Batch(
-            observation,
-            torch.zeros_like(columns[0]),
-            columns[0],
-            (TARGET - columns[1]).float() / SCALE,
-            torch.arange(situation.timestep - steps + 1, situation.timestep + 1).expand(
+            observation=observation,
+            actions=torch.zeros_like(columns[0]),
+            previous_actions=columns[0],
+            rewards=nothing,
+            returns_to_go=(TARGET - columns[1]).float() / SCALE,
+            timesteps=torch.arange(live.timestep - steps + 1, live.timestep + 1).expand(
                 mask.shape[:2]
             ),
-            torch.ones(episodes, steps, dtype=torch.bool),
-            max(0, steps - self.policy.context_length),
+            terminal=nothing.bool(),
+            mask=torch.ones(episodes, steps, dtype=torch.bool),
+            task=torch.zeros(episodes, dtype=torch.int64),
+            index=torch.arange(episodes),
+            memory=max(0, steps - self.learner.settings.context_length),
         )
         with torch.no_grad():
-            _, parts = self.policy.loss(batch)
-        return parts["action_logits"][:, -1].double().numpy()
+            read, _ = self.learner.read(batch)
+        assert read is not None
+        return read[:, -1].double().numpy()
 
     def keep(self, rows: NDArray[np.int64]) -> None:
         """Games are cut before any of them ends."""
@@ -95,10 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         features = untrained(config.features["compact"])
         inputs = ObserverInputs(features, folder / "encoder", folder / "prompts.json")
         observer = open_observer(inputs)
-        policy = methods.make(
-            config.method("more3s", dataset=GAME), store.shape, store.attributes, actions
-        )
-    assert isinstance(policy, torch.nn.Module)
+        spec = Spec((GAME,), (actions,), store.shape, store.attributes)
+        policy = make(config.method("more3s", dataset=GAME), spec)
     policy.eval()
 
     def cached(episodes: int) -> PolicyPlayer:
@@ -131,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         {"what": what, "steps/s": total / time, "cached, lock-step is × as fast": time / base}
         for what, time in seconds.items()
     ]
-    window = policy.memory_length + policy.context_length
+    window = policy.settings.memory + policy.settings.context_length
     title = f"{chosen.episodes} episodes × {chosen.steps} steps, window {window}, random weights"
     _timing.report(f"Acting, MORE-3S on Breakout: {title}", rows, chosen.threads)
 

@@ -31,10 +31,11 @@ from transformers import (
 from benchmarks import _timing
 from benchmarks._stages import GAME, ROOT, configuration
 from benchmarks.lxmert import random_regions
+from pipeline.config.methods import TransformerSettings
 from pipeline.features import encoders, prompts
 from pipeline.language import gpt2
 from pipeline.nn.kv_cache import Positions
-from pipeline.nn.transformer import Transformer, TransformerConfig
+from pipeline.nn.transformer import Transformer
 
 BATCH = 32
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -140,8 +141,10 @@ def first_layers(root: Path) -> _timing.Row:
     model.save_pretrained(folder)
     spent = measured("gpt2", folder, output)
     preset = configuration().language_models["gpt2_6"]
-    shape = TransformerConfig(preset.width, preset.layers, preset.heads, activation="gelu_tanh")
-    transformer = Transformer(shape, reach=None).eval()
+    shape = TransformerSettings(
+        width=preset.width, layers=preset.layers, heads=preset.heads, activation="gelu_tanh"
+    )
+    transformer = Transformer(shape, attention_span=None).eval()
     weights = load_file(output)
     transformer.load_state_dict({key.removeprefix("transformer."): weights[key] for key in weights})
     transformer.norm = torch.nn.Identity()  # hidden states between layers are not normalised

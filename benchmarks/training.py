@@ -16,10 +16,11 @@ from torch import nn
 from benchmarks import _timing
 from benchmarks._stages import GAME, configuration, stage_one
 from benchmarks._vector_models import ACTION, STATE, Core, Peer, Size
-from pipeline import environments
 from pipeline.config.schema import Precision, TrainingConfig
 from pipeline.data import trajectories
 from pipeline.training import loop
+from pipeline.training.optimizer import Optimizer
+from pipeline.training.preparation import prepare
 
 METHODS = ("more3s", "decision_transformer", "behaviour_cloning")
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
@@ -27,7 +28,7 @@ PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 
 def vector_trainer(model: nn.Module, size: Size, precision: str, steps: int) -> Callable[[], None]:
     """Trains `model` on random windows, `steps` steps per call."""
-    optimizer = loop.make_optimizer(model, TrainingConfig())
+    optimizer = Optimizer(model, TrainingConfig()).adamw
     shape = (size.batch, size.context)
     states, actions, returns = (torch.randn(*shape, n) for n in (STATE, ACTION, 1))
     time = torch.arange(size.context).expand(shape)
@@ -53,10 +54,9 @@ def method_trainer(
     chosen = config.method(method, dataset=GAME)
     limits = {"steps": steps, "evaluate_every": steps, "held_out_fraction": 0.0}
     settings = chosen.training.model_copy(update={**limits, "precision": precision})
-    game = environments.make(config.environments[GAME])
     data = trajectories.load(folder / "trajectories.h5")
     observations = folder / ("cache.h5" if method == "more3s" else "pixels.h5")
-    policy, windows, _ = loop.prepare(chosen, game, data, observations, seed=0)
+    policy, windows, _ = prepare(chosen, config.environments[GAME], data, observations, seed=0)
     return lambda: loop.train(policy, windows, settings, seed=0)
 
 

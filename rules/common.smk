@@ -11,7 +11,6 @@ from snakemake.utils import available_cpu_count
 
 from pipeline.config.schema import EvaluationConfig, FeaturesConfig
 from pipeline.config.load import detector_constant, load
-from pipeline.config.load import observation_kind as kind_of
 from pipeline.errors import PipelineError
 from pipeline.provenance.source_digest import source_digest
 
@@ -85,7 +84,7 @@ def settings_of(run):
 
 def observing(run):
     """The kind of observation that a run reads."""
-    return kind_of(settings_of(run))
+    return settings_of(run).policy.observed
 
 
 # Kinds that are read from the feature cache.
@@ -277,12 +276,12 @@ def encoder_of(wildcards):
 
 def reads_embeddings(wildcards):
     """Whether a run's method sees cached embeddings rather than pixels or state vectors."""
-    return kind_of(method_of(wildcards)) in FROM_CACHE
+    return method_of(wildcards).policy.observed in FROM_CACHE
 
 
 def model_of(wildcards):
     """A method's model and the observations that it reads."""
-    return f"methods.{wildcards.method}", f"observations.{kind_of(method_of(wildcards))}"
+    return f"methods.{wildcards.method}", f"observations.{method_of(wildcards).policy.observed}"
 
 
 def eyes_of(wildcards):

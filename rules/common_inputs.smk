@@ -122,7 +122,7 @@ def observations(wildcards):
     """The artefact that holds the kind of observation a method reads."""
     if reads_embeddings(wildcards):
         return expand(rules.build_cache.output.cache, **place(wildcards))
-    if kind_of(method_of(wildcards)) == "pixels":
+    if method_of(wildcards).policy.observed == "pixels":
         return rules.shrink_frames.output.pixels
     return rules.collect_trajectories.output.trajectories
 
@@ -134,7 +134,7 @@ def training_inputs(wildcards):
         "observations": observations(wildcards),
     }
     method = method_of(wildcards)
-    if method.policy.initial_weights == "language_model":
+    if method.policy.from_language_model:
         name = method.language_model
         made = (
             rules.take_layers

@@ -5,11 +5,10 @@ from typing import get_args
 from snakemake.io import get_wildcard_names
 
 from pipeline.config.schema import FeaturesConfig
-from pipeline.config.load import uses_returns
 
 # What the report shows of single runs: of every method on a data set the first variant and seed of the tables.
 SHOWN = [*{(run["dataset"], run["method"]): run for run in reversed(TRAINED)}.values()][::-1]
-SWEPT = [run for run in SHOWN if uses_returns(run["method"])]
+SWEPT = [run for run in SHOWN if settings_of(run).policy.uses_returns]
 
 
 def attending_inputs(wildcards):
@@ -70,7 +69,7 @@ def language_models():
         [
             {"language_model": method.language_model}
             for method in settings
-            if method.policy.initial_weights == "language_model"
+            if method.policy.from_language_model
             and not CONFIG.language_models[method.language_model].published
         ]
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import Field
 
+from pipeline.config.methods import own
 from pipeline.config.published import Published
 from pipeline.config.schema import (
     DatasetConfig,
@@ -93,6 +94,7 @@ class Config(Section):
         merged: dict[str, Any] = {}
         for layer in layers:
             merged = merge(merged, {key: layer[key] for key in layer if key not in LAID_APART})
+        merged["policy"] = own(method, merged.get("policy", {}))
         name, difference = self._features(layers)
         chosen = {"features": derived_name(name, difference), "method": method}
         where = f"method {method}, variant {variant}" + (f", {dataset}" if dataset else "")

@@ -15,6 +15,7 @@ import yaml
 
 from pipeline.config import plugins, published, source_code
 from pipeline.config.experiment import DIFFERENCE, Config, Overrides
+from pipeline.config.methods import TransformerSettings, own, settings_class
 from pipeline.config.schema import (
     DatasetConfig,
     EncoderConfig,
@@ -22,7 +23,6 @@ from pipeline.config.schema import (
     FeaturesConfig,
     LanguageModelConfig,
     MethodConfig,
-    PolicyConfig,
     Section,
 )
 from pipeline.config.section import known, merge, validate
@@ -68,7 +68,7 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
     if isinstance(given := raw.get("methods"), dict):
         raw["methods"] = {name: settings or {} for name, settings in given.items()}
         for method, settings in raw["methods"].items():
-            known("method", method, methods(), f"{where}: methods")
+            known("method", method, plugins.names("methods"), f"{where}: methods")
             _overlay(settings, f"{where}: methods.{method}")
     _check_overrides(raw.get("overrides") or {}, f"{where}: overrides")
     for name in sections["features"]:
@@ -86,27 +86,6 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
     _check_plugins(config, where, folder)
     _check_tables(config, where)
     return config
-
-
-def methods() -> list[str]:
-    """Names of the sequence models: modules of `pipeline/methods/` that say what they observe."""
-    return [name for name in plugins.names("methods") if observation_kinds(name)]
-
-
-def observation_kinds(method: str) -> tuple[str, ...]:
-    """`SequencePolicy.observations` of a method, read from source: the driver imports no torch."""
-    kinds = source_code.class_constant(f"pipeline.methods.{method}", "observations")
-    return kinds if isinstance(kinds, tuple) else ()
-
-
-def observation_kind(config: MethodConfig) -> str:
-    """What a run observes: a module of `pipeline/observations/`."""
-    return config.policy.observation or observation_kinds(config.method)[0]
-
-
-def uses_returns(method: str) -> bool:
-    """`SequencePolicy.uses_returns` of a method, read from source as well."""
-    return source_code.class_constant(f"pipeline.methods.{method}", "uses_returns") is True
 
 
 def detector_constant(detector: str, name: str) -> str | bool | tuple[str, ...] | None:
@@ -164,12 +143,25 @@ def _overlay(content: dict[str, Any], where: str) -> dict[str, Any]:
         raise PipelineError(f"{where}: expected keys and values, found {type(content).__name__}")
     for key in content:
         known("key", str(key), allowed, where)
-    checked = {**content, "method": "any"}
+    checked = {key: value for key, value in content.items() if key != "policy"}
+    _check_policy(content.get("policy") or {}, where)
     if isinstance(difference := content.get("features"), dict):
         validate(FeaturesConfig, difference, f"{where}: features")
         del checked["features"]
-    validate(MethodConfig, checked, where)
+    validate(MethodConfig, {**checked, "method": "any"}, where)
     return content
+
+
+def _check_policy(content: Any, where: str) -> None:
+    """Check settings that several methods share: each takes those that it has."""
+    if not isinstance(content, dict):
+        raise PipelineError(f"{where}: policy: expected keys and values")
+    schemas = {name: settings_class(name) for name in plugins.names("methods")}
+    allowed = sorted({key for schema in schemas.values() for key in schema.model_fields})
+    for key in content:
+        known("key", str(key), allowed, f"{where}: policy.{key}")
+    for name in schemas:
+        validate(MethodConfig, {"method": name, "policy": own(name, content)}, where)
 
 
 def _check_overrides(content: Any, where: str) -> None:
@@ -178,9 +170,9 @@ def _check_overrides(content: Any, where: str) -> None:
     for name, settings in {**parts.families, **parts.environments}.items():
         shared = {key: value for key, value in settings.items() if key != "methods"}
         _overlay(shared, f"{where}.{name}")
-        for method, own in (settings.get("methods") or {}).items():
-            known("method", method, methods(), f"{where}.{name}: methods")
-            _overlay(own, f"{where}.{name}: methods.{method}")
+        for method, differing in (settings.get("methods") or {}).items():
+            known("method", method, plugins.names("methods"), f"{where}.{name}: methods")
+            _overlay(differing, f"{where}.{name}: methods.{method}")
 
 
 def _shown(path: Path) -> str:
@@ -197,8 +189,8 @@ def _check_overlays(config: Config, where: str, folder: Path) -> None:
     for part in (config.overrides.families, config.overrides.environments):
         for name, settings in part.items():
             overlays[f"{where}: overrides.{name}"] = settings
-            for method, own in settings.get("methods", {}).items():
-                overlays[f"{where}: overrides.{name}: methods.{method}"] = own
+            for method, differing in settings.get("methods", {}).items():
+                overlays[f"{where}: overrides.{name}: methods.{method}"] = differing
     for name, settings in config.variants.items():
         overlays[_shown(folder / "variants" / f"{name}.yaml")] = settings
     for place, settings in overlays.items():
@@ -249,7 +241,9 @@ def _check_plugins(config: Config, where: str, folder: Path) -> None:
         _check_published(config, language_model.published, f"{file}: published")
 
 
-def _check_heads(section: EncoderConfig | LanguageModelConfig | PolicyConfig, where: str) -> None:
+def _check_heads(
+    section: EncoderConfig | LanguageModelConfig | TransformerSettings, where: str
+) -> None:
     """Check that attention's heads can share the width."""
     if section.width % section.heads:
         raise PipelineError(
@@ -288,15 +282,16 @@ def _check_tables(config: Config, where: str) -> None:
             run = f"{place}: {method}, {variant}, {dataset}"
             settings = config.method(method, variant, dataset)
             known("features", settings.features, config.features, place)
-            known("observation", observation_kind(settings), observation_kinds(method), run)
-            _check_heads(settings.policy, f"{run}: policy")
+            known("observation", settings.policy.observed, settings.policy.observations, run)
             batch, processes = settings.training.batch_size, config.hardware.processes
             if batch % processes:
                 raise PipelineError(
                     f"{run}: training.batch_size: {batch} cannot be shared by {processes} "
                     "processes; make it a multiple of hardware.processes"
                 )
-            if settings.policy.initial_weights == "language_model":
+            if isinstance(settings.policy, TransformerSettings):
+                _check_heads(settings.policy, f"{run}: policy")
+            if settings.policy.from_language_model:
                 _check_language_model(config, settings, run)
 
 

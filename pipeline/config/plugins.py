@@ -17,25 +17,23 @@ ENTRY_POINTS = {
     "environments": "build",
     "features.encoders": "create",
     "language.texts": "read",
-    "methods": "build",
     "observations": "open_store",
     "reporting.tables": "build",
     "vision.detectors": "build",
 }
-"""Rooms with plug-ins, and what each of these has to define. Modules without it are what a room's
-plug-ins share."""
+"""What a plug-in of a room has to define. Modules without it are what the room's plug-ins share; in
+a room that is not listed, every module is a plug-in.
+"""
 
 
 def names(room: str) -> list[str]:
     """Names of the plug-ins in `pipeline/<room>/`, sorted; modules named `_…` are private."""
     folder = source_code.ROOT.joinpath("pipeline", *room.split("."))
     modules = sorted(module.name for module in pkgutil.iter_modules([str(folder)]))
-    entry = ENTRY_POINTS[room]
-    return [
-        name
-        for name in modules
-        if not name.startswith("_") and source_code.defines(f"pipeline.{room}.{name}", entry)
-    ]
+    public = [name for name in modules if not name.startswith("_")]
+    if (entry := ENTRY_POINTS.get(room)) is None:
+        return public
+    return [name for name in public if source_code.defines(f"pipeline.{room}.{name}", entry)]
 
 
 def check(room: str, name: str) -> None:

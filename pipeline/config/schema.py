@@ -5,14 +5,21 @@ Each stage receives only its own part as JSON with sorted keys (`as_json`, `Mode
 that reordering or editing an unrelated section re-runs nothing. The driver imports this: no torch.
 """
 
-from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializeAsAny,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from pipeline.config.data import DatasetConfig as DatasetConfig
 from pipeline.config.data import EnvironmentConfig as EnvironmentConfig
 from pipeline.config.data import RenderingConfig as RenderingConfig
+from pipeline.config.methods import Activation, MethodSettings, settings_class
 from pipeline.config.section import Section as Section
 
 Item = TypeVar("Item")
@@ -28,14 +35,6 @@ def _distinct(items: list[Item]) -> list[Item]:
 Distinct = Annotated[list[Item], AfterValidator(_distinct)]
 """What is listed twice would count twice."""
 Precision = Literal["float32", "bfloat16"]
-Activation = Literal["gelu", "gelu_tanh", "relu"]
-"""`gelu_tanh` is what GPT-2 was trained with."""
-MEMORY_LENGTHS: dict[str, Callable[[int], int]] = {
-    "K/2": lambda context: context // 2,
-    "K": lambda context: context,
-    "2K": lambda context: 2 * context,
-}
-"""What a memory length may be instead of a number, given the context length K."""
 
 
 class DetectorConfig(Section):
@@ -169,70 +168,15 @@ class LanguageModelConfig(Section):
     seed: int = Field(0, ge=0)
 
 
-class PolicyConfig(Section):
-    """The sequence model; every method reads the part it has, a variant changes single keys."""
-
-    observation: str | None = Field(
-        None,
-        description="module of pipeline/observations/, one of those that the method can read; "
-        "default: its first",
-    )
-    context_length: int = Field(8, ge=1, description="K: steps of a window that carry loss")
-    memory_length: int = Field(
-        8,
-        ge=0,
-        description="M: earlier steps attended to without gradient (MORE-3S only); a number, or "
-        "K/2, K, 2K: a multiple of the context length",
-    )
-    width: int = Field(128, ge=8)
-    layers: int = Field(3, ge=1)
-    heads: int = Field(4, ge=1)
-    dropout: float = Field(0.1, ge=0, lt=1)
-    activation: Activation = "gelu"
-    time_embedding: Literal["relative", "sinusoidal", "learned", "none"] = Field(
-        "relative",
-        description="relative: attention is biased by the distance in steps, no absolute time",
-    )
-    max_timesteps: int = Field(30_000, ge=1, description="size of the learned time embedding")
-    token_pooling: Literal["attention", "mean", "mlp"] = "attention"
-    pooling_queries: int = Field(
-        8, ge=1, description="learned queries per modality of attention pooling"
-    )
-    return_conditioning: Literal["condition", "linear", "token", "none"] = "condition"
-    action_readout: Literal["action_head", "nearest_prompt"] = "action_head"
-    embedding_loss_weight: float = Field(0.1, ge=0, description="λ_o")
-    action_loss_weight: float = Field(1.0, ge=0, description="λ_a")
-    history_dropout: float = Field(
-        0.0,
-        ge=0,
-        le=1,
-        description="probability of hiding the previous action (prompt, action token) in training",
-    )
-    region_dropout: float = Field(
-        0.0, ge=0, lt=1, description="share of a picture's regions that training hides at each step"
-    )
-    initial_weights: Literal["random", "language_model"] = Field(
-        "random",
-        description="of the transformer's layers: drawn, or those of the method's language_model",
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _memory_of_context(cls, values: Any) -> Any:
-        """`K/2`, `K` and `2K` become numbers, so that one variant file serves every scale."""
-        length = values.get("memory_length") if isinstance(values, dict) else None
-        if not isinstance(length, str) or length not in MEMORY_LENGTHS:
-            return values
-        context = values.get("context_length", cls.model_fields["context_length"].default)
-        return {**values, "memory_length": MEMORY_LENGTHS[length](int(context))}
-
-
 class TrainingConfig(Section):
     """One training loop for every method."""
 
     steps: int = Field(2000, ge=1)
     batch_size: int = Field(64, ge=1)
     learning_rate: float = Field(6e-4, gt=0)
+    learning_rates: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        {}, description="of single optimisers, by name, of a method that has several"
+    )
     warmup_steps: int = Field(100, ge=0)
     final_learning_rate: float = Field(
         0.1, ge=0, le=1, description="cosine decay ends at this fraction of the rate"
@@ -348,9 +292,22 @@ class MethodConfig(Section):
         None,
         description="file of config/language_models/ that policy.initial_weights may come from",
     )
-    policy: PolicyConfig = PolicyConfig()
+    policy: SerializeAsAny[MethodSettings] = Field(
+        MethodSettings(),
+        validate_default=True,
+        description="the method's own settings, of pipeline/config/methods/",
+    )
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+
+    @field_validator("policy", mode="plain")
+    @classmethod
+    def _of_the_method(cls, value: Any, told: ValidationInfo) -> MethodSettings:
+        """The settings as those that the method has."""
+        schema = settings_class(str(told.data.get("method")))
+        if isinstance(value, MethodSettings):
+            value = value.model_dump(exclude_unset=True)
+        return schema.model_validate(value)
 
 
 class TableConfig(Section):

@@ -7,6 +7,7 @@ played beside it.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -17,15 +18,20 @@ from tqdm import tqdm
 from pipeline.environments import Environment
 from pipeline.environments.action_space import Action, ActionSpace
 from pipeline.evaluation.episodes import Episode
-from pipeline.methods import SequencePolicy
-from pipeline.observations import Observer, Situation
+from pipeline.methods import Learner, Moment
+from pipeline.observations import LiveStep, Observer
+
+Decision = NDArray[np.float64] | NDArray[np.int64]
+"""Logits (B, actions) that actions are drawn from, or the actions themselves: int64 (B,), or float
+(B, components) within their bounds.
+"""
 
 
 class Player(Protocol):
     """Decides; may carry a state from step to step."""
 
-    def decide(self, situation: Situation) -> NDArray[np.float64]:
-        """Logits (B, actions), or continuous actions (B, components) within their bounds."""
+    def decide(self, live: LiveStep) -> Decision:
+        """For every episode that is still played."""
         ...
 
     def keep(self, rows: NDArray[np.int64]) -> None:
@@ -37,7 +43,7 @@ class Recorder(Protocol):
     """Sees every step of episode 0 as it is played."""
 
     def record(self, game: Environment, row: int, action: Action) -> None:
-        """`game` was row `row` of the situation in which `action` was chosen."""
+        """`game` was row `row` of the live step in which `action` was chosen."""
         ...
 
 
@@ -52,12 +58,12 @@ class RandomPlayer:
         # A stream of its own: that of `play` for the same seed draws the no-ops.
         self._generators = [np.random.default_rng((seed, 1)) for seed in reset_seeds]
 
-    def decide(self, situation: Situation) -> NDArray[np.float64]:
+    def decide(self, live: LiveStep) -> Decision:
         """Zeros (B, actions), or drawn actions (B, components)."""
         if not self._actions.continuous:
-            return np.zeros((len(situation.episodes), self._actions.size))
+            return np.zeros((len(live.episodes), self._actions.size))
         bounds = self._actions.low, self._actions.high
-        return np.stack([self._generators[i].uniform(*bounds) for i in situation.episodes.tolist()])
+        return np.stack([self._generators[i].uniform(*bounds) for i in live.episodes.tolist()])
 
     def keep(self, rows: NDArray[np.int64]) -> None:
         """Nothing is carried."""
@@ -70,7 +76,7 @@ class PolicyPlayer:
 
     def __init__(
         self,
-        policy: SequencePolicy,
+        learner: Learner,
         observer: Observer,
         episodes: int,
         target_return: float | NDArray[np.float64],
@@ -78,24 +84,32 @@ class PolicyPlayer:
         device: str = "cpu",
     ) -> None:
         """`target_return` is one for all, or (episodes,); `device` is where the policy is."""
-        self._policy, self._observer = policy, observer
-        self._state = policy.start(episodes)
+        self._learner, self._observer = learner, observer
+        self._state = learner.start(episodes)
         self._device = device
         self._targets, self._scale = np.broadcast_to(target_return, episodes), return_scale
 
-    def decide(self, situation: Situation) -> NDArray[np.float64]:
+    def decide(self, live: LiveStep) -> Decision:
         """Observe, and ask the policy."""
-        observation = self._observer.observe(situation)
-        to_go = (self._targets[situation.episodes] - situation.returns) / self._scale
-        device = self._device
-        decided, self._state = self._policy.act(
-            {name: tensor.to(device) for name, tensor in observation.items()},
-            torch.from_numpy(situation.previous_actions)[:, None].to(device),  # (B, 1, …)
+        with torch.no_grad():
+            decided, self._state = self._learner.act(self._moment(live), self._state)
+        on_cpu = decided.cpu()
+        exact = on_cpu.double() if on_cpu.is_floating_point() else on_cpu
+        decision: Decision = exact.numpy()
+        return decision
+
+    def _moment(self, live: LiveStep) -> Moment:
+        to_go = (self._targets[live.episodes] - live.returns) / self._scale
+        device, count = self._device, len(live.episodes)
+        return Moment(
+            {name: each.to(device) for name, each in self._observer.observe(live).items()},
+            torch.from_numpy(live.previous_actions)[:, None].to(device),  # (B, 1, …)
+            torch.from_numpy(live.previous_rewards)[:, None].to(device),
             torch.from_numpy(to_go.astype(np.float32))[:, None].to(device),
-            torch.full((len(situation.episodes), 1), situation.timestep, device=device),
-            self._state,
+            torch.full((count, 1), live.timestep, device=device),
+            torch.zeros(count, dtype=torch.int64, device=device),
+            lambda *shape: torch.from_numpy(live.noise(*shape)).to(device),
         )
-        return decided.double().cpu().numpy()
 
     def keep(self, rows: NDArray[np.int64]) -> None:
         """Drop the ended episodes from the policy's state."""
@@ -114,48 +128,55 @@ def play(
     """Play one episode in each of `games`, all in lock-step; ended episodes leave the batch.
 
     Episode i is reset with `reset_seeds[i]`, whose generator draws its no-ops (0 … max_noops) and
-    its actions, from the softmax of logits / temperature (0: arg-max); continuous actions are taken
-    as they are decided. An episode is cut after `max_steps`.
+    its actions, from the softmax of logits / temperature (0: arg-max); what a player decides itself
+    is taken as it is. An episode is cut after `max_steps`.
     """
     count = len(games)
     generators = [np.random.default_rng(seed) for seed in reset_seeds]
+    for_noise = [np.random.default_rng((seed, 2)) for seed in reset_seeds]
     noops = [int(generator.integers(0, max_noops + 1)) for generator in generators]
     for game, seed, n in zip(games, reset_seeds, noops, strict=True):
         game.reset(seed, n)
     actions = np.stack([game.actions.start() for game in games])  # (E, …)
-    returns, length, terminated = (
-        np.zeros(count),
-        np.zeros(count, np.int64),
-        np.zeros(count, np.bool_),
-    )
-    live = np.arange(count, dtype=np.int64)
+    rewards, returns = np.zeros(count, np.float32), np.zeros(count)
+    length, terminated = np.zeros(count, np.int64), np.zeros(count, np.bool_)
+    playing = np.arange(count, dtype=np.int64)
     for timestep in tqdm(range(max_steps), desc="play", unit="step", mininterval=1):
-        situation = Situation(
-            [games[i] for i in live.tolist()], actions[live], returns[live], live, timestep
+        live = LiveStep(
+            [games[i] for i in playing.tolist()],
+            actions[playing],
+            rewards[playing],
+            returns[playing],
+            playing,
+            timestep,
+            partial(_noise, [for_noise[i] for i in playing.tolist()]),
         )
-        decided = player.decide(situation)
-        for row, i in enumerate(live.tolist()):
-            continuous = games[i].actions.continuous
-            actions[i] = (
-                decided[row] if continuous else choose(decided[row], temperature, generators[i])
-            )
+        decided = player.decide(live)
+        for row, i in enumerate(playing.tolist()):
+            drawn = not games[i].actions.continuous and decided.dtype != np.int64
+            actions[i] = choose(decided[row], temperature, generators[i]) if drawn else decided[row]
             if recorder is not None and i == 0:
                 recorder.record(games[i], row, actions[i])
-            reward, terminated[i] = games[i].step(actions[i])
+            rewards[i], terminated[i] = reward, _ = games[i].step(actions[i])
             returns[i] += reward
             length[i] += 1
-        rows = np.flatnonzero(~terminated[live])
+        rows = np.flatnonzero(~terminated[playing])
         if len(rows) == 0:
             break
-        if len(rows) < len(live):
+        if len(rows) < len(playing):
             player.keep(rows)
-            live = live[rows]
+            playing = playing[rows]
     return [
         Episode(seed, n, float(score), int(steps), bool(ended))
         for seed, n, score, steps, ended in zip(
             reset_seeds, noops, returns, length, terminated, strict=True
         )
     ]
+
+
+def _noise(generators: Sequence[np.random.Generator], *shape: int) -> NDArray[np.float32]:
+    """A draw from N(0, 1) of each generator, (generators, *shape)."""
+    return np.stack([each.standard_normal(shape, np.float32) for each in generators])
 
 
 def choose(logits: NDArray[np.float64], temperature: float, generator: np.random.Generator) -> int:

@@ -21,7 +21,7 @@ from pipeline.errors import PipelineError
 from pipeline.evaluation.episodes import Episode
 from pipeline.evaluation.rollout import Player, PolicyPlayer, RandomPlayer, Recorder, play
 from pipeline.io.atomic import replacing
-from pipeline.methods import SequencePolicy
+from pipeline.methods import Learner
 from pipeline.observations import Observer, ObserverInputs
 from pipeline.training import checkpoint
 from pipeline.training.checkpoint import Description
@@ -31,7 +31,7 @@ SEEDS_PER_RUN = 1000
 
 
 @dataclass(frozen=True)
-class Course:
+class EvaluationProtocol:
     """The episodes of one run: the same for every player that is compared."""
 
     environment: EnvironmentConfig
@@ -68,7 +68,7 @@ class Course:
         return recorded if np.array_equal(states[0], states[1]) else []
 
     def games(self, times: int = 1) -> list[Environment]:
-        """One environment for each episode, of the whole course `times` over."""
+        """One environment for each episode, of the whole protocol `times` over."""
         count = times * self.evaluation.episodes
         return [environments.make(self.environment) for _ in range(count)]
 
@@ -79,7 +79,7 @@ class Course:
         temperature: float,
         recorder: Recorder | None = None,
     ) -> list[Episode]:
-        """Play all episodes in lock-step; with games for several times the course, each time from
+        """Play all episodes in lock-step; with games for several times the protocol, each time from
         the same starts.
         """
         seeds = reset_seeds(self.evaluation, self.seed)
@@ -114,10 +114,10 @@ class Course:
 
 
 @dataclass(frozen=True)
-class Actor:
+class LoadedPolicy:
     """A trained policy with its eyes, to be played."""
 
-    policy: SequencePolicy
+    policy: Learner
     """On `device`."""
     description: Description
     observer: Observer
@@ -129,7 +129,7 @@ class Actor:
         return PolicyPlayer(self.policy, self.observer, episodes, target, scale, self.device)
 
 
-def open_actor(path: Path, config: MethodConfig, inputs: ObserverInputs) -> Actor:
+def load_policy(path: Path, config: MethodConfig, inputs: ObserverInputs) -> LoadedPolicy:
     """The policy of the checkpoint at `path`, with the observer that it was trained for.
 
     Raises PipelineError if what that needs is not given, or if it was trained on other features.
@@ -140,33 +140,33 @@ def open_actor(path: Path, config: MethodConfig, inputs: ObserverInputs) -> Acto
     if FeaturesConfig.model_validate(trained_on) != features:
         raise PipelineError(f"{path}: trained on other features than --features; train it again")
     observer = plugins.load("observations", description.observation).open_observer(inputs)
-    return Actor(policy, description, observer, inputs.device)
+    return LoadedPolicy(policy, description, observer, inputs.device)
 
 
 def play_policy(
-    course: Course, actor: Actor, recorder: Recorder | None = None
+    protocol: EvaluationProtocol, loaded: LoadedPolicy, recorder: Recorder | None = None
 ) -> tuple[list[Episode], dict[str, Any]]:
-    """Play a trained policy over the course; episodes and the run's description."""
-    games, evaluation = course.games(), course.evaluation
-    target = target_return(evaluation, course.data)
+    """Play a trained policy over the protocol; episodes and the run's description."""
+    games, evaluation = protocol.games(), protocol.evaluation
+    target = target_return(evaluation, protocol.data)
     temperature = evaluation.temperature
-    played = course.play(actor.player(len(games), target), games, temperature, recorder)
+    played = protocol.play(loaded.player(len(games), target), games, temperature, recorder)
     sampling = f"temperature {temperature:g}" if temperature else "arg-max"
     if games[0].actions.continuous:
         sampling = "predicted action"
-    shown = target if actor.policy.uses_returns else None
-    told = actor.description
+    shown = target if loaded.policy.settings.uses_returns else None
+    told = loaded.description
     features = told.attributes.get("features")  # what the name stands for
     settings = {**told.method, "features": features, "observation": told.observation}
-    return played, course.describe(told.weights, sampling, shown, games[0].versions, settings)
+    return played, protocol.describe(told.weights, sampling, shown, games[0].versions, settings)
 
 
-def play_random(course: Course) -> tuple[list[Episode], dict[str, Any]]:
-    """Play uniformly random actions over the course; episodes and the run's description."""
-    games = course.games()
-    player = RandomPlayer(games[0].actions, reset_seeds(course.evaluation, course.seed))
-    played = course.play(player, games, temperature=1)
-    return played, course.describe("none", "uniform", None, games[0].versions, settings={})
+def play_random(protocol: EvaluationProtocol) -> tuple[list[Episode], dict[str, Any]]:
+    """Play uniformly random actions over the protocol; episodes and the run's description."""
+    games = protocol.games()
+    player = RandomPlayer(games[0].actions, reset_seeds(protocol.evaluation, protocol.seed))
+    played = protocol.play(player, games, temperature=1)
+    return played, protocol.describe("none", "uniform", None, games[0].versions, settings={})
 
 
 def reset_seeds(config: EvaluationConfig, seed: int) -> list[int]:

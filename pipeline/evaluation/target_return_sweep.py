@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.config.schema import SweepConfig
-from pipeline.evaluation.run import Actor, Course
+from pipeline.evaluation.run import EvaluationProtocol, LoadedPolicy
 
 COLUMNS = (
     *("factor", "target_return", "episode", "reset_seed", "noops"),
@@ -18,17 +18,17 @@ COLUMNS = (
 )
 
 
-def play(course: Course, actor: Actor, sweep: SweepConfig) -> pd.DataFrame:
+def play(protocol: EvaluationProtocol, loaded: LoadedPolicy, sweep: SweepConfig) -> pd.DataFrame:
     """A row per episode, columns COLUMNS: `factor` × the data's best return was asked for.
 
     All targets' episodes go in one lock-step, which is what keeps a sweep cheap.
     """
-    evaluation = course.evaluation.model_copy(update={"episodes": sweep.episodes})
-    course = replace(course, evaluation=evaluation)
-    games = course.games(times=len(sweep.targets))
+    evaluation = protocol.evaluation.model_copy(update={"episodes": sweep.episodes})
+    protocol = replace(protocol, evaluation=evaluation)
+    games = protocol.games(times=len(sweep.targets))
     factors = np.repeat(sweep.targets, sweep.episodes)  # (targets · episodes,)
-    targets = factors * float(course.data.score.max())
-    played = course.play(actor.player(len(games), targets), games, evaluation.temperature)
+    targets = factors * float(protocol.data.score.max())
+    played = protocol.play(loaded.player(len(games), targets), games, evaluation.temperature)
     numbers = np.tile(np.arange(sweep.episodes), len(sweep.targets))
     rows = [
         (*place, each.reset_seed, each.noops, each.score, each.length, each.terminated)

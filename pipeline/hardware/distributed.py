@@ -7,12 +7,11 @@ padding falls (Li et al. 2020, PyTorch Distributed).
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, distributed, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import Tensor, distributed
 
 from pipeline.errors import PipelineError
 
@@ -58,11 +57,16 @@ def share(count: int) -> slice:
     return slice(rank() * size, (rank() + 1) * size)
 
 
-def wrapped(module: nn.Module) -> nn.Module:
-    """`module`, whose gradients are then the processes' mean."""
+def average_gradients(parameters: Sequence[Tensor]) -> None:
+    """Make the gradients of `parameters` the processes' mean; the same ones have any in each."""
     if not _joined():
-        return module
-    return DistributedDataParallel(module, broadcast_buffers=False, static_graph=True)
+        return
+    gradients = [each.grad for each in parameters if each.grad is not None]
+    if gradients:
+        flat = torch.cat([gradient.flatten() for gradient in gradients])  # one message for all
+        parts = torch.split(mean(flat), [gradient.numel() for gradient in gradients])
+        for gradient, part in zip(gradients, parts, strict=True):
+            gradient.copy_(part.view_as(gradient))
 
 
 def mean(values: Tensor) -> Tensor:

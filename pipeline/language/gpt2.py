@@ -17,7 +17,7 @@ from pipeline.config.schema import LanguageModelConfig
 from pipeline.errors import PipelineError
 from pipeline.io.atomic import replacing
 from pipeline.language.pretraining import DESCRIPTION, PREFIX
-from pipeline.nn.transformer import Transformer, TransformerConfig
+from pipeline.nn.transformer import Transformer
 from pipeline.pretrained import weights
 
 PARTS = {
@@ -55,10 +55,7 @@ def take_layers(config: LanguageModelConfig, folder: Path, output: Path) -> None
     Raises PipelineError naming the file and the setting or the first weights that do not fit.
     """
     total = _check(config, folder / "config.json")
-    shape = TransformerConfig(
-        config.width, config.layers, config.heads, activation=config.activation
-    )
-    expected = Transformer(shape, reach=None).state_dict()
+    expected = Transformer(config, attention_span=None).state_dict()
     file = weights.find(folder)
     tensors = renamed(weights.read(file), config.layers)
     kept = weights.fitting(tensors, expected, file, lambda name: False)

@@ -29,8 +29,8 @@ from pipeline.errors import PipelineError
 from pipeline.hardware.devices import mixed_precision
 from pipeline.io.atomic import replacing
 from pipeline.nn.kv_cache import Positions
-from pipeline.nn.transformer import Transformer, TransformerConfig
-from pipeline.training.optimizer import learning_rate, make_optimizer, update
+from pipeline.nn.transformer import Transformer
+from pipeline.training.optimizer import Optimizer
 from pipeline.training.resume import Resumption, tensors_of
 
 DESCRIPTION = "language_model"
@@ -60,15 +60,8 @@ class LanguageModel(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, config.width)
         nn.init.normal_(self.embedding.weight, std=0.02)
-        shape = TransformerConfig(
-            config.width,
-            config.layers,
-            config.heads,
-            config.dropout,
-            config.activation,
-            relative=True,
-        )
-        self.transformer = Transformer(shape, reach=config.context_length - 1)
+        span = config.context_length - 1
+        self.transformer = Transformer(config, attention_span=span, relative=True)
 
     def loss(self, tokens: Tensor) -> Tensor:
         """Mean cross-entropy of each next token of `tokens` (batch, context + 1) int64."""
@@ -140,8 +133,8 @@ def pretrain(
         warmup_steps=config.warmup_steps,
         weight_decay=config.weight_decay,
     )
-    optimizer = make_optimizer(model, settings)
-    progress = saved.load(model, optimizer) if saved else None
+    optimizer = Optimizer(model, settings)
+    progress = saved.load(model, {"model": optimizer.adamw}) if saved else None
     rows = [PerplexityRow(**row) for row in progress["rows"]] if progress else []
     done: int = progress["step"] if progress else 0
     losses: list[float] = progress["losses"] if progress else []
@@ -150,23 +143,22 @@ def pretrain(
         torch.manual_seed(config.seed + step)  # dropout
         with mixed_precision(config.precision):
             loss = model.loss(corpus.batch(config, step).to(device))
-        rate = learning_rate(step, settings)
-        value, norm = update(loss, model, optimizer, rate, settings.gradient_clip)
+        value, norm = optimizer.take(loss, step)
         if not (math.isfinite(value) and math.isfinite(norm)):
             raise PipelineError(
                 f"language model: loss {value} at step {step}; lower its learning_rate"
             )
         losses.append(value)
         if (step + 1) % config.evaluate_every == 0 or step + 1 == config.steps:
-            row = PerplexityRow(
-                step + 1, math.exp(np.mean(losses)), _perplexity(model, corpus, config), rate
-            )
+            trained, rate = math.exp(np.mean(losses)), optimizer.rate(step)
+            row = PerplexityRow(step + 1, trained, _perplexity(model, corpus, config), rate)
             rows.append(row)
             losses.clear()
             bar.set_postfix(perplexity=f"{row.held_out_perplexity:.1f}")
         if saved and saved.due(step + 1, at_row=not losses):
             curve = [asdict(row) for row in rows]
-            saved.save(model, optimizer, {"step": step + 1, "losses": losses, "rows": curve})
+            state = {"step": step + 1, "losses": losses, "rows": curve}
+            saved.save(model, {"model": optimizer.adamw}, state)
     described = json.dumps({"config": config.model_dump(), "text": text}, sort_keys=True)
     with replacing(output) as temporary:  # one entry: the library writes several in any order
         save_file(tensors_of(model), temporary, {DESCRIPTION: described})

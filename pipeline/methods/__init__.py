@@ -1,86 +1,144 @@
-"""Sequence models, one per file: each has a config dataclass, a module that follows
-`SequencePolicy`, and `build(config, shape, attributes, actions)`. Files that begin with an
-underscore are what models share."""
+"""Methods: one file, one method, found by its name.
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+`pipeline/methods/<name>.py` has one class that follows `Learner`; its settings, if it has any of
+its own, are `pipeline/config/methods/<name>.py`. Optimisers, rates, clipping, precision, processes,
+averages, resumption and the check for NaN are the training loop's affair, and no method's.
+"""
 
-from torch import Tensor
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, Self
+
+from torch import Tensor, nn
 
 from pipeline.config import plugins
+from pipeline.config.methods import MethodSettings
 from pipeline.config.schema import MethodConfig
 from pipeline.environments.action_space import ActionSpace
+from pipeline.errors import PipelineError
 from pipeline.observations import Observation
 from pipeline.observations.batch import Batch
 
-if TYPE_CHECKING:
-    from pipeline.nn.transformer import Transformer
+
+@dataclass(frozen=True)
+class Spec:
+    """What a method is built for: known before training, stored in the checkpoint, given again in
+    play.
+    """
+
+    tasks: tuple[str, ...]
+    """Games or robots that are trained on together; one is the usual case."""
+    actions: tuple[ActionSpace, ...]
+    """Of each task."""
+    shape: Mapping[str, tuple[int, ...]]
+    """Of each tensor of an observation, without batch and steps."""
+    statistics: Mapping[str, Any]
+    """Of the data, such as means and deviations. Arrays are there in training only: what play needs
+    of them belongs into buffers, which a checkpoint holds.
+    """
+
+
+@dataclass(frozen=True)
+class Moment:
+    """B episodes at one timestep, of which a policy sees this much."""
+
+    observation: Observation
+    """Tensors (B, 1, …)."""
+    previous_action: Tensor
+    """(B, 1) int64 or (B, 1, A) float32; the action that does nothing at t = 0."""
+    previous_reward: Tensor
+    """(B, 1) float32; 0 at t = 0."""
+    return_to_go: Tensor
+    """(B, 1) float32, scaled as in training."""
+    timestep: Tensor
+    """(B, 1) int64."""
+    task: Tensor
+    """(B,) int64."""
+    noise: Callable[..., Tensor]
+    """noise(*shape) → (B, *shape) float32 from N(0, 1), each episode from its own generator."""
 
 
 class ActingState(Protocol):
-    """What a policy carries from step to step, for a batch of episodes (key/value cache and the
-    like).
-    """
+    """What a policy carries from step to step, for a batch of episodes: a cache, a plan."""
 
     def select(self, rows: Tensor) -> Self:
         """Keep only the episodes `rows` (int64 indices), when others have ended."""
         ...
 
 
-class SequencePolicy(Protocol):
-    """A trainable policy over sequences; also a `torch.nn.Module`."""
+class Stateless:
+    """The acting state of a policy that carries nothing."""
 
-    observations: ClassVar[tuple[str, ...]]
-    """Kinds of observation that it can read, modules of `pipeline/observations/`; the first is what
-    it reads if the configuration names none.
+    def select(self, rows: Tensor) -> Self:
+        """Nothing is carried."""
+        return self
+
+
+class Learner(nn.Module, ABC):
+    """A method: a network, or several, that learns from windows of recorded steps and then acts.
+
+    Its constructor takes `(settings, spec)`. Only `losses` and `act` have to be written.
     """
-    uses_returns: ClassVar[bool]
-    """Whether acting needs a target return."""
-    context_length: int
-    """K: the steps of a training window that carry loss."""
-    memory_length: int
-    """M: the steps before them, attended to without gradient."""
-    transformer: "Transformer"
-    """The trunk, whose layers may begin with those of a language model."""
 
-    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Scalar training loss over real, non-memory steps, and named detached parts.
+    played: ClassVar[str] = ""
+    """The submodule that acts and is kept as the policy; "" is the whole learner."""
 
-        The parts always hold `action_logits` (B, K, actions) or, of continuous actions,
-        `action_prediction` (B, K, components), aligned with the last K steps of the batch. Means
-        are `masked_mean`s, so that processes can share a batch; new tensors go to the batch's
-        device.
+    def __init__(self, settings: MethodSettings, spec: Spec) -> None:
+        super().__init__()
+        self.settings, self.spec = settings, spec
+
+    def optimised(self) -> Mapping[str, nn.Module]:
+        """What is trained: one optimiser each, with a rate of its own."""
+        return {"policy": self}
+
+    @abstractmethod
+    def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor]]:
+        """(name of an optimiser, scalar loss), in the order of the algorithm's box.
+
+        The loop takes that optimiser's step before it asks for the next one, so what stands after a
+        yield sees the updated weights; what stands after the last one is where target networks
+        follow. Means are `masked_mean`s, so that processes can share a batch; new tensors go to the
+        batch's device.
         """
-        ...
+
+    def read(self, batch: Batch) -> tuple[Tensor | None, Mapping[str, Tensor]]:
+        """What is looked at on held-out windows: what it would do at each step of the context,
+        logits (B, K, actions) or actions (B, K, components), and named means over its real steps.
+
+        None where only play tells what it would do. Every mean becomes a column of the curve.
+        """
+        return None, {}
 
     def start(self, episodes: int) -> ActingState:
         """The state before the first step of `episodes` episodes."""
-        ...
+        return Stateless()
 
-    def act(
-        self,
-        observation: Observation,
-        previous_actions: Tensor,
-        returns_to_go: Tensor,
-        timesteps: Tensor,
-        state: ActingState,
-    ) -> tuple[Tensor, ActingState]:
-        """Logits (B, actions) of a_t, or a_t itself (B, components) within its bounds, and the next
-        state; inputs (B, 1, …) or (B, 1), returns scaled as in training.
+    @abstractmethod
+    def act(self, moment: Moment, state: ActingState) -> tuple[Tensor, ActingState]:
+        """What to do, and the next state; called without gradients.
+
+        float (B, actions): logits that an action is drawn from; int64 (B,), or float (B,
+        components) within their bounds: the action itself. May plan.
         """
-        ...
 
 
-def make(
-    config: MethodConfig,
-    shape: dict[str, tuple[int, ...]],
-    attributes: dict[str, Any],
-    actions: ActionSpace,
-) -> SequencePolicy:
-    """Build the model that `config.method` names for the observations of a store.
+def make(config: MethodConfig, spec: Spec) -> Learner:
+    """Build the method that `config.method` names.
 
-    `shape` and `attributes` are the store's. Raises PipelineError for an unknown method.
+    Raises PipelineError for an unknown method, and for a file without a learner of its own.
     """
-    policy: SequencePolicy = plugins.load("methods", config.method).build(
-        config, shape, attributes, actions
-    )
-    return policy
+    module = plugins.load("methods", config.method)
+    own = [
+        member
+        for _, member in inspect.getmembers(module, inspect.isclass)
+        if issubclass(member, Learner) and member.__module__ == module.__name__
+    ]
+    if len(own) != 1:
+        raise PipelineError(
+            f"pipeline/methods/{config.method}.py: {len(own)} classes that follow Learner; a "
+            "method's file has one"
+        )
+    learner: Learner = own[0](config.policy, spec)
+    return learner

@@ -8,169 +8,123 @@ and leaves for a_t follows the environment's actions. `BehaviourCloning` is the 
 tokens R̂_t.
 """
 
-from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from pipeline.config.schema import MethodConfig
-from pipeline.environments.action_space import ActionSpace
+from pipeline.config.methods.decision_transformer import Settings
+from pipeline.methods import Learner, Moment, Spec
 from pipeline.nn.action_head import ActionEmbedding, ActionHead
-from pipeline.nn.kv_cache import Cache, Positions
+from pipeline.nn.kv_cache import Positions, TransformerState
 from pipeline.nn.state_encoders import FrameEncoder, StateEncoder
 from pipeline.nn.time_embedding import TimeEmbedding
-from pipeline.nn.transformer import Transformer, TransformerConfig, masked_mean
+from pipeline.nn.transformer import Transformer, masked_mean
 from pipeline.observations import Observation
 from pipeline.observations.batch import Batch
 
 
-@dataclass(frozen=True)
-class DecisionTransformerConfig:
-    """Switches of the model; `MethodConfig.policy` documents each."""
+class DecisionTransformer(Learner):
+    """The policy; see the module."""
 
-    transformer: TransformerConfig
-    context_length: int
-    actions: ActionSpace
-    observed: str
-    """The tensor of an observation that is read: "frames" or "state"."""
-    shape: tuple[int, ...]
-    """Of that tensor: (stack, height, width), or (numbers,)."""
-    time_embedding: str
-    max_timesteps: int
-    history_dropout: float
+    settings: Settings
 
-
-class DecisionTransformer(nn.Module):
-    """The policy; see the module. Follows `SequencePolicy`."""
-
-    observations: ClassVar[tuple[str, ...]] = ("pixels", "states")
-    uses_returns: ClassVar[bool] = True
-
-    def __init__(self, config: DecisionTransformerConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.context_length, self.memory_length = config.context_length, 0
-        width = config.transformer.width
-        self.per_step = 3 if self.uses_returns else 2
-        encoder = FrameEncoder if config.observed == "frames" else StateEncoder
-        self.encoder = encoder(config.shape, width)
-        self.returns = nn.Linear(1, width) if self.uses_returns else None
-        self.actions = ActionEmbedding(config.actions, width)
-        self.squash = nn.Tanh() if config.observed == "frames" else nn.Identity()
-        self.norm = nn.Identity() if config.observed == "frames" else nn.LayerNorm(width)
-        self.time = TimeEmbedding(config.time_embedding, width, config.max_timesteps)
-        self.transformer = Transformer(config.transformer, reach=config.context_length - 1)
-        self.action_head = ActionHead(width, config.actions)
-
-    @classmethod
-    def from_config(
-        cls,
-        config: MethodConfig,
-        shape: dict[str, tuple[int, ...]],
-        attributes: dict[str, Any],
-        actions: ActionSpace,
-    ) -> Self:
-        """Build for frames or states of `shape`, standardised by the store's `attributes`; a
-        checkpoint brings its own statistics.
-        """
-        policy = config.policy
-        transformer = TransformerConfig(
-            policy.width,
-            policy.layers,
-            policy.heads,
-            policy.dropout,
-            policy.activation,
-            relative=policy.time_embedding == "relative",
+    def __init__(self, settings: Settings, spec: Spec) -> None:
+        """Frames or states are standardised by the data's statistics, where there are any."""
+        super().__init__(settings, spec)
+        (actions,) = spec.actions
+        ((self.observed, shape),) = spec.shape.items()
+        width, pictures = settings.width, self.observed == "frames"
+        self.tokens_per_step = 3 if settings.uses_returns else 2
+        self.encoder = (FrameEncoder if pictures else StateEncoder)(shape, width)
+        self.returns = nn.Linear(1, width) if settings.uses_returns else None
+        self.actions = ActionEmbedding(actions, width)
+        self.squash = nn.Tanh() if pictures else nn.Identity()
+        self.norm = nn.Identity() if pictures else nn.LayerNorm(width)
+        self.time = TimeEmbedding(settings.time_embedding, width, settings.max_timesteps)
+        self.transformer = Transformer(
+            settings,
+            attention_span=settings.context_length - 1,
+            relative=settings.time_embedding == "relative",
         )
-        ((observed, size),) = shape.items()
-        model = cls(
-            DecisionTransformerConfig(
-                transformer,
-                policy.context_length,
-                actions,
-                observed,
-                size,
-                policy.time_embedding,
-                policy.max_timesteps,
-                policy.history_dropout,
-            )
-        )
-        model.encoder.fit(attributes)
-        return model
+        self.action_head = ActionHead(width, actions)
+        self.encoder.fit(spec.statistics)
 
-    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Error of a_t over real steps that are not memory: cross-entropy, or the mean square."""
-        time = self.time(batch.timesteps)
-        tokens = self._before_action(batch.observation, batch.returns_to_go, time)
-        tokens.append(self._action(batch.actions, time))
-        x = torch.stack(tokens, dim=2).flatten(1, 2)  # (batch, steps · per_step, width)
-        real = batch.attention_mask.repeat_interleave(self.per_step, dim=1)
-        start = batch.memory_length
-        # Nothing reads the last action's token.
-        hidden = self.transformer.window(self.norm(x[:, :-1]), real[:, :-1], self.per_step, start)
-        read = self._read(hidden[:, self.per_step - 2 :: self.per_step])  # (batch, K, …)
-        error = self.action_head.error(read, batch.actions[:, start:])  # (batch, K)
-        loss = masked_mean(error, batch.attention_mask[:, start:])
-        return loss, {self.action_head.part: read.detach(), "action_loss": loss.detach()}
+    # Tokens, in the order of a step.
 
-    def start(self, episodes: int) -> Cache:
-        """Nothing is remembered before the first step."""
-        return Cache()
-
-    @torch.no_grad()
-    def act(
-        self,
-        observation: Observation,
-        previous_actions: Tensor,
-        returns_to_go: Tensor,
-        timesteps: Tensor,
-        state: Cache,
-    ) -> tuple[Tensor, Cache]:
-        """What is read for a_t: the token of a_{t-1} completes the last step, then come R̂_t and
-        s_t.
-        """
-        tokens = self._before_action(observation, returns_to_go, self.time(timesteps))
-        if state.step > 0:  # an episode begins with an observation
-            tokens.insert(0, self._action(previous_actions, self.time(timesteps - 1)))
-        x = self.norm(torch.cat(tokens, dim=1))  # (batch, new tokens, width)
-        end = (state.step + 1) * self.per_step - 1
-        order = torch.arange(end - x.shape[1], end)
-        positions = Positions(order, order // self.per_step)
-        hidden, memory = self.transformer.extend(x, positions, state.memory)
-        return self._read(hidden[:, -1]), Cache(state.step + 1, memory)
-
-    def _before_action(
+    def before_action(
         self, observation: Observation, returns: Tensor, time: Tensor
     ) -> list[Tensor]:
-        """Tokens of a step that precede its action, each (batch, steps, width)."""
-        state = self.encoder(observation[self.config.observed]) + time
+        """R̂_t and s_t, each (batch, steps, width)."""
+        state = self.encoder(observation[self.observed]) + time
         if self.returns is None:
             return [state]
         return [self.squash(self.returns(returns[..., None])) + time, state]
 
-    def _action(self, actions: Tensor, time: Tensor) -> Tensor:
-        """Tokens of actions, (batch, steps, width), without their content in a random share of
-        windows.
-        """
+    def action(self, actions: Tensor, time: Tensor) -> Tensor:
+        """a_t (batch, steps, width), without its content in a random share of windows."""
         embedded: Tensor = self.squash(self.actions(actions))
-        probability = self.config.history_dropout
+        probability = self.settings.history_dropout
         if probability == 1 or (probability > 0 and self.training):
             kept = torch.rand(len(actions), 1, 1) >= probability
             embedded = embedded * kept.to(embedded.device)
         return embedded + time
 
-    def _read(self, hidden: Tensor) -> Tensor:
-        """What the hidden states at the tokens s_t say about a_t."""
+    # Attend, and read a_t where s_t stands.
+
+    def hidden(self, batch: Batch) -> Tensor:
+        """At the tokens s_t of the context, (batch, K, width)."""
+        time = self.time(batch.timesteps)
+        tokens = self.before_action(batch.observation, batch.returns_to_go, time)
+        tokens.append(self.action(batch.actions, time))
+        x = torch.stack(tokens, dim=2).flatten(1, 2)  # (batch, steps · tokens_per_step, width)
+        real = batch.mask.repeat_interleave(self.tokens_per_step, dim=1)
+        hidden = self.transformer.window(  # without the last action, which nothing reads
+            self.norm(x[:, :-1]), real[:, :-1], self.tokens_per_step, batch.memory
+        )
+        return hidden[:, self.tokens_per_step - 2 :: self.tokens_per_step]
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """What hidden states at the tokens s_t say about a_t."""
         read: Tensor = self.action_head(hidden)
         return read
 
+    # Losses.
 
-def build(
-    config: MethodConfig,
-    shape: dict[str, tuple[int, ...]],
-    attributes: dict[str, Any],
-    actions: ActionSpace,
-) -> DecisionTransformer:
-    """Build for observations of `shape`; see `DecisionTransformer.from_config`."""
-    return DecisionTransformer.from_config(config, shape, attributes, actions)
+    def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor]]:
+        """Error of a_t: cross-entropy, or the mean square."""
+        yield "policy", self.loss(batch)[0]
+
+    def read(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """What it would do, and the loss."""
+        loss, parts = self.loss(batch)
+        return parts["read"], {"loss": loss}
+
+    def loss(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """The loss, and what is `read` for a_t (batch, K, …)."""
+        read = self.head(self.hidden(batch))  # (batch, K, …)
+        error = self.action_head.error(read, batch.actions[:, batch.context])  # (batch, K)
+        loss = masked_mean(error, batch.mask[:, batch.context])
+        return loss, {"action_loss": loss, "read": read}
+
+    # Act.
+
+    def start(self, episodes: int) -> TransformerState:
+        """Nothing is remembered before the first step."""
+        return TransformerState()
+
+    def act(self, moment: Moment, state: TransformerState) -> tuple[Tensor, TransformerState]:  # type: ignore[override]
+        """What is read for a_t: the token of a_{t-1} completes the last step, then come R̂_t and
+        s_t.
+        """
+        time = self.time(moment.timestep)
+        tokens = self.before_action(moment.observation, moment.return_to_go, time)
+        if state.step > 0:  # an episode begins with an observation
+            before = self.time(moment.timestep - 1)
+            tokens.insert(0, self.action(moment.previous_action, before))
+        x = self.norm(torch.cat(tokens, dim=1))  # (batch, new tokens, width)
+        end = (state.step + 1) * self.tokens_per_step - 1
+        order = torch.arange(end - x.shape[1], end)
+        positions = Positions(order, order // self.tokens_per_step)
+        hidden, state = self.transformer.decode_step(x, positions, state)  # (batch, width)
+        return self.head(hidden), state

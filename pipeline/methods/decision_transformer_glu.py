@@ -3,33 +3,21 @@ transformer's hidden states go through Linear(d, 2d) and a gated linear unit, h 
 action is read.
 """
 
-from typing import Any
-
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.config.schema import MethodConfig
-from pipeline.environments.action_space import ActionSpace
-from pipeline.methods.decision_transformer import DecisionTransformer, DecisionTransformerConfig
+from pipeline.config.methods.decision_transformer_glu import Settings
+from pipeline.methods import Spec
+from pipeline.methods.decision_transformer import DecisionTransformer
 
 
 class GatedDecisionTransformer(DecisionTransformer):
-    """The policy; see the module. Follows `SequencePolicy`."""
+    """The policy; see the module."""
 
-    def __init__(self, config: DecisionTransformerConfig) -> None:
-        super().__init__(config)
-        width = config.transformer.width
-        self.gate = nn.Linear(width, 2 * width)
+    def __init__(self, settings: Settings, spec: Spec) -> None:
+        super().__init__(settings, spec)
+        self.gate = nn.Linear(settings.width, 2 * settings.width)
 
-    def _read(self, hidden: Tensor) -> Tensor:
-        return super()._read(functional.glu(self.gate(hidden), dim=-1))
-
-
-def build(
-    config: MethodConfig,
-    shape: dict[str, tuple[int, ...]],
-    attributes: dict[str, Any],
-    actions: ActionSpace,
-) -> GatedDecisionTransformer:
-    """Build for observations of `shape`; see `DecisionTransformer.from_config`."""
-    return GatedDecisionTransformer.from_config(config, shape, attributes, actions)
+    def head(self, hidden: Tensor) -> Tensor:
+        """What hidden states at the tokens s_t say about a_t, through the gate."""
+        return super().head(functional.glu(self.gate(hidden), dim=-1))

@@ -34,22 +34,20 @@ class ActionHead(nn.Module):
     """
 
     middle: Tensor
-    reach: Tensor
+    half_range: Tensor
 
     def __init__(self, width: int, actions: ActionSpace) -> None:
         super().__init__()
         self.output = nn.Linear(width, actions.size)
         self.continuous = actions.continuous
-        self.part = "action_prediction" if actions.continuous else "action_logits"
-        """Its name among the parts of a loss."""
         low, high = torch.tensor(actions.low), torch.tensor(actions.high)
         self.register_buffer("middle", (low + high) / 2, persistent=False)
-        self.register_buffer("reach", (high - low) / 2, persistent=False)
+        self.register_buffer("half_range", (high - low) / 2, persistent=False)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Read; see the class."""
         read: Tensor = self.output(hidden).float()
-        return self.middle + self.reach * read.tanh() if self.continuous else read
+        return self.middle + self.half_range * read.tanh() if self.continuous else read
 
     def error(self, read: Tensor, actions: Tensor) -> Tensor:
         """Of what was read at each step (batch, steps, …): cross-entropy, or the mean square over

@@ -3,8 +3,8 @@ token may attend to.
 
 The same memory serves training, where it is the M steps before a window, and acting, where it is
 the rolling cache (after MeMViT, Wu et al. 2022). Steps are banded: a token of step t attends to the
-tokens of steps t - reach … t that do not come after it. A training window of M + K steps and
-step-by-step acting therefore see the same span, however long an episode lasts.
+tokens of the last `attention_span` steps and its own that do not come after it. A training window
+of M + K steps and step-by-step acting therefore see the same span, however long an episode lasts.
 """
 
 from dataclasses import dataclass
@@ -25,12 +25,10 @@ class Positions(NamedTuple):
     """(tokens,) int64, not decreasing."""
 
     @classmethod
-    def of_steps(cls, first: int, steps: int, per_step: int) -> Self:
-        """Positions of all `per_step` tokens of `steps` consecutive steps that begin with step
-        `first`.
-        """
-        order = torch.arange(first * per_step, (first + steps) * per_step)
-        return cls(order, order // per_step)
+    def of_steps(cls, first: int, steps: int, tokens_per_step: int) -> Self:
+        """Positions of all tokens of `steps` consecutive steps that begin with step `first`."""
+        order = torch.arange(first * tokens_per_step, (first + steps) * tokens_per_step)
+        return cls(order, order // tokens_per_step)
 
     def slice(self, start: int, stop: int | None) -> "Positions":
         """The tokens `start` … `stop`."""
@@ -45,22 +43,22 @@ class KeyValue(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Memory:
+class KVCache:
     """Keys and values of all layers for earlier tokens of the same episodes: training's memory and
     acting's cache.
     """
 
     layers: tuple[KeyValue, ...]
     positions: Positions
-    real: Tensor
-    """(batch, tokens) bool: False where the token is padding."""
+    padding_mask: Tensor
+    """(batch, tokens) bool: True where the token is real."""
 
-    def select(self, rows: Tensor) -> "Memory":
+    def select(self, rows: Tensor) -> "KVCache":
         """Keep only the episodes `rows`."""
         layers = tuple(KeyValue(key[rows], value[rows]) for key, value in self.layers)
-        return Memory(layers, self.positions, self.real[rows])
+        return KVCache(layers, self.positions, self.padding_mask[rows])
 
-    def since(self, step: int) -> "Memory":
+    def since(self, step: int) -> "KVCache":
         """Forget tokens of steps before `step`."""
         start = int((self.positions.step < step).sum())
         if start == 0:
@@ -70,31 +68,33 @@ class Memory:
             KeyValue(key[:, :, start:].clone(), value[:, :, start:].clone())
             for key, value in self.layers
         )
-        return Memory(layers, self.positions.slice(start, None), self.real[:, start:])
+        return KVCache(layers, self.positions.slice(start, None), self.padding_mask[:, start:])
 
 
-def distances(queries: Positions, keys: Positions, reach: int | None) -> Tensor:
-    """How many steps each key lies before each query, 0 … `reach`: (queries, keys) int64."""
-    return (queries.step[:, None] - keys.step[None, :]).clamp(0, reach)
+def distances(queries: Positions, keys: Positions, attention_span: int | None) -> Tensor:
+    """How many steps each key lies before each query, at most the span: (queries, keys) int64."""
+    return (queries.step[:, None] - keys.step[None, :]).clamp(0, attention_span)
 
 
-def band_mask(queries: Positions, keys: Positions, real: Tensor, reach: int | None) -> Tensor:
-    """What each query may attend to: real tokens of the last `reach` steps and its own, none that
-    comes later.
+def band_mask(
+    queries: Positions, keys: Positions, padding_mask: Tensor, attention_span: int | None
+) -> Tensor:
+    """What each query may attend to: real tokens of the last `attention_span` steps and its own,
+    none that comes later; all earlier ones where the span is None.
 
-    `real` (batch, keys) bool; returns (batch, 1, queries, keys) bool. `reach` None: no band. A
-    token always sees itself, so that padding gives finite (unused) numbers instead of an empty
-    softmax.
+    `padding_mask` (batch, keys) bool, True: real; returns (batch, 1, queries, keys) bool. A token
+    always sees itself, so that padding gives finite (unused) numbers instead of an empty softmax.
     """
     order = queries.order[:, None] - keys.order[None, :]  # (queries, keys)
     allowed = order >= 0
-    if reach is not None:
-        allowed &= queries.step[:, None] - keys.step[None, :] <= reach
-    allowed, own = allowed.to(real.device), (order == 0).to(real.device)
-    return ((allowed & real[:, None, :]) | own)[:, None]  # (batch, 1, queries, keys)
+    if attention_span is not None:
+        allowed &= queries.step[:, None] - keys.step[None, :] <= attention_span
+    device = padding_mask.device
+    allowed, own = allowed.to(device), (order == 0).to(device)
+    return ((allowed & padding_mask[:, None, :]) | own)[:, None]  # (batch, 1, queries, keys)
 
 
-def join(earlier: Memory, later: Memory) -> Memory:
+def join(earlier: KVCache, later: KVCache) -> KVCache:
     """The memory of `earlier` tokens followed by `later` ones."""
     layers = tuple(
         KeyValue(torch.cat((old.key, new.key), dim=2), torch.cat((old.value, new.value), dim=2))
@@ -104,18 +104,16 @@ def join(earlier: Memory, later: Memory) -> Memory:
         torch.cat((earlier.positions.order, later.positions.order)),
         torch.cat((earlier.positions.step, later.positions.step)),
     )
-    return Memory(layers, positions, torch.cat((earlier.real, later.real), dim=1))
+    return KVCache(layers, positions, torch.cat((earlier.padding_mask, later.padding_mask), dim=1))
 
 
 @dataclass(frozen=True)
-class Cache:
-    """The acting state of every sequence model: episodes in lock-step that have all seen `step`
-    steps.
-    """
+class TransformerState:
+    """What a transformer carries while acting, for episodes that have all seen `step` steps."""
 
     step: int = 0
-    memory: Memory | None = None
+    cache: KVCache | None = None
 
-    def select(self, rows: Tensor) -> "Cache":
+    def select(self, rows: Tensor) -> "TransformerState":
         """Keep only the episodes `rows` (int64 indices)."""
-        return Cache(self.step, None if self.memory is None else self.memory.select(rows))
+        return TransformerState(self.step, None if self.cache is None else self.cache.select(rows))

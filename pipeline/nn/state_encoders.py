@@ -2,6 +2,7 @@
 through one linear layer, both standardised by the data.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -44,7 +45,7 @@ class FrameEncoder(nn.Module):
         self.register_buffer("mean", torch.zeros(shape[1:]))
         self.register_buffer("std", torch.full((), 255.0))
 
-    def fit(self, attributes: dict[str, Any]) -> None:
+    def fit(self, attributes: Mapping[str, Any]) -> None:
         """Take `pixel_mean` (height, width) and `pixel_std` from a store's attributes."""
         if (mean := attributes.get("pixel_mean")) is not None:
             self.mean.copy_(torch.as_tensor(mean))
@@ -80,7 +81,7 @@ class StateEncoder(nn.Module):
         self.register_buffer("mean", torch.zeros(shape))
         self.register_buffer("std", torch.ones(shape))
 
-    def fit(self, attributes: dict[str, Any]) -> None:
+    def fit(self, attributes: Mapping[str, Any]) -> None:
         """Take `state_mean` and `state_std` (D,) from a store's attributes."""
         if (mean := attributes.get("state_mean")) is not None:
             self.mean.copy_(torch.as_tensor(mean))

@@ -8,7 +8,7 @@ class TimeEmbedding(nn.Module):
     """The timestep as a vector: `sinusoidal` (Vaswani et al. 2017), a `learned` table, or zeros.
 
     `none` gives zeros, and so does `relative`, where attention has biases by distance instead
-    (`TransformerConfig.relative`).
+    (`Transformer`'s `relative`).
     """
 
     frequencies: Tensor

@@ -2,11 +2,11 @@
 live side (acting).
 
 `embeddings.py` reads O_t from the feature cache or from the StepEncoder, `pixels.py` stacks grey
-frames, `states.py` reads state vectors. A model names the kinds it can read in
-`SequencePolicy.observations`; both sides return tensors of the same names and shapes.
+frames, `states.py` reads state vectors. A method's settings name the kinds that it can read
+(`MethodSettings.observations`); both sides return tensors of the same names and shapes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -43,18 +43,22 @@ class ObservationStore(Protocol):
 
 
 @dataclass(frozen=True)
-class Situation:
+class LiveStep:
     """What is observed live and decided on: episodes of one timestep, until they are stepped."""
 
     games: Sequence[Environment]
     """(B,)"""
     previous_actions: Actions
     """(B, …) a_{t-1}."""
+    previous_rewards: NDArray[np.float32]
+    """(B,) r_{t-1}, 0 at t = 0."""
     returns: NDArray[np.float64]
     """(B,) raw reward collected so far."""
     episodes: NDArray[np.int64]
     """(B,) index of each row's episode."""
     timestep: int
+    noise: Callable[..., NDArray[np.float32]]
+    """noise(*shape) → (B, *shape) from N(0, 1), each episode from a generator of its own."""
 
     @cached_property
     def frames(self) -> NDArray[np.uint8]:
@@ -85,9 +89,9 @@ class ObserverInputs:
 class Observer(Protocol):
     """The live side: observations of a batch of episodes in lock-step."""
 
-    def observe(self, situation: Situation) -> Observation:
+    def observe(self, live: LiveStep) -> Observation:
         """Tensors with leading dimensions (B, 1). The first call for an episode is its first step;
-        what is not asked of the situation is not rendered.
+        what is not asked of the live step is not rendered.
         """
         ...
 

@@ -10,8 +10,10 @@ from pipeline.observations import Observation
 
 @dataclass(frozen=True)
 class Batch:
-    """B windows of S = memory_length + context_length consecutive steps of one episode each,
-    left-padded.
+    """B windows of S = memory + context + ahead consecutive steps of one episode each.
+
+    A window is padded on the left where the episode has not lasted that long, and on the right
+    where it ends. A transition is a window of context 1 with 1 step ahead.
     """
 
     observation: Observation
@@ -20,14 +22,31 @@ class Batch:
     """(B, S) int64 or (B, S, A) float32: a_t, the action to be predicted at each step."""
     previous_actions: Tensor
     """The same of a_{t-1}; the action that does nothing at t = 0."""
+    rewards: Tensor
+    """(B, S) float32: r_t as the environment paid it."""
     returns_to_go: Tensor
     """(B, S) float32: R̂_t divided by the return scale."""
     timesteps: Tensor
     """(B, S) int64: t, counted from the episode's start."""
-    attention_mask: Tensor
+    terminal: Tensor
+    """(B, S) bool: the episode ended with this step by itself, so nothing is to be expected after
+    it. Where it was cut, this is False and the step after it is padding.
+    """
+    mask: Tensor
     """(B, S) bool: True where the step is real."""
-    memory_length: int
-    """The first so many steps are memory: attended to, without gradient, and without loss."""
+    task: Tensor
+    """(B,) int64: which of `Spec.tasks`."""
+    index: Tensor
+    """(B,) int64: the last step of the window's context in the data set."""
+    memory: int = 0
+    """The first so many steps are attended to, without gradient and without loss."""
+    ahead: int = 0
+    """The last so many steps come after those that carry loss."""
+
+    @property
+    def context(self) -> slice:
+        """The steps that carry loss: (B, K) of (B, S)."""
+        return slice(self.memory, self.mask.shape[1] - self.ahead)
 
     def to(self, device: str) -> "Batch":
         """The same windows on `device`."""

@@ -20,7 +20,7 @@ from pipeline.features import encoders
 from pipeline.features.prompts import Prompts
 from pipeline.features.step_encoder import StepEncoder
 from pipeline.io.artefact import Artefact
-from pipeline.observations import Observation, ObserverInputs, Situation
+from pipeline.observations import LiveStep, Observation, ObserverInputs
 from pipeline.vision import detectors
 from pipeline.vision.detectors import Regions
 
@@ -104,14 +104,14 @@ class EmbeddingObserver:
         )
         return cls(encoder, prompts, config.storage)
 
-    def observe(self, situation: Situation) -> Observation:
-        """O_t of the situation's frames and previous actions; tensors (B, 1, …)."""
-        self._regions = self._encoder.detect(situation.frames)
+    def observe(self, live: LiveStep) -> Observation:
+        """O_t of the live step's frames and previous actions; tensors (B, 1, …)."""
+        self._regions = self._encoder.detect(live.frames)
         embeddings = self._encoder.encode_sentences(
-            self._regions, self._prompts.say(situation.previous_actions)
+            self._regions, self._prompts.say(live.previous_actions)
         )
         if self._storage == "pooled":
-            mask = torch.ones(len(situation.episodes), 1, 2, dtype=torch.bool)
+            mask = torch.ones(len(live.episodes), 1, 2, dtype=torch.bool)
             return {"tokens": embeddings.pooled[:, None], "mask": mask}
         return {"tokens": embeddings.tokens[:, None], "mask": embeddings.mask[:, None]}
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.trajectories import Trajectories
-from pipeline.observations import Observation, ObserverInputs, Situation
+from pipeline.observations import LiveStep, Observation, ObserverInputs
 from pipeline.observations.embeddings import EmbeddingObserver, EmbeddingStore
 from pipeline.observations.states import StateObserver, StateStore
 
@@ -31,9 +31,9 @@ class EmbeddingAndStateStore(EmbeddingStore):
 class EmbeddingAndStateObserver(EmbeddingObserver):
     """The live side."""
 
-    def observe(self, situation: Situation) -> Observation:
-        """Both of the situation's episodes, tensors (B, 1, …)."""
-        return super().observe(situation) | StateObserver().observe(situation)
+    def observe(self, live: LiveStep) -> Observation:
+        """Both of the live step's episodes, tensors (B, 1, …)."""
+        return super().observe(live) | StateObserver().observe(live)
 
 
 def open_store(

@@ -17,7 +17,7 @@ from pipeline.data.trajectories import Trajectories
 from pipeline.environments.resize import area_sums
 from pipeline.io.artefact import Artefact, ArtefactWriter
 from pipeline.io.running_stats import Moments
-from pipeline.observations import Observation, ObserverInputs, Situation
+from pipeline.observations import LiveStep, Observation, ObserverInputs
 
 KIND = "pixels"
 SIZE = 84
@@ -90,10 +90,10 @@ class PixelObserver:
     def __init__(self) -> None:
         self._history: dict[int, NDArray[np.uint8]] = {}
 
-    def observe(self, situation: Situation) -> Observation:
-        """Stacks that end in the situation's frames: (B, 1, 4, 84, 84)."""
-        episodes = situation.episodes.tolist()
-        for episode, grey in zip(episodes, shrink(situation.frames), strict=True):
+    def observe(self, live: LiveStep) -> Observation:
+        """Stacks that end in the live step's frames: (B, 1, 4, 84, 84)."""
+        episodes = live.episodes.tolist()
+        for episode, grey in zip(episodes, shrink(live.frames), strict=True):
             earlier = self._history.get(episode, np.repeat(grey[None], STACK, axis=0))
             self._history[episode] = np.concatenate([earlier[1:], grey[None]])  # (4, 84, 84)
         stacks = np.stack([self._history[episode] for episode in episodes])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline.data.trajectories import Trajectories
 from pipeline.errors import PipelineError
 from pipeline.io.running_stats import Moments
-from pipeline.observations import Observation, ObserverInputs, Situation
+from pipeline.observations import LiveStep, Observation, ObserverInputs
 
 
 class StateStore:
@@ -42,11 +42,11 @@ class StateStore:
 class StateObserver:
     """The live side."""
 
-    def observe(self, situation: Situation) -> Observation:
-        """State vectors (B, 1, D) of the situation's episodes."""
-        if situation.observations is None:
+    def observe(self, live: LiveStep) -> Observation:
+        """State vectors (B, 1, D) of the live step's episodes."""
+        if live.observations is None:
             raise PipelineError("the environment has no state vectors, which this policy reads")
-        return {"state": torch.from_numpy(situation.observations[:, None])}
+        return {"state": torch.from_numpy(live.observations[:, None])}
 
 
 def open_store(path: Path, trajectories: Trajectories, memory_mb: int = 2048) -> StateStore:

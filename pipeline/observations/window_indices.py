@@ -1,7 +1,8 @@
 """Which steps form a training window: pure functions from episodes to indices (method §2).
 
-A window is S = memory + context consecutive steps of one episode that end at a given step; where
-the episode has not lasted that long it is padded on the left with -1.
+A window is S = memory + context + ahead consecutive steps of one episode, of which a given step is
+the context's last. Where the episode has not lasted that long it is padded with -1 on the left, and
+where it ends before, on the right.
 """
 
 import numpy as np
@@ -41,10 +42,17 @@ def sample_ends(
 
 
 def window_steps(
-    ends: NDArray[np.int64], first: NDArray[np.int64], length: int
+    ends: NDArray[np.int64],
+    first: NDArray[np.int64],
+    length: int,
+    last: NDArray[np.int64] | None = None,
+    ahead: int = 0,
 ) -> NDArray[np.int64]:
-    """Steps (B, length) of the windows that end at `ends` (B,); PADDING before their episode's
-    `first` step (B,).
+    """Steps (B, length + ahead) of the windows whose first `length` steps end at `ends` (B,).
+
+    PADDING before their episode's `first` step (B,) and after its `last` (B,), which is only needed
+    with `ahead`.
     """
-    steps = ends[:, None] + np.arange(1 - length, 1)  # (B, length)
-    return np.where(steps >= first[:, None], steps, PADDING)
+    steps = ends[:, None] + np.arange(1 - length, 1 + ahead)  # (B, length + ahead)
+    steps = np.where(steps >= first[:, None], steps, PADDING)
+    return steps if last is None else np.where(steps <= last[:, None], steps, PADDING)

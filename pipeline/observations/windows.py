@@ -4,11 +4,13 @@ accuracy.
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipeline.config.methods import MethodSettings
 from pipeline.data.trajectories import Trajectories
 from pipeline.environments.action_space import Actions, ActionSpace
 from pipeline.observations import ObservationStore
@@ -25,8 +27,8 @@ class Windows:
     actions: ActionSpace
     return_scale: float
     """Divides every R̂_t."""
-    memory_length: int
-    context_length: int
+    settings: MethodSettings
+    """Of the method, which says how long windows are: memory, context, and steps ahead."""
     device: str = "cpu"
     """Where batches go."""
 
@@ -43,15 +45,37 @@ class Windows:
         )
         return scaled
 
+    @cached_property
+    def terminal(self) -> NDArray[np.bool_]:
+        """(T,) True where an episode ended by itself; a cut is not an end."""
+        terminal = np.zeros(len(self.trajectories.actions), np.bool_)
+        terminal[self._last[self.trajectories.terminated]] = True
+        return terminal
+
+    @property
+    def _last(self) -> NDArray[np.int64]:
+        """(E,) each episode's last step."""
+        return self.trajectories.starts + self.trajectories.episode_length - 1
+
+    def drawn_from(self, steps: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Those of `steps` (N,) that windows may end at: to look ahead, a step needs a successor or
+        an end, and the last one of an episode that was cut has neither.
+        """
+        if not self.settings.ahead:
+            return steps
+        cut = self._last[~self.trajectories.terminated]
+        return steps[~np.isin(steps, cut)]
+
     def batch(self, ends: NDArray[np.int64]) -> Batch:
         """The windows that end at steps `ends` (B,); padding is zero everywhere and masked."""
-        data = self.trajectories
-        steps = window_steps(
-            ends, data.starts[data.episode[ends]], self.memory_length + self.context_length
-        )  # (B, S)
+        data, window = self.trajectories, self.settings
+        episode = data.episode[ends]  # (B,)
+        length = window.memory + window.context_length
+        last = self._last[episode]
+        steps = window_steps(ends, data.starts[episode], length, last, window.ahead)  # (B, S)
         real = steps != PADDING
 
-        def take(values: NDArray[np.int64] | NDArray[np.float32]) -> torch.Tensor:
+        def take(values: NDArray[Any]) -> torch.Tensor:
             mask = real.reshape(*real.shape, *[1] * (values.ndim - 1))
             return torch.from_numpy(np.where(mask, values[steps], 0).astype(values.dtype))
 
@@ -59,10 +83,15 @@ class Windows:
             observation=self.store.gather(steps),
             actions=take(data.actions),
             previous_actions=take(self.previous_actions),
+            rewards=take(data.rewards),
             returns_to_go=take(self.returns_to_go),
             timesteps=take(data.timesteps),
-            attention_mask=torch.from_numpy(real),
-            memory_length=self.memory_length,
+            terminal=take(self.terminal),
+            mask=torch.from_numpy(real),
+            task=torch.zeros(len(ends), dtype=torch.int64),
+            index=torch.from_numpy(ends),
+            memory=window.memory,
+            ahead=window.ahead,
         )
         return batch.to(self.device)
 

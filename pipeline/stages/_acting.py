@@ -11,7 +11,7 @@ from pipeline.config.schema import (
     MethodConfig,
 )
 from pipeline.data import trajectories
-from pipeline.evaluation.run import Actor, Course, open_actor
+from pipeline.evaluation.run import EvaluationProtocol, LoadedPolicy, load_policy
 from pipeline.hardware import devices
 from pipeline.observations import ObserverInputs
 from pipeline.stages import StageParser
@@ -36,15 +36,15 @@ class ActingParser(StageParser):
 
 def course(
     arguments: Namespace, evaluation: EvaluationConfig, max_steps: int | None = None
-) -> Course:
+) -> EvaluationProtocol:
     """The episodes to play, cut at `max_steps` where the data set does not cut them before."""
     longest = arguments.dataset.max_episode_steps
     steps = longest if max_steps is None else min(max_steps, longest)
     data = trajectories.load(arguments.trajectories)
-    return Course(arguments.environment, evaluation, data, steps, arguments.seed)
+    return EvaluationProtocol(arguments.environment, evaluation, data, steps, arguments.seed)
 
 
-def actor(arguments: Namespace, policy: Path) -> Actor:
+def actor(arguments: Namespace, policy: Path) -> LoadedPolicy:
     """The policy of a checkpoint, ready to play."""
     inputs = ObserverInputs(
         arguments.features,
@@ -53,4 +53,4 @@ def actor(arguments: Namespace, policy: Path) -> Actor:
         arguments.detector_weights,
         arguments.device,
     )
-    return open_actor(policy, arguments.method, inputs)
+    return load_policy(policy, arguments.method, inputs)

@@ -9,7 +9,9 @@ from pipeline.io.atomic import replacing
 from pipeline.observations.windows import Windows
 from pipeline.reporting.figures import attention
 from pipeline.stages import StageParser, execute
-from pipeline.training import checkpoint, loop
+from pipeline.training import checkpoint
+from pipeline.training.held_out_metrics import draw_held_out
+from pipeline.training.preparation import open_observations
 
 parser = StageParser(__doc__)
 parser.sections(method=MethodConfig, environment=EnvironmentConfig)
@@ -25,10 +27,9 @@ def main(arguments: Namespace) -> None:
     game = environments.make(arguments.environment)
     data = trajectories.load(arguments.trajectories)
     policy, description = checkpoint.load(arguments.policy, config)
-    store = loop.open_observations(config, game, data, arguments.observations)
-    lengths = policy.memory_length, policy.context_length
-    windows = Windows(data, store, game.actions, description.return_scale, *lengths)
-    held_out = loop.held_out_windows(windows, config.training, seed)
+    store = open_observations(config, game, data, arguments.observations)
+    windows = Windows(data, store, game.actions, description.return_scale, config.policy)
+    held_out = draw_held_out(windows, config.training, seed).batches
     with replacing(arguments.output) as temporary:
         attention.draw(attention.measure(policy, held_out), arguments.title, temporary)
 

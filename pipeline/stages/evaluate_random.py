@@ -17,7 +17,7 @@ parser.outputs("episodes-csv", "run-json")
 
 def main(arguments: Namespace) -> None:
     """Load, play, write."""
-    course = runs.Course(
+    course = runs.EvaluationProtocol(
         arguments.environment,
         arguments.evaluation,
         trajectories.load(arguments.trajectories),

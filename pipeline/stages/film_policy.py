@@ -16,7 +16,7 @@ def main(arguments: Namespace) -> None:
     evaluation = arguments.method.evaluation
     first, steps = evaluation.model_copy(update={"episodes": 1}), evaluation.video_steps
     actor = _acting.actor(arguments, arguments.policy)
-    actions = ActionSpace.from_dict(actor.description.actions)
+    actions = ActionSpace.from_dict(actor.description.actions[0])
     video = VideoRecorder(steps, actor.observer, actions)
     play_policy(_acting.course(arguments, first, steps), actor, video)
     video.write(arguments.video)

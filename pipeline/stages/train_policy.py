@@ -7,12 +7,13 @@ from functools import partial
 
 from pipeline.config.schema import EnvironmentConfig, MethodConfig
 from pipeline.data.trajectories import load
-from pipeline.environments import make
 from pipeline.hardware import devices, distributed
 from pipeline.io.atomic import replacing_folder
 from pipeline.language.pretraining import begin_with
 from pipeline.stages import StageParser, execute
 from pipeline.training import checkpoint, loop
+from pipeline.training.curve import write_curve
+from pipeline.training.preparation import prepare
 from pipeline.training.resume import HELP, Resumption
 
 parser = StageParser(__doc__)
@@ -22,7 +23,6 @@ parser.add_argument("--device", type=devices.claim, default="cpu", help=devices.
 parser.add_argument("--save-every", type=int, metavar="STEPS", help=HELP)
 parser.inputs("observations", help="embeddings or pixels, as it reads them")
 parser.inputs("language-model", required=False, help="layers that the policy begins with")
-parser.inputs("trajectories")
 parser.outputs("output", help="the last checkpoint")
 parser.outputs("checkpoints", help="folder of those before it, if the method keeps any")
 parser.outputs("curve", help="CSV")
@@ -33,7 +33,7 @@ def main(arguments: Namespace) -> None:
     config, seed = arguments.method, arguments.seed
     begin = partial(begin_with, arguments.language_model)
     told = load(arguments.trajectories), arguments.observations, seed, arguments.device, begin
-    policy, windows, description = loop.prepare(config, make(arguments.environment), *told)
+    policy, windows, description = prepare(config, arguments.environment, *told)
     saved = Resumption(arguments.output, parser.identity(arguments, main), arguments.save_every)
     if distributed.rank():  # only the first process writes
         loop.train(policy, windows, config.training, seed, saved=saved)
@@ -41,7 +41,7 @@ def main(arguments: Namespace) -> None:
     with replacing_folder(arguments.checkpoints, resumed=saved.waiting) as folder:
         keep = partial(checkpoint.keep, folder, description)
         curve = loop.train(policy, windows, config.training, seed, keep, saved)
-        loop.write_curve(arguments.curve, curve)
+        write_curve(arguments.curve, curve)
         checkpoint.save(arguments.output, policy, description)
         saved.remove()  # last: what goes on from there needs the checkpoints in the new folder
 

@@ -10,15 +10,12 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
 
-from pipeline import methods
-from pipeline.config.load import observation_kind
 from pipeline.config.schema import MethodConfig
 from pipeline.environments.action_space import ActionSpace
 from pipeline.errors import PipelineError
 from pipeline.io.atomic import replacing
-from pipeline.methods import SequencePolicy
+from pipeline.methods import Learner, Spec, make
 from pipeline.training.resume import tensors_of
 
 DESCRIBING = ("text_tokens", "storage", "features", "weights")
@@ -34,8 +31,10 @@ class Description:
     method: dict[str, Any]
     """The MethodConfig it was trained with."""
     seed: int
-    actions: dict[str, Any]
-    """The ActionSpace, `as_dict`."""
+    tasks: list[str]
+    """Games or robots."""
+    actions: list[dict[str, Any]]
+    """The ActionSpace of each, `as_dict`."""
     return_scale: float
     shape: dict[str, list[int]]
     """Of the observations, without batch and steps."""
@@ -55,22 +54,20 @@ class Description:
 
 
 def describe(
-    config: MethodConfig,
-    seed: int,
-    actions: ActionSpace,
-    return_scale: float,
-    shape: dict[str, tuple[int, ...]],
-    attributes: dict[str, Any],
-    initial: str | None = None,
+    config: MethodConfig, seed: int, return_scale: float, spec: Spec, initial: str | None = None
 ) -> Description:
-    """Describe a policy trained on observations of `shape` with the store's `attributes`, from
-    `initial` layers.
-    """
-    kept = {name: attributes[name] for name in DESCRIBING if name in attributes}
-    sizes = {name: list(size) for name, size in shape.items()}
-    method = config.model_dump(mode="json")
-    kind = observation_kind(config)
-    return Description(method, seed, actions.as_dict(), return_scale, sizes, kept, kind, initial)
+    """Describe a policy trained for `spec`, from `initial` layers."""
+    return Description(
+        method=config.model_dump(mode="json"),
+        seed=seed,
+        tasks=list(spec.tasks),
+        actions=[each.as_dict() for each in spec.actions],
+        return_scale=return_scale,
+        shape={name: list(size) for name, size in spec.shape.items()},
+        attributes={name: spec.statistics[name] for name in DESCRIBING if name in spec.statistics},
+        observation=config.policy.observed,
+        initial=initial,
+    )
 
 
 def name(step: int) -> str:
@@ -84,22 +81,21 @@ def steps(folder: Path) -> dict[int, Path]:
     return {int(path.stem.removeprefix("step-")): path for path in paths}
 
 
-def save(path: Path, policy: SequencePolicy, description: Description) -> None:
-    """Write the checkpoint, whole or not at all."""
-    assert isinstance(policy, nn.Module)
+def save(path: Path, learner: Learner, description: Description) -> None:
+    """Write the checkpoint, whole or not at all: of the learner what is played."""
     described = json.dumps(asdict(description), sort_keys=True)
+    tensors = tensors_of(learner)
+    kept = {name: tensors[name] for name in tensors if _is_played(learner, name)}
     with replacing(path) as temporary:
-        save_file(tensors_of(policy), temporary, {"description": described})
+        save_file(kept, temporary, {"description": described})
 
 
-def keep(folder: Path, description: Description, step: int, policy: SequencePolicy) -> None:
+def keep(folder: Path, description: Description, step: int, learner: Learner) -> None:
     """Write the checkpoint after `step` updates into a folder of them."""
-    save(folder / name(step), policy, description)
+    save(folder / name(step), learner, description)
 
 
-def load(
-    path: Path, config: MethodConfig, device: str = "cpu"
-) -> tuple[SequencePolicy, Description]:
+def load(path: Path, config: MethodConfig, device: str = "cpu") -> tuple[Learner, Description]:
     """Read a checkpoint for playing on `device`.
 
     Raises PipelineError naming the file if it is missing, damaged, or of another configuration than
@@ -108,7 +104,7 @@ def load(
     try:
         with safe_open(path, "pt") as file:
             description = _described(json.loads((file.metadata() or {})["description"]))
-            actions = ActionSpace.from_dict(description.actions)
+            actions = tuple(ActionSpace.from_dict(each) for each in description.actions)
             tensors: dict[str, torch.Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
         raise PipelineError(f"{path}: no such checkpoint; run train_policy") from None
@@ -126,15 +122,22 @@ def load(
             )
     try:
         shape = {name: tuple(size) for name, size in description.shape.items()}
-        policy = methods.make(config, shape, description.attributes, actions)
-        assert isinstance(policy, nn.Module)
-        policy.load_state_dict(tensors)
+        spec = Spec(tuple(description.tasks), actions, shape, description.attributes)
+        learner = make(config, spec)
+        missing, unexpected = learner.load_state_dict(tensors, strict=False)
+        if wrong := [*unexpected, *(name for name in missing if _is_played(learner, name))]:
+            raise ValueError(f"{wrong[0]} is {'unknown' if unexpected else 'missing'}")
     except (RuntimeError, KeyError, TypeError, ValueError) as error:
         raise PipelineError(
             f"{path}: its weights do not fit its configuration ({error}); run train_policy again"
         ) from None
-    policy.to(device).eval()
-    return policy, description
+    learner.to(device).eval()
+    return learner, description
+
+
+def _is_played(learner: Learner, name: str) -> bool:
+    """Whether a tensor belongs to what is played."""
+    return not learner.played or name.startswith(f"{learner.played}.")
 
 
 def _described(content: dict[str, Any]) -> Description:

@@ -11,14 +11,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor
 
-from pipeline.config.schema import Precision
+from pipeline.config.schema import Precision, TrainingConfig
 from pipeline.environments.action_space import Actions, ActionSpace
 from pipeline.hardware.devices import mixed_precision
-from pipeline.methods import SequencePolicy
+from pipeline.methods import Learner
 from pipeline.observations.batch import Batch
+from pipeline.observations.window_indices import split_episodes
+from pipeline.observations.windows import Windows
 
+HELD_OUT_STEPS = 2048
+"""Bound on the held-out steps that a row of the curve is measured on; always the same ones for a
+seed.
+"""
 ACCURACIES = (
     "held_out_accuracy",  # share of steps whose most probable action is the recorded one
     "held_out_accuracy_on_change",  # over steps where a_t ≠ a_{t-1}: copying the last one has 0
@@ -42,35 +49,59 @@ class HeldOut:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """What `measure` gives, beside the loss."""
+        """What `measure` gives of actions, beside the method's own means."""
         return ERRORS if self.constant.dim() else ACCURACIES
 
-    def measure(self, policy: SequencePolicy, precision: Precision) -> dict[str, float]:
-        """`held_out_loss` and the columns; NaN where nothing is held out."""
-        part = dict.fromkeys(("held_out_loss", *self.columns), 0.0)
-        whole = dict(part)
-        compare = _errors if self.constant.dim() else _accuracies
-        with _evaluating(policy), torch.no_grad():
+    def measure(self, learner: Learner, precision: Precision) -> dict[str, float]:
+        """`held_out_<name>` of each mean that the learner reads, and the columns if it reads
+        actions; NaN where nothing is held out.
+        """
+        part: dict[str, float] = {}
+        whole: dict[str, float] = {}
+        with _evaluating(learner), torch.no_grad():
             for batch in self.batches:
                 with mixed_precision(precision):
-                    loss, parts = policy.loss(batch)
-                real, action, previous = (
-                    x[:, batch.memory_length :]
-                    for x in (batch.attention_mask, batch.actions, batch.previous_actions)
-                )  # (B, K, …)
-                (read,) = (x for name, x in parts.items() if name in READ)
-                found = compare(read, action, previous, self.constant, real)
-                for name, (sum_, count) in {
-                    "held_out_loss": (loss * real.sum(), real.sum()),
-                    **found,
-                }.items():
-                    part[name] += float(sum_)
-                    whole[name] += float(count)
-        return {name: part[name] / whole[name] if whole[name] else math.nan for name in part}
+                    read, means = learner.read(batch)
+                steps = batch.mask[:, batch.context].sum()
+                found = {f"held_out_{k}": (mean * steps, steps) for k, mean in means.items()}
+                if read is not None:
+                    found |= self._compared(batch, read)
+                for name, (sum_, count) in found.items():
+                    part[name] = part.get(name, 0.0) + float(sum_)
+                    whole[name] = whole.get(name, 0.0) + float(count)
+        names = part if self.batches else ("held_out_loss", *self.columns)
+        return {name: part[name] / whole[name] if whole.get(name) else math.nan for name in names}
+
+    def _compared(self, batch: Batch, read: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+        """Of each column, sum and count over the context's real steps."""
+        real, action, previous = (
+            x[:, batch.context] for x in (batch.mask, batch.actions, batch.previous_actions)
+        )  # (B, K, …)
+        compare = _errors if self.constant.dim() else _accuracies
+        return compare(read, action, previous, self.constant, real)
 
 
-READ = ("action_logits", "action_prediction")
-"""A loss's part that says what was read for a_t, as the environment's actions are."""
+def split_steps(
+    windows: Windows, settings: TrainingConfig, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Steps to train on and steps held out."""
+    data = windows.trajectories
+    episodes = split_episodes(len(data.episode_length), settings.held_out_fraction, seed)
+    held_out = episodes[data.episode]  # (T,)
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def draw_held_out(windows: Windows, settings: TrainingConfig, seed: int) -> HeldOut:
+    """Draw the fixed held-out windows; none if no episode is held out."""
+    trained, held_out = split_steps(windows, settings, seed)
+    constant = constant_action(windows.actions, windows.trajectories.actions[trained])
+    held_out = windows.drawn_from(held_out)
+    count = min(HELD_OUT_STEPS // windows.settings.context_length, len(held_out))
+    shuffled = np.random.default_rng(seed).permutation(held_out)
+    ends = np.sort(shuffled[:count])  # sorted, so that neighbours share decoded blocks
+    size = settings.batch_size
+    batches = [windows.batch(ends[start : start + size]) for start in range(0, count, size)]
+    return HeldOut(batches, constant.to(windows.device))
 
 
 def constant_action(space: ActionSpace, actions: Actions) -> Tensor:
@@ -104,12 +135,11 @@ def _errors(
 
 
 @contextmanager
-def _evaluating(policy: SequencePolicy) -> Iterator[None]:
+def _evaluating(learner: Learner) -> Iterator[None]:
     """Evaluation mode inside the block."""
-    assert isinstance(policy, nn.Module)
-    training = policy.training
-    policy.eval()
+    training = learner.training
+    learner.eval()
     try:
         yield
     finally:
-        policy.train(training)
+        learner.train(training)

@@ -1,23 +1,53 @@
-"""What every training here shares: the optimiser, the course of its rate, averaged weights."""
+"""What every training here shares: an optimiser with the course of its rate, averaged weights."""
 
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pipeline.config.schema import TrainingConfig
 from pipeline.hardware import distributed
 
 
-def make_optimizer(module: nn.Module, settings: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW with weight decay on matrices only: not on biases, norms and other vectors."""
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": settings.weight_decay},
-        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas, fused=True)
+class Optimizer:
+    """AdamW on one module, with a rate of its own and clipped gradients."""
+
+    def __init__(self, module: nn.Module, settings: TrainingConfig, name: str = "") -> None:
+        """The rate is that of `settings.learning_rates` for `name`, or else the common one."""
+        self._parameters = [each for each in module.parameters() if each.requires_grad]
+        self._settings = settings
+        self._peak = settings.learning_rates.get(name, settings.learning_rate)
+        # weight decay on matrices only: not on biases, norms and other vectors
+        matrices = [each for each in self._parameters if each.dim() >= 2]
+        vectors = [each for each in self._parameters if each.dim() < 2]
+        groups = [
+            {"params": matrices, "weight_decay": settings.weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ]
+        betas = settings.betas
+        self.adamw = torch.optim.AdamW(groups, lr=self._peak, betas=betas, fused=True)
+
+    def rate(self, step: int) -> float:
+        """The rate of update `step`, counted from 0."""
+        return learning_rate(step, self._settings, self._peak)
+
+    def take(self, loss: Tensor, step: int) -> tuple[float, float]:
+        """One step down the gradient of `loss`, clipped; loss and gradient norm, of all processes.
+
+        Other modules' gradients are not touched. Where loss or norm is not finite nothing is
+        changed: the caller says what to do.
+        """
+        for group in self.adamw.param_groups:
+            group["lr"] = self.rate(step)
+        self.adamw.zero_grad(set_to_none=True)
+        loss.backward(inputs=self._parameters)  # type: ignore[no-untyped-call]
+        distributed.average_gradients(self._parameters)
+        norm = float(nn.utils.clip_grad_norm_(self._parameters, self._settings.gradient_clip))
+        value = float(distributed.mean(loss.detach()))
+        if math.isfinite(value) and math.isfinite(norm):
+            self.adamw.step()
+        return value, norm
 
 
 def averaged(module: nn.Module, decay: float) -> AveragedModel:
@@ -31,34 +61,13 @@ def averaged(module: nn.Module, decay: float) -> AveragedModel:
     return AveragedModel(module, multi_avg_fn=average)
 
 
-def learning_rate(step: int, settings: TrainingConfig) -> float:
-    """The rate of update `step` (from 0): linear warm-up, then a cosine to the final fraction."""
+def learning_rate(step: int, settings: TrainingConfig, peak: float) -> float:
+    """The rate of update `step` (from 0): linear warm-up to `peak`, then a cosine to the final
+    fraction.
+    """
     if step < settings.warmup_steps:
-        return settings.learning_rate * (step + 1) / settings.warmup_steps
+        return peak * (step + 1) / settings.warmup_steps
     progress = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
     cosine = 0.5 * (1 + math.cos(math.pi * progress))
     final = settings.final_learning_rate
-    return settings.learning_rate * (final + (1 - final) * cosine)
-
-
-def update(
-    loss: torch.Tensor,
-    module: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    rate: float,
-    clip: float,
-) -> tuple[float, float]:
-    """One step of `optimizer` at `rate` down the gradient of `loss`, clipped; loss and gradient
-    norm.
-
-    Where one of the two is not finite nothing is changed: the caller says what to do.
-    """
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    norm = float(nn.utils.clip_grad_norm_(module.parameters(), clip))
-    value = float(distributed.mean(loss.detach()))
-    if math.isfinite(value) and math.isfinite(norm):
-        optimizer.step()
-    return value, norm
+    return peak * (final + (1 - final) * cosine)

@@ -42,7 +42,10 @@ class Resumption:
         return at_row if self._every is None else step % self._every == 0
 
     def save(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Mapping[str, Any]
+        self,
+        model: nn.Module,
+        optimizers: Mapping[str, torch.optim.Optimizer],
+        progress: Mapping[str, Any],
     ) -> None:
         """Save all that the next step depends on, torch's generator included, whole or not at all.
 
@@ -52,15 +55,17 @@ class Resumption:
         if distributed.rank():
             return
         tensors = {f"{MODEL}{name}": tensor for name, tensor in tensors_of(model).items()}
-        for index, state in optimizer.state_dict()["state"].items():
-            tensors |= {f"{OPTIMIZER}{index}.{name}": value for name, value in state.items()}
+        for which, optimizer in optimizers.items():
+            for index, state in optimizer.state_dict()["state"].items():
+                place = f"{OPTIMIZER}{which}.{index}"
+                tensors |= {f"{place}.{name}": value for name, value in state.items()}
         tensors[GENERATOR] = generators
         content = {"identity": self._identity, "sha256": _digest(tensors), "progress": progress}
         described = json.dumps(content)
         with replacing(self._path) as temporary:
             save_file(tensors, temporary, {DESCRIPTION: described})
 
-    def load(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Any:
+    def load(self, model: nn.Module, optimizers: Mapping[str, torch.optim.Optimizer]) -> Any:
         """Put everything back as it was saved; returns the progress, or None where there is none
         of this training.
         """
@@ -69,11 +74,12 @@ class Resumption:
             return None
         tensors, progress = found
         model.load_state_dict(_part(tensors, MODEL))
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, value in _part(tensors, OPTIMIZER).items():
-            index, _, key = name.partition(".")
-            state.setdefault(int(index), {})[key] = value
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+        for which, optimizer in optimizers.items():
+            state: dict[int, dict[str, Tensor]] = {}
+            for name, value in _part(tensors, f"{OPTIMIZER}{which}.").items():
+                index, _, key = name.partition(".")
+                state.setdefault(int(index), {})[key] = value
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
         torch.set_rng_state(tensors[GENERATOR][distributed.rank()].clone())
         return progress
 

@@ -13,7 +13,7 @@ from transformers import DecisionTransformerConfig, DecisionTransformerModel
 from pipeline.config.schema import MethodConfig
 from pipeline.environments.action_space import ActionSpace
 from pipeline.language import gpt2
-from pipeline.methods import make
+from pipeline.methods import Moment, Spec, make
 from pipeline.observations.batch import Batch
 
 STATE, ACTIONS, WIDTH, CONTEXT = 5, 3, 32, 8
@@ -75,8 +75,8 @@ def our_model(weights: dict[str, Tensor], mean: np.ndarray, std: np.ndarray) -> 
     config = MethodConfig.model_validate({"method": "decision_transformer", "policy": policy})
     bounds = (-1.0,) * ACTIONS, (1.0,) * ACTIONS
     space = ActionSpace(("hip", "knee", "foot"), continuous=True, low=bounds[0], high=bounds[1])
-    model = make(config, {"state": (STATE,)}, {"state_mean": mean, "state_std": std}, space)
-    assert isinstance(model, nn.Module)
+    known = {"state_mean": mean, "state_std": std}
+    model = make(config, Spec(("Made up",), (space,), {"state": (STATE,)}, known))
     model.load_state_dict(
         {**weights, "encoder.mean": model.encoder.mean} | {"encoder.std": model.encoder.std}
     )
@@ -93,14 +93,18 @@ def compared() -> tuple[Any, Batch, Tensor]:
     states = torch.randn(2, CONTEXT, STATE) * 2
     real = torch.ones(2, CONTEXT, dtype=torch.bool)
     real[1, :3] = False
+    nothing = torch.zeros(2, CONTEXT)
     batch = Batch(
-        {"state": states},
-        torch.rand(2, CONTEXT, ACTIONS) * 2 - 1,
-        torch.zeros(2, CONTEXT, ACTIONS),
-        torch.rand(2, CONTEXT),
-        torch.arange(7, 7 + CONTEXT).expand(2, CONTEXT),
-        real,
-        memory_length=0,
+        observation={"state": states},
+        actions=torch.rand(2, CONTEXT, ACTIONS) * 2 - 1,
+        previous_actions=torch.zeros(2, CONTEXT, ACTIONS),
+        rewards=nothing,
+        returns_to_go=torch.rand(2, CONTEXT),
+        timesteps=torch.arange(7, 7 + CONTEXT).expand(2, CONTEXT),
+        terminal=nothing.bool(),
+        mask=real,
+        task=torch.zeros(2, dtype=torch.int64),
+        index=torch.arange(2),
     )
     with torch.no_grad():
         expected = reference(
@@ -117,8 +121,8 @@ def test_the_same_actions_on_the_same_weights(compared: tuple[Any, Batch, Tensor
     ours, batch, expected = compared
     with torch.no_grad():
         loss, parts = ours.loss(batch)
-    real = batch.attention_mask
-    torch.testing.assert_close(parts["action_prediction"][real], expected[real], **EXACT)
+    real = batch.mask
+    torch.testing.assert_close(parts["read"][real], expected[real], **EXACT)
     error = (expected - batch.actions)[real].square().mean()
     torch.testing.assert_close(loss, error, **EXACT)
     assert expected[real].std() > 0.1
@@ -130,11 +134,15 @@ def test_the_same_actions_step_by_step(compared: tuple[Any, Batch, Tensor]) -> N
     state = ours.start(1)
     for t in range(CONTEXT):
         row, now = slice(0, 1), slice(t, t + 1)
-        action, state = ours.act(
-            {"state": batch.observation["state"][row, now]},
-            batch.actions[row, t - 1 : t] if t else torch.zeros(1, 1, ACTIONS),
-            batch.returns_to_go[row, now],
-            batch.timesteps[row, now],
-            state,
+        moment = Moment(
+            observation={"state": batch.observation["state"][row, now]},
+            previous_action=batch.actions[row, t - 1 : t] if t else torch.zeros(1, 1, ACTIONS),
+            previous_reward=torch.zeros(1, 1),
+            return_to_go=batch.returns_to_go[row, now],
+            timestep=batch.timesteps[row, now],
+            task=torch.zeros(1, dtype=torch.int64),
+            noise=lambda *shape: torch.zeros(1, *shape),
         )
+        with torch.no_grad():
+            action, state = ours.act(moment, state)
         torch.testing.assert_close(action, expected[row, t], **EXACT)

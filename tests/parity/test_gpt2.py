@@ -6,9 +6,10 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2Model
 
+from pipeline.config.methods import TransformerSettings
 from pipeline.language import gpt2
 from pipeline.nn.kv_cache import Positions
-from pipeline.nn.transformer import Transformer, TransformerConfig
+from pipeline.nn.transformer import Transformer
 
 
 @pytest.mark.parametrize("conditioned", [False, True])
@@ -19,15 +20,13 @@ def test_same_hidden_states_on_the_same_weights(conditioned: bool) -> None:
     ).eval()
     for parameter in reference.parameters():  # biases are zero at first: make every one count
         torch.nn.init.normal_(parameter, std=0.2)
-    plain = TransformerConfig(48, 3, 4, activation="gelu_tanh")
-    ours = Transformer(plain, reach=None).eval()
+    plain = TransformerSettings(width=48, layers=3, heads=4, activation="gelu_tanh")
+    ours = Transformer(plain, attention_span=None).eval()
     ours.load_state_dict(gpt2.renamed(reference.state_dict(), layers=3))
     returns = None
     if conditioned:  # u starts at zero, so pretrained attention is unchanged
         weights = ours.state_dict()
-        ours = Transformer(
-            TransformerConfig(48, 3, 4, activation="gelu_tanh", conditioned=True), None
-        ).eval()
+        ours = Transformer(plain, None, conditioned=True).eval()
         ours.load_state_dict(weights, strict=False)
         returns = torch.randn(3, 21)
     tokens = torch.randint(0, 50, (3, 21))

@@ -1,6 +1,6 @@
 """Small policies, batches and stores that the tests of stage two share."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,10 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from pipeline.config.methods import own
 from pipeline.config.schema import MethodConfig
 from pipeline.data.trajectories import Trajectories
 from pipeline.environments.action_space import ActionSpace
-from pipeline.methods import make
+from pipeline.methods import Moment, Spec, make
 from pipeline.observations import Observation
 from pipeline.observations.batch import Batch
 
@@ -33,6 +34,7 @@ SHAPE: dict[str, dict[str, tuple[int, ...]]] = {
 }
 """A method with discrete actions and, "on" something, with continuous ones."""
 POLICY = {"context_length": 3, "memory_length": 3, "width": 32, "layers": 2, "heads": 2}
+PADDED = ("actions", "previous_actions", "rewards", "returns_to_go", "timesteps", "terminal")
 METHODS = list(SHAPE)
 CONDITIONINGS = ["condition", "linear", "token", "none"]
 
@@ -40,8 +42,10 @@ CONDITIONINGS = ["condition", "linear", "token", "none"]
 def method_config(
     method: str, training: dict[str, Any] | None = None, **policy: Any
 ) -> MethodConfig:
-    sections = {"policy": {**POLICY, **policy}, "training": training or {}}
-    return MethodConfig.model_validate({"method": method.partition(" ")[0], **sections})
+    """Settings of a method, which takes those that it has."""
+    name = method.partition(" ")[0]
+    sections = {"policy": own(name, {**POLICY, **policy}), "training": training or {}}
+    return MethodConfig.model_validate({"method": name, **sections})
 
 
 def space_of(method: str) -> ActionSpace:
@@ -59,13 +63,16 @@ def policy_of(
     """A policy in evaluation mode; randomised, so that nothing is zero by initialisation."""
     torch.manual_seed(0)
     known = {"text_tokens": TEXT, "action_embeddings": np.eye(ACTIONS, EMBED), **(attributes or {})}
-    built = make(method_config(method, **policy), SHAPE[method], known, space_of(method))
-    assert isinstance(built, nn.Module)
+    built = make(method_config(method, **policy), spec_of(method, known))
     if randomised:
         for parameter in built.parameters():
             if parameter.dim() < 4:
                 nn.init.normal_(parameter, std=0.3)
     return built.eval()
+
+
+def spec_of(method: str, statistics: Mapping[str, Any] | None = None) -> Spec:
+    return Spec(("Made up",), (space_of(method),), SHAPE[method], statistics or {})
 
 
 def observation_of(method: str, batch: int, steps: int) -> Observation:
@@ -95,13 +102,17 @@ def batch_of(method: str, batch: int, steps: int, memory_length: int = 0, seed: 
     start = torch.from_numpy(space.start()).expand(batch, 1, *space.row_shape)
     previous = torch.cat((start, actions[:, :-1]), dim=1)
     return Batch(
-        observation_of(method, batch, steps),
-        actions,
-        previous,
-        torch.rand(batch, steps),
-        torch.arange(steps).expand(batch, steps),
-        torch.ones(batch, steps, dtype=torch.bool),
-        memory_length,
+        observation=observation_of(method, batch, steps),
+        actions=actions,
+        previous_actions=previous,
+        rewards=torch.zeros(batch, steps),
+        returns_to_go=torch.rand(batch, steps),
+        timesteps=torch.arange(steps).expand(batch, steps),
+        terminal=torch.zeros(batch, steps, dtype=torch.bool),
+        mask=torch.ones(batch, steps, dtype=torch.bool),
+        task=torch.zeros(batch, dtype=torch.int64),
+        index=torch.arange(batch),
+        memory=memory_length,
     )
 
 
@@ -112,34 +123,40 @@ def padded(batch: Batch, count: int, value: int = 0) -> Batch:
         filler = torch.full((len(x), count, *x.shape[2:]), value).to(x.dtype)
         return torch.cat((filler, x), dim=1)
 
-    return Batch(
-        {name: pad(tensor) for name, tensor in batch.observation.items()},
-        pad(batch.actions),
-        pad(batch.previous_actions),
-        pad(batch.returns_to_go),
-        pad(batch.timesteps),
-        torch.nn.functional.pad(batch.attention_mask, (count, 0)),
-        batch.memory_length,
+    return replace(
+        batch,
+        observation={name: pad(tensor) for name, tensor in batch.observation.items()},
+        mask=torch.nn.functional.pad(batch.mask, (count, 0)),
+        **{name: pad(getattr(batch, name)) for name in PADDED},
     )
 
 
 def without_memory(batch: Batch) -> Batch:
-    return replace(batch, memory_length=0)
+    return replace(batch, memory=0)
 
 
 def acted(policy: Any, batch: Batch) -> Iterator[torch.Tensor]:
     """Logits of a_t, step by step with the cache."""
     state = policy.start(len(batch.actions))
     for t in range(batch.actions.shape[1]):
-        now = slice(t, t + 1)
-        logits, state = policy.act(
-            {name: tensor[:, now] for name, tensor in batch.observation.items()},
-            batch.previous_actions[:, now],
-            batch.returns_to_go[:, now],
-            batch.timesteps[:, now],
-            state,
-        )
+        with torch.no_grad():
+            logits, state = policy.act(moment_of(batch, t), state)
         yield logits
+
+
+def moment_of(batch: Batch, t: int) -> Moment:
+    """Step `t` of the windows as it is seen in play."""
+    now = slice(t, t + 1)
+    before = batch.rewards[:, t - 1 : t] if t else torch.zeros_like(batch.rewards[:, :1])
+    return Moment(
+        {name: tensor[:, now] for name, tensor in batch.observation.items()},
+        batch.previous_actions[:, now],
+        before,
+        batch.returns_to_go[:, now],
+        batch.timesteps[:, now],
+        batch.task,
+        lambda *shape: torch.zeros(len(batch.actions), *shape),
+    )
 
 
 class RandomStore:
@@ -186,11 +203,7 @@ def trajectories_of(lengths: list[int], seed: int = 0, space: ActionSpace = SPAC
 
 
 def logits_of(policy: Any, batch: Batch) -> torch.Tensor:
+    """What it would do: logits, or continuous actions."""
     with torch.no_grad():
-        return read_of(policy.loss(batch)[1])
-
-
-def read_of(parts: dict[str, torch.Tensor]) -> torch.Tensor:
-    """What a loss says was read for a_t: logits, or continuous actions."""
-    (read,) = (x for name, x in parts.items() if name in ("action_logits", "action_prediction"))
+        read: torch.Tensor = policy.read(batch)[0]
     return read

@@ -17,9 +17,9 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
-from torch import nn
 
-from pipeline.methods import SequencePolicy
+from pipeline.errors import PipelineError
+from pipeline.methods import Learner
 from pipeline.nn.transformer import Attention, Transformer
 from pipeline.observations.batch import Batch
 
@@ -31,7 +31,7 @@ class Spread:
     """Mean attention weights; `context` + `memory` sum to 1 over the distances."""
 
     context: NDArray[np.float64]
-    """(layers, heads, reach + 1), on steps of the window's context."""
+    """(layers, heads, span + 1), on steps of the window's context."""
     memory: NDArray[np.float64]
     """The same on steps of its long-term memory."""
     context_length: int
@@ -43,14 +43,14 @@ class Spread:
 
 
 class _Tally:
-    """Sums the weights of the tokens whose whole reach is there; shorter pasts would bend the
+    """Sums the weights of the tokens whose whole span is there; shorter pasts would bend the
     mean.
     """
 
     def __init__(self, transformer: Transformer, memory_length: int) -> None:
-        assert transformer.reach is not None  # of a policy it is always set
-        heads, layers = transformer.config.heads, transformer.config.layers
-        self.distances = torch.arange(transformer.reach + 1)
+        assert transformer.attention_span is not None  # of a policy it is always set
+        heads, layers = transformer.shape.heads, transformer.shape.layers
+        self.distances = torch.arange(transformer.attention_span + 1)
         self.sums = torch.zeros(2, layers, heads, len(self.distances), dtype=torch.float64)
         self.tokens = 0
         self._has_memory = memory_length > 0
@@ -63,23 +63,27 @@ class _Tally:
         whole = (mask[:, 0] & (distance == self.distances[-1])).any(dim=-1)  # (batch, tokens)
         weights = module.weights(*arguments) * whole[:, None, :, None]
         of_memory = torch.arange(weights.shape[-1]) < (0 if past is None else past.key.shape[2])
-        at = (distance[..., None] == self.distances).float()  # (tokens, past + tokens, reach + 1)
+        at = (distance[..., None] == self.distances).float()  # (tokens, past + tokens, span + 1)
         for part, keys in enumerate((~of_memory, of_memory)):
             self.sums[part, layer] += torch.einsum("bhqk,qkd->hd", weights * keys, at)
         if layer == 0:
             self.tokens += int(whole.sum())
 
 
-def measure(policy: SequencePolicy, batches: Sequence[Batch]) -> Spread:
-    """The spread of `policy`'s attention over `batches`."""
-    assert isinstance(policy, nn.Module)
-    transformer = next(part for part in policy.modules() if isinstance(part, Transformer))
-    tally = _Tally(transformer, policy.memory_length)
+def measure(learner: Learner, batches: Sequence[Batch]) -> Spread:
+    """The spread of `learner`'s attention over `batches`; PipelineError if it has none."""
+    transformer = next((part for part in learner.modules() if isinstance(part, Transformer)), None)
+    if transformer is None:
+        raise PipelineError(
+            f"{type(learner).__name__} has no transformer, so no attention can be drawn"
+        )
+    memory, context = learner.settings.memory, learner.settings.context_length
+    tally = _Tally(transformer, memory)
     with _watched(transformer, tally), torch.no_grad():
         for batch in batches:
-            policy.loss(batch)
+            learner.read(batch)
     means = tally.sums.numpy() / (tally.tokens or np.nan)
-    return Spread(means[0], means[1], policy.context_length, policy.memory_length, tally.tokens)
+    return Spread(means[0], means[1], context, memory, tally.tokens)
 
 
 def draw(spread: Spread, title: str, path: Path) -> None:

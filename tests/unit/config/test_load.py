@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 from configurations import CONFIG, copied, edit
 
-from pipeline.config import load as config_files
+from pipeline.config import plugins
 from pipeline.config.experiment import Config
 from pipeline.config.load import load
+from pipeline.config.methods import settings_class
 from pipeline.config.schema import EvaluationConfig, MethodConfig
+from pipeline.errors import PipelineError
 
 
 @pytest.fixture
@@ -176,19 +178,29 @@ def test_json_is_canonical_and_round_trips() -> None:
     assert reordered.as_json() == section.as_json()
 
 
-def test_methods_are_the_models_that_observe() -> None:
-    assert {"more3s", "decision_transformer", "behaviour_cloning"} <= set(config_files.methods())
-    assert config_files.observation_kinds("more3s") == ("embeddings", "embeddings_and_states")
-    for method in ("decision_transformer", "decision_transformer_glu", "behaviour_cloning"):
-        assert config_files.observation_kinds(method) == ("pixels", "states")
-    assert config_files.observation_kind(MethodConfig(method="more3s")) == "embeddings"
-    states = MethodConfig.model_validate({"method": "more3s", "policy": {"observation": "states"}})
-    assert config_files.observation_kind(states) == "states"
+def test_a_method_s_settings_say_what_it_observes_and_is_told() -> None:
+    methods = plugins.names("methods")
+    assert {"more3s", "decision_transformer", "behaviour_cloning"} <= set(methods)
+    kinds = {name: settings_class(name).observations for name in methods}
+    assert kinds.pop("more3s") == ("embeddings", "embeddings_and_states")
+    assert set(kinds.values()) == {("pixels", "states")}
+    assert MethodConfig(method="more3s").policy.observed == "embeddings"
+    states = MethodConfig.model_validate(
+        {"method": "behaviour_cloning", "policy": {"observation": "states"}}
+    )
+    assert states.policy.observed == "states"
+    taking = {name for name in methods if settings_class(name).uses_returns}
+    assert taking == {"more3s", "decision_transformer", "decision_transformer_glu"}
 
 
-def test_which_methods_take_a_target_return_is_read_from_source() -> None:
-    taking = [method for method in config_files.methods() if config_files.uses_returns(method)]
-    assert set(taking) == {"more3s", "decision_transformer", "decision_transformer_glu"}
+def test_a_method_takes_the_shared_settings_that_it_has() -> None:
+    config = load(CONFIG / "config.yaml", {"defaults": {"policy": {"width": 64}}})
+    ours, theirs = config.method("more3s").policy, config.method("behaviour_cloning").policy
+    assert ours.model_dump()["width"] == theirs.model_dump()["width"] == 64
+    assert "memory_length" in ours.model_dump()
+    assert "memory_length" not in theirs.model_dump()
+    with pytest.raises(PipelineError, match=r"policy.memory_length: unknown key"):
+        MethodConfig.from_json('{"method": "behaviour_cloning", "policy": {"memory_length": 3}}')
 
 
 def test_every_field_is_reachable_from_its_schema() -> None:

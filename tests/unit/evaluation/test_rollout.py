@@ -10,10 +10,9 @@ import pytest
 import robots
 import torch
 from numpy.typing import NDArray
-from policies import SHAPE, SPACE, STATE, TORQUES, method_config, policy_of, trajectories_of
-from torch import nn
+from policies import SPACE, STATE, TORQUES, method_config, policy_of, spec_of, trajectories_of
 
-from pipeline import environments, methods
+from pipeline import environments
 from pipeline.config.schema import EnvironmentConfig, EvaluationConfig
 from pipeline.environments.action_space import Action, ActionSpace
 from pipeline.errors import PipelineError
@@ -21,7 +20,8 @@ from pipeline.evaluation import run as runs
 from pipeline.evaluation.episodes import EPISODE_COLUMNS, Episode, write_episodes
 from pipeline.evaluation.rollout import PolicyPlayer, RandomPlayer, choose, play
 from pipeline.evaluation.video import VideoRecorder
-from pipeline.observations import Situation
+from pipeline.methods import Moment, make
+from pipeline.observations import LiveStep
 from pipeline.observations.pixels import PixelObserver
 from pipeline.observations.states import StateObserver
 from pipeline.reporting.scores import RUN_KEYS
@@ -60,12 +60,12 @@ class Spy:
     """Always the first action; remembers what it was shown."""
 
     def __init__(self) -> None:
-        self.seen: list[Situation] = []
+        self.seen: list[LiveStep] = []
 
-    def decide(self, situation: Situation) -> NDArray[np.float64]:
-        assert situation.frames.shape[1:] == (2, 2, 3)  # drawn now: games go on
-        self.seen.append(situation)
-        return np.tile([1.0, 0.0, 0.0], (len(situation.episodes), 1))
+    def decide(self, live: LiveStep) -> NDArray[np.float64]:
+        assert live.frames.shape[1:] == (2, 2, 3)  # drawn now: games go on
+        self.seen.append(live)
+        return np.tile([1.0, 0.0, 0.0], (len(live.episodes), 1))
 
     def keep(self, rows: NDArray[np.int64]) -> None:
         pass
@@ -108,6 +108,13 @@ def test_what_a_player_is_shown() -> None:
     assert spy.seen[0].previous_actions.tolist() == [2, 2]  # a_{-1} is the no-op
     assert spy.seen[1].previous_actions.tolist() == [0, 0]
     assert spy.seen[3].returns.tolist() == [3]
+    assert [s.previous_rewards.tolist() for s in spy.seen[:3]] == [[0, 0], [1, 1], [1]]
+    drawn = [s.noise(2) for s in spy.seen]
+    assert [each.shape for each in drawn] == [(2, 2), (2, 2), (1, 2), (1, 2)]
+    alone = Spy()
+    play(alone, [FakeGame(4)], [1], 0, 10, 0.0)  # an episode's noise does not depend on others
+    for seen, beside in zip(alone.seen, drawn, strict=True):
+        np.testing.assert_array_equal(seen.noise(2)[0], beside[-1])
     assert spy.seen[2].frames[0, 0, 0, 0] == 2
 
 
@@ -118,10 +125,8 @@ def test_the_target_return_falls_by_each_reward_and_is_scaled() -> None:
         def start(self, episodes: int) -> Any:
             return None
 
-        def act(
-            self, observation: Any, previous: Any, returns: torch.Tensor, t: Any, state: Any
-        ) -> Any:
-            self.seen.append(float(returns))
+        def act(self, moment: Moment, state: Any) -> Any:
+            self.seen.append(float(moment.return_to_go))
             return torch.zeros(1, 3), None
 
     class Blind:
@@ -149,15 +154,25 @@ def test_random_continuous_actions_are_uniform_within_their_bounds() -> None:
 
 def test_a_continuous_policy_s_actions_are_taken_as_they_are() -> None:
     class Fixed(Spy):
-        def decide(self, situation: Situation) -> NDArray[np.float64]:
-            self.seen.append(situation)
-            return np.tile([0.25, -1.5], (len(situation.episodes), 1))
+        def decide(self, live: LiveStep) -> NDArray[np.float64]:
+            self.seen.append(live)
+            return np.tile([0.25, -1.5], (len(live.episodes), 1))
 
     spy, game = Fixed(), FakeGame(3, TORQUES)
     play(spy, [game], [0], 0, 10, temperature=0.7)
     np.testing.assert_array_equal(game.taken, [[0.25, -1.5]] * 3)
     assert spy.seen[0].previous_actions.tolist() == [[0, 0]]
     assert spy.seen[1].previous_actions.tolist() == [[0.25, -1.5]]
+
+
+def test_a_player_may_decide_on_an_action_itself() -> None:
+    class Decided(Spy):
+        def decide(self, live: LiveStep) -> Any:
+            return np.full(len(live.episodes), 2, np.int64)
+
+    game = FakeGame(3)
+    play(Decided(), [game], [0], 0, 10, temperature=1.0)
+    np.testing.assert_array_equal(game.taken, [2, 2, 2])
 
 
 def test_what_is_not_looked_at_is_not_rendered() -> None:
@@ -175,12 +190,13 @@ def test_what_is_not_looked_at_is_not_rendered() -> None:
     games = [Unseen(2, TORQUES), Unseen(4, TORQUES)]
     played = play(player, games, [0, 1], 0, 10, 0.0)
     assert [episode.length for episode in played] == [2, 4]
-    situation = Situation(games, np.zeros((2, 2), np.float32), np.zeros(2), np.arange(2), 4)
-    observed = StateObserver().observe(situation)["state"]
+    nothing = np.zeros((2, 2), np.float32), np.zeros(2, np.float32), np.zeros(2)
+    live = LiveStep(games, *nothing, np.arange(2), 4, np.zeros)
+    observed = StateObserver().observe(live)["state"]
     assert observed.shape == (2, 1, STATE)
     assert observed[:, 0, 0].tolist() == [2, 4]
     with pytest.raises(PipelineError, match="no state vectors"):
-        StateObserver().observe(replace(situation, games=[FakeGame(1)]))
+        StateObserver().observe(replace(live, games=[FakeGame(1)]))
 
 
 def test_actions_are_sampled_from_the_softmax_at_a_temperature() -> None:
@@ -197,15 +213,13 @@ def test_actions_are_sampled_from_the_softmax_at_a_temperature() -> None:
 
 def test_a_run_writes_scores_description_and_video(tmp_path: Path) -> None:
     evaluation = EvaluationConfig(episodes=3, video_steps=4)
-    course = runs.Course(CATCH, evaluation, trajectories_of([5, 5]), 30, seed=2)
+    course = runs.EvaluationProtocol(CATCH, evaluation, trajectories_of([5, 5]), 30, seed=2)
     config = method_config("behaviour_cloning")
-    policy = methods.make(config, SHAPE["behaviour_cloning"], {}, SPACE)
-    assert isinstance(policy, nn.Module)
-    policy.eval()
+    policy = make(config, spec_of("behaviour_cloning")).eval()
     observer = PixelObserver()
     video = VideoRecorder(evaluation.video_steps, observer, SPACE)
-    described = checkpoint.describe(config, 2, SPACE, 6.0, SHAPE["behaviour_cloning"], {})
-    episodes, run = runs.play_policy(course, runs.Actor(policy, described, observer), video)
+    described = checkpoint.describe(config, 2, 6.0, spec_of("behaviour_cloning"))
+    episodes, run = runs.play_policy(course, runs.LoadedPolicy(policy, described, observer), video)
     write_episodes(tmp_path / "episodes.csv", [(7, episode) for episode in episodes])
     runs.write_run(tmp_path / "run.json", run)
     video.write(tmp_path / "rollout.mp4")
@@ -227,7 +241,9 @@ def test_a_run_writes_scores_description_and_video(tmp_path: Path) -> None:
 
 
 def test_random_play_is_reproducible() -> None:
-    course = runs.Course(CATCH, EvaluationConfig(episodes=3), trajectories_of([5, 5]), 40, seed=0)
+    course = runs.EvaluationProtocol(
+        CATCH, EvaluationConfig(episodes=3), trajectories_of([5, 5]), 40, seed=0
+    )
     (first, run), (again, _) = runs.play_random(course), runs.play_random(course)
     assert first == again
     assert run["sampling"].startswith("uniform")
@@ -236,8 +252,8 @@ def test_random_play_is_reproducible() -> None:
 def test_no_episode_is_played_from_a_start_that_was_trained_on() -> None:
     data = replace(trajectories_of([5, 5]), seed=np.array([7, 11_002]))
     with pytest.raises(PipelineError, match="first_seed: 10000 gives run 1 reset seed 11002"):
-        runs.Course(CATCH, EvaluationConfig(episodes=3), data, 40, seed=1)
-    runs.Course(CATCH, EvaluationConfig(episodes=2), data, 40, seed=1)
+        runs.EvaluationProtocol(CATCH, EvaluationConfig(episodes=3), data, 40, seed=1)
+    runs.EvaluationProtocol(CATCH, EvaluationConfig(episodes=2), data, 40, seed=1)
 
 
 def test_a_console_starts_alike_from_every_seed_and_a_robot_does_not() -> None:
@@ -246,9 +262,11 @@ def test_a_console_starts_alike_from_every_seed_and_a_robot_does_not() -> None:
     evaluation, data = EvaluationConfig(episodes=2), trajectories_of([5, 5, 5])
     data = replace(data, **known)
     starts = {
-        environment.game: runs.Course(environment, evaluation, data, 40, seed=1).known_starts()
+        environment.game: runs.EvaluationProtocol(
+            environment, evaluation, data, 40, seed=1
+        ).known_starts()
         for environment in (breakout, CATCH, robots.config())
     }
     assert starts == {"Breakout": [0, 7], "catch": [], "Hopper": []}
     unknown = replace(data, noops=None)
-    assert runs.Course(breakout, evaluation, unknown, 40, seed=1).known_starts() == []
+    assert runs.EvaluationProtocol(breakout, evaluation, unknown, 40, seed=1).known_starts() == []

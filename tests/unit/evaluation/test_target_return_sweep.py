@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from imageio import v3 as imageio
-from policies import SHAPE, SPACE, method_config, policy_of, trajectories_of
+from policies import method_config, policy_of, spec_of, trajectories_of
 
 from pipeline.config.schema import EnvironmentConfig, EvaluationConfig, SweepConfig
 from pipeline.errors import PipelineError
@@ -28,10 +28,12 @@ SWEEP = SweepConfig(targets=[0.5, 3.0], episodes=2)
 
 
 def test_each_target_is_played_as_an_evaluation_would() -> None:
-    course = runs.Course(CATCH, EvaluationConfig(episodes=7), trajectories_of([5, 9]), 30, seed=2)
+    course = runs.EvaluationProtocol(
+        CATCH, EvaluationConfig(episodes=7), trajectories_of([5, 9]), 30, seed=2
+    )
     policy = policy_of(METHOD)
-    described = checkpoint.describe(method_config(METHOD), 2, SPACE, 6.0, SHAPE[METHOD], {})
-    actor = runs.Actor(policy, described, PixelObserver())
+    described = checkpoint.describe(method_config(METHOD), 2, 6.0, spec_of(METHOD))
+    actor = runs.LoadedPolicy(policy, described, PixelObserver())
     table = target_return_sweep.play(course, actor, SWEEP)
     assert tuple(table.columns) == target_return_sweep.COLUMNS
     best = float(course.data.score.max())
@@ -40,7 +42,7 @@ def test_each_target_is_played_as_an_evaluation_would() -> None:
     for factor, rows in table.groupby("factor"):
         evaluation = EvaluationConfig(episodes=2, target_return=factor * best)
         alone = replace(course, evaluation=evaluation)
-        played, run = runs.play_policy(alone, runs.Actor(policy, described, PixelObserver()))
+        played, run = runs.play_policy(alone, runs.LoadedPolicy(policy, described, PixelObserver()))
         assert set(rows["target_return"]) == {run["target_return"]}
         assert rows["reset_seed"].tolist() == [12_000, 12_001]
         for name, values in (

@@ -18,7 +18,7 @@ from pipeline.features.prompts import Prompts
 from pipeline.features.step_encoder import REMEMBERED, StepEncoder
 from pipeline.io.artefact import Artefact
 from pipeline.io.resumable import PartsWriter
-from pipeline.observations import Situation
+from pipeline.observations import LiveStep
 from pipeline.observations.embeddings import EmbeddingObserver, open_store
 from pipeline.vision import detectors, regions
 
@@ -91,7 +91,8 @@ def test_acting_observes_what_is_cached(made: StageOne) -> None:
     made.game.reset(int(made.data.seed[1]), 0)
     previous = made.game.actions.start()
     for step in range(STEPS, 2 * STEPS):
-        situation = Situation([made.game], previous[None], np.zeros(1), np.array([0]), 0)
+        nothing = np.zeros(1, np.float32), np.zeros(1)
+        situation = LiveStep([made.game], previous[None], *nothing, np.array([0]), 0, np.zeros)
         now = observer.observe(situation)
         stored = store.gather(np.array([[step]]))
         assert torch.equal(stored["mask"], now["mask"][:, :, :length])

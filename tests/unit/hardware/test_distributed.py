@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from policies import SPACE, RandomStore, method_config, trajectories_of
+from policies import SPACE, RandomStore, method_config, spec_of, trajectories_of
 from safetensors.torch import load_file, save_file
-from torch import nn
 from tqdm import tqdm
 
-from pipeline import methods
 from pipeline.errors import PipelineError
 from pipeline.hardware import distributed
+from pipeline.methods import make
 from pipeline.observations.windows import Windows
 from pipeline.training import loop
-from pipeline.training.loop import train, write_curve
+from pipeline.training.curve import write_curve
+from pipeline.training.loop import train
 from pipeline.training.resume import Resumption, tensors_of
 
 TRAINING = {"steps": 12, "batch_size": 8, "warmup_steps": 3, "evaluate_every": 4}
@@ -42,10 +42,9 @@ def trained(
     config = method_config(method, TRAINING, **policy)
     data, store = trajectories_of([20, 3, 30, 2, 10]), RandomStore(method, 65)
     torch.manual_seed(1)
-    model: Any = methods.make(config, store.shape, store.attributes, SPACE)
-    windows = Windows(data, store, SPACE, 10.0, model.memory_length, model.context_length)
+    model = make(config, spec_of(method, store.attributes))
+    windows = Windows(data, store, SPACE, 10.0, model.settings)
     curve = train(model, windows, config.training, 1, saved=saved)
-    assert isinstance(model, nn.Module)
     save_file(tensors_of(model), folder / f"{distributed.rank()}.safetensors")
     write_curve(folder / f"{distributed.rank()}.csv", curve)
 

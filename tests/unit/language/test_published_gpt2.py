@@ -13,11 +13,12 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from pipeline.config.methods import TransformerSettings
 from pipeline.config.schema import LanguageModelConfig
 from pipeline.errors import PipelineError
 from pipeline.language import gpt2, pretraining
 from pipeline.nn.kv_cache import Positions
-from pipeline.nn.transformer import Transformer, TransformerConfig
+from pipeline.nn.transformer import Transformer
 from pipeline.stages import execute, take_layers
 
 CONFIG = LanguageModelConfig(published="tiny", width=16, layers=2, heads=2, activation="gelu_tanh")
@@ -38,7 +39,8 @@ def published(tmp_path: Path) -> Path:
 def test_the_first_layers_give_hugging_faces_hidden_states(published: Path) -> None:
     gpt2.take_layers(CONFIG, published, published / "layers.safetensors")
     tensors = load_file(published / "layers.safetensors")
-    ours = Transformer(TransformerConfig(16, 2, 2, activation="gelu_tanh"), reach=None).eval()
+    shape = TransformerSettings(width=16, layers=2, heads=2, activation="gelu_tanh")
+    ours = Transformer(shape, attention_span=None).eval()
     ours.load_state_dict({name.removeprefix("transformer."): it for name, it in tensors.items()})
     ours.norm = torch.nn.Identity()  # hidden states between layers are not normalised
     reference = GPT2LMHeadModel.from_pretrained(published).transformer.eval()

@@ -9,10 +9,10 @@ from policies import (
     acted,
     batch_of,
     logits_of,
+    moment_of,
     others,
     padded,
     policy_of,
-    read_of,
     space_of,
 )
 from torch import Tensor
@@ -42,7 +42,7 @@ def changed_from(method: str, batch: Batch, step: int) -> Batch:
 @pytest.mark.parametrize(("method", "conditioning"), SWITCHES)
 def test_the_future_and_the_action_itself_change_nothing(method: str, conditioning: str) -> None:
     policy = policy_of(method, return_conditioning=conditioning)
-    memory = policy.memory_length
+    memory = policy.settings.memory
     batch = batch_of(method, 2, memory + 3, memory)
     changed = changed_from(method, batch, memory + 2)
     before, after = logits_of(policy, batch), logits_of(policy, changed)
@@ -75,7 +75,7 @@ def test_acting_with_the_cache_equals_a_pass_over_the_whole_episode(
 def test_acting_sees_exactly_what_a_window_sees(method: str) -> None:
     """One layer: keys do not depend on earlier context, so the last step of a window is acting."""
     policy = policy_of(method, layers=1)
-    length = policy.memory_length + policy.context_length
+    length = policy.settings.memory + policy.settings.context_length
     episode = batch_of(method, 2, length + 4)
     window = replace(
         episode,
@@ -86,11 +86,13 @@ def test_acting_sees_exactly_what_a_window_sees(method: str) -> None:
                 "previous_actions",
                 "returns_to_go",
                 "timesteps",
-                "attention_mask",
+                "rewards",
+                "terminal",
+                "mask",
             )
         },
         observation={name: x[:, -length:] for name, x in episode.observation.items()},
-        memory_length=policy.memory_length,
+        memory=policy.settings.memory,
     )
     *_, logits = acted(policy, episode)
     torch.testing.assert_close(logits, logits_of(policy, window)[:, -1], **EXACT)
@@ -99,7 +101,7 @@ def test_acting_sees_exactly_what_a_window_sees(method: str) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_relative_time_tells_the_order_and_not_the_hour(method: str) -> None:
     policy = policy_of(method, time_embedding="relative", layers=1)
-    batch = batch_of(method, 2, 3 + policy.memory_length, policy.memory_length)
+    batch = batch_of(method, 2, 3 + policy.settings.memory, policy.settings.memory)
     later = replace(batch, timesteps=batch.timesteps + 1000)
     torch.testing.assert_close(logits_of(policy, later), logits_of(policy, batch), **EXACT)
     last = batch.actions.shape[1] - 1
@@ -124,12 +126,11 @@ def test_a_selected_state_goes_on_as_if_alone(method: str) -> None:
         if t == 3:
             rows = torch.tensor([2])
             state = state.select(rows)
-        now = {name: x[rows, t : t + 1] for name, x in batch.observation.items()}
-        step = (
-            x[rows, t : t + 1]
-            for x in (batch.previous_actions, batch.returns_to_go, batch.timesteps)
-        )
-        logits, state = policy.act(now, *step, state)
+        moment = moment_of(batch, t)
+        seen = {name: x[rows] for name, x in moment.observation.items()}
+        names = ("previous_action", "previous_reward", "return_to_go", "timestep", "task")
+        kept = {name: getattr(moment, name)[rows] for name in names}
+        logits, state = policy.act(replace(moment, observation=seen, **kept), state)
         torch.testing.assert_close(logits, expected[t][rows], **EXACT)
 
 
@@ -144,11 +145,9 @@ def test_padding_changes_nothing(method: str, conditioning: str) -> None:
         )
         torch.testing.assert_close(policy.loss(batch)[0], policy.loss(other)[0], **EXACT)
     # padding that fills the memory and reaches into the context
-    with_memory = replace(
-        padded(batch, 3, value=1), memory_length=4 if method.startswith("more3s") else 0
-    )
+    with_memory = replace(padded(batch, 3, value=1), memory=4 if method.startswith("more3s") else 0)
     if method.startswith("more3s"):
-        inside = replace(batch, memory_length=1)
+        inside = replace(batch, memory=1)
         torch.testing.assert_close(policy.loss(inside)[0], policy.loss(with_memory)[0], **EXACT)
 
 
@@ -170,7 +169,9 @@ def test_losses_average_over_real_steps_only(method: str) -> None:
                 "previous_actions",
                 "returns_to_go",
                 "timesteps",
-                "attention_mask",
+                "rewards",
+                "terminal",
+                "mask",
             )
         },
     )
@@ -235,14 +236,14 @@ def test_the_target_is_not_trained() -> None:
 )
 def test_one_batch_can_be_overfitted(method: str, policy: dict[str, Any]) -> None:
     model = policy_of(method, randomised=False, dropout=0.0, **policy).train()
-    batch = batch_of(method, 4, 3 + model.memory_length, model.memory_length)
+    batch = batch_of(method, 4, 3 + model.settings.memory, model.settings.memory)
     optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
     for _ in range(200):
         loss, parts = model.loss(batch)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    read, actions = read_of(parts), batch.actions[:, model.memory_length :]
+    read, actions = parts["read"], batch.actions[:, model.settings.memory :]
     if actions.is_floating_point():
         assert (read - actions).abs().max() < 0.1
     else:

@@ -154,7 +154,7 @@ def test_nearest_prompt_reads_the_action_from_the_predicted_embedding() -> None:
         policy.embedding_head.weight.zero_()
         policy.embedding_head.bias[:EMBED] = prompts[2] + 0.1
     loss, parts = policy.loss(batch)
-    assert (parts["action_logits"].argmax(-1) == 2).all()
+    assert (parts["read"].argmax(-1) == 2).all()
     torch.testing.assert_close(loss, 0.1 * parts["embedding_loss"])  # λ_a = 0
 
 
@@ -172,5 +172,5 @@ def test_actions_are_learned_through_the_embedding_alone() -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    right = parts["action_logits"].argmax(-1)[:, :-1] == batch.actions[:, 3:-1]
+    right = parts["read"].argmax(-1)[:, :-1] == batch.actions[:, 3:-1]
     assert right.float().mean() > 0.9

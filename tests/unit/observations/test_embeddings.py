@@ -27,7 +27,7 @@ from pipeline.features import feature_cache
 from pipeline.features.step_encoder import StepEncoder
 from pipeline.io.artefact import Artefact
 from pipeline.io.resumable import PartsWriter
-from pipeline.observations import Observation, Situation
+from pipeline.observations import LiveStep, Observation
 from pipeline.observations.embeddings import EmbeddingObserver, EmbeddingStore, open_store
 
 COUNT = 12
@@ -133,7 +133,7 @@ def observe(
     seen = SimpleNamespace(
         frames=frames(COUNT), previous_actions=previous, episodes=np.arange(COUNT)
     )
-    return observer, observer.observe(cast(Situation, seen))
+    return observer, observer.observe(cast(LiveStep, seen))
 
 
 @pytest.mark.parametrize("storage", STORAGES)

@@ -12,7 +12,7 @@ from pipeline.data.sources import scripted
 from pipeline.data.trajectories import Trajectories
 from pipeline.errors import PipelineError
 from pipeline.io.artefact import Artefact
-from pipeline.observations import Situation, open_store, pixels
+from pipeline.observations import LiveStep, open_store, pixels
 
 CATCH = EnvironmentConfig(
     family="catch", game="Catch", max_noops=8, random_score=-2, reference_score=6
@@ -87,8 +87,9 @@ def test_live_equals_stored(path: Path, data: Trajectories) -> None:
         episodes = np.array([0, 1] if t < 9 else [1])
         steps = data.starts[episodes] + t
         playing = [games[i] for i in episodes]
-        unread = np.zeros(len(episodes), np.int64), np.zeros(len(episodes))
-        live = observer.observe(Situation(playing, *unread, episodes, t))
+        nothing = np.zeros(len(episodes), np.float32)
+        unread = np.zeros(len(episodes), np.int64), nothing, nothing
+        live = observer.observe(LiveStep(playing, *unread, episodes, t, np.zeros))
         stored = store.gather(steps[:, None])
         assert live["frames"].dtype == stored["frames"].dtype
         np.testing.assert_array_equal(live["frames"].numpy(), stored["frames"].numpy())

@@ -1,8 +1,12 @@
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
 import numpy as np
 import pytest
 import torch
 from policies import RandomStore, trajectories_of
 
+from pipeline.config.methods.more3s import Settings as MoreSettings
 from pipeline.environments.action_space import ActionSpace
 from pipeline.observations.window_indices import (
     repeat_starts,
@@ -26,14 +30,14 @@ def test_a_batch_is_what_a_loop_over_its_windows_gives() -> None:
     data = trajectories_of([4, 1, 6])
     store = RandomStore("more3s", 11)
     space = ActionSpace(("A", "B", "NOOP"), noop=2)
-    windows = Windows(data, store, space, return_scale=5.0, memory_length=2, context_length=3)
+    windows = Windows(data, store, space, 5.0, MoreSettings(memory_length=2, context_length=3))
     batch = windows.batch(np.arange(11))
     for end in range(11):
         first = int(data.starts[data.episode[end]])
         stop = first + int(data.episode_length[data.episode[end]])
         for column, step in enumerate(range(end - 4, end + 1)):
             real = step >= first
-            assert bool(batch.attention_mask[end, column]) == real
+            assert bool(batch.mask[end, column]) == real
             if not real:
                 assert not batch.observation["mask"][end, column].any()
                 continue
@@ -41,10 +45,38 @@ def test_a_batch_is_what_a_loop_over_its_windows_gives() -> None:
             previous = data.actions[step - 1] if step > first else 2
             assert batch.previous_actions[end, column] == previous
             assert batch.timesteps[end, column] == step - first
+            assert batch.rewards[end, column] == data.rewards[step]
+            assert bool(batch.terminal[end, column]) == (step == stop - 1)
             to_go = sum(data.rewards[step:stop]) / 5.0
             assert float(batch.returns_to_go[end, column]) == pytest.approx(to_go)
             tokens = store.observation["tokens"][0, step]
             assert torch.equal(batch.observation["tokens"][end, column], tokens)
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """Of a method that looks two steps ahead."""
+
+    memory: int = 0
+    context_length: int = 1
+    ahead: int = 2
+
+
+def test_windows_look_ahead_and_know_an_end_from_a_cut() -> None:
+    data = replace(trajectories_of([4, 1, 6]), terminated=np.array([True, False, False]))
+    store = RandomStore("more3s", 11)
+    windows = Windows(data, store, ActionSpace(("A", "B", "C")), 5.0, cast(Any, Ahead()))
+    batch = windows.batch(np.arange(11))
+    for end, last in enumerate([3, 3, 3, 3, 4, 10, 10, 10, 10, 10, 10]):
+        steps = [step for step in range(end, end + 3) if step <= last]
+        padding = 3 - len(steps)
+        assert batch.mask[end].tolist() == [True] * len(steps) + [False] * padding
+        assert batch.rewards[end].tolist() == [*data.rewards[steps], *[0.0] * padding]
+        assert batch.terminal[end].tolist() == [step == 3 for step in steps] + [False] * padding
+    assert batch.index.tolist() == list(range(11))
+    assert batch.context == slice(0, 1)
+    # a cut episode's last step has neither a successor nor an end
+    assert windows.drawn_from(np.arange(11)).tolist() == [0, 1, 2, 3, 5, 6, 7, 8, 9]
 
 
 @pytest.mark.parametrize(

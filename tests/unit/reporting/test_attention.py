@@ -11,11 +11,12 @@ from imageio import v3 as imageio
 from policies import batch_of, padded, policy_of
 from torch import Tensor
 
+from pipeline.config.methods import TransformerSettings
 from pipeline.nn.kv_cache import KeyValue, Positions, band_mask, distances
-from pipeline.nn.transformer import Attention, Sight, TransformerConfig
+from pipeline.nn.transformer import Attention, AttentionContext
 from pipeline.reporting.figures import attention
 
-WIDTH, HEADS, REACH = 16, 2, 4
+WIDTH, HEADS, SPAN = 16, 2, 4
 
 
 @pytest.mark.parametrize("past_steps", [0, 3])
@@ -25,8 +26,8 @@ def test_values_by_weight_are_what_the_layer_mixes(
     conditioned: bool, relative: bool, past_steps: int
 ) -> None:
     torch.manual_seed(0)
-    config = TransformerConfig(WIDTH, 1, HEADS, conditioned=conditioned, relative=relative)
-    layer = Attention(config, REACH).eval()
+    shape = TransformerSettings(width=WIDTH, layers=1, heads=HEADS)
+    layer = Attention(shape, SPAN, conditioned, relative).eval()
     for parameter in layer.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     batch, steps = 3, 5
@@ -36,10 +37,10 @@ def test_values_by_weight_are_what_the_layer_mixes(
     real = torch.rand(batch, past_steps + steps) < 0.7
     past = None
     if past_steps:
-        shape = batch, HEADS, past_steps, WIDTH // HEADS
-        past = KeyValue(torch.randn(shape), torch.randn(shape))
-    mask, distance = band_mask(queries, keys, real, REACH), distances(queries, keys, REACH)
-    arguments = x, Sight(mask, distance, returns if conditioned else None), past
+        sizes = batch, HEADS, past_steps, WIDTH // HEADS
+        past = KeyValue(torch.randn(sizes), torch.randn(sizes))
+    mask, distance = band_mask(queries, keys, real, SPAN), distances(queries, keys, SPAN)
+    arguments = x, AttentionContext(mask, distance, returns if conditioned else None), past
     expected, own = layer(*arguments)
     weights = layer.weights(*arguments)
     assert weights.shape == (batch, HEADS, steps, past_steps + steps)
@@ -61,7 +62,7 @@ def calls_of(policy: Any, batches: list[Any]) -> list[tuple[int, tuple[Any, ...]
     ]
     with torch.no_grad():
         for batch in batches:
-            policy.loss(batch)
+            policy.read(batch)
     for hook in hooks:
         hook.remove()
     return calls
@@ -70,12 +71,12 @@ def calls_of(policy: Any, batches: list[Any]) -> list[tuple[int, tuple[Any, ...]
 @pytest.mark.parametrize("method", ["more3s", "decision_transformer"])
 def test_the_spread_is_a_plain_mean(method: str) -> None:
     policy = policy_of(method)
-    memory, steps = policy.memory_length, policy.memory_length + policy.context_length
+    memory, steps = policy.settings.memory, policy.settings.memory + policy.settings.context_length
     batches = [
         batch_of(method, 4, steps, memory),
         padded(batch_of(method, 3, steps - 2, memory, seed=2), 2),
     ]
-    reach = policy.transformer.reach
+    span = policy.transformer.attention_span
     sums: dict[tuple[str, int, int, int], float] = defaultdict(float)
     tokens = 0
     for layer, (_, (mask, distance, _), past), weights in calls_of(policy, batches):
@@ -85,7 +86,7 @@ def test_the_spread_is_a_plain_mean(method: str) -> None:
         for row in range(len(weights)):
             for query in range(weights.shape[2]):
                 seen = [k for k in range(weights.shape[3]) if mask[row, 0, query, k]]
-                if not any(distance[query, k] == reach for k in seen):
+                if not any(distance[query, k] == span for k in seen):
                     continue
                 tokens += layer == 0
                 for head in range(weights.shape[1]):
@@ -95,7 +96,7 @@ def test_the_spread_is_a_plain_mean(method: str) -> None:
                         sums[place] += float(weights[row, head, query, key])
     spread = attention.measure(policy, batches)
     assert spread.tokens == tokens > 0
-    assert spread.context.shape == (2, 2, reach + 1)
+    assert spread.context.shape == (2, 2, span + 1)
     for (part, *place), total in sums.items():
         assert getattr(spread, part)[tuple(place)] == pytest.approx(total / tokens, abs=1e-6)
     np.testing.assert_allclose((spread.context + spread.memory).sum(-1), 1, atol=1e-5)

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from policies import SPACE, TORQUES, batch_of, padded, policy_of
+from policies import SPACE, TORQUES, batch_of, logits_of, padded, policy_of
 from torch import Tensor
 
-from pipeline.training.held_out_metrics import ACCURACIES, ERRORS, READ, HeldOut, constant_action
+from pipeline.training.held_out_metrics import ACCURACIES, ERRORS, HeldOut, constant_action
 
 
 def measured(method: str, constant: Tensor) -> tuple[dict[str, float], list[Any]]:
@@ -19,8 +19,7 @@ def measured(method: str, constant: Tensor) -> tuple[dict[str, float], list[Any]
     ]
     steps = []
     for batch in batches:
-        (read,) = (x for name, x in policy.loss(batch)[1].items() if name in READ)
-        real = batch.attention_mask
+        read, real = logits_of(policy, batch), batch.mask
         parts = (read, batch.actions, batch.previous_actions)
         steps += list(zip(*(part[real] for part in parts), strict=True))
     return HeldOut(batches, constant).measure(policy, "float32"), steps

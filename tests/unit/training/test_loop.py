@@ -11,16 +11,18 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from policies import SPACE, TEXT, TORQUES, RandomStore, method_config, trajectories_of
+from policies import SPACE, TEXT, TORQUES, RandomStore, method_config, spec_of, trajectories_of
 from torch import Tensor, nn
 
-from pipeline import methods
 from pipeline.config.schema import TrainingConfig
 from pipeline.errors import PipelineError
+from pipeline.methods import make
 from pipeline.observations.windows import Windows
 from pipeline.training import checkpoint, loop
-from pipeline.training.held_out_metrics import ACCURACIES
-from pipeline.training.loop import CurveRow, learning_rate, make_optimizer, train, write_curve
+from pipeline.training.curve import CurveRow, write_curve
+from pipeline.training.held_out_metrics import ACCURACIES, draw_held_out
+from pipeline.training.loop import train
+from pipeline.training.optimizer import Optimizer, learning_rate
 from pipeline.training.resume import Resumption
 
 TRAINING = {"steps": 20, "batch_size": 8, "warmup_steps": 3, "evaluate_every": 5}
@@ -33,8 +35,8 @@ def trained(
     data = trajectories_of([20, 30, 10])
     store = RandomStore("more3s", 60)
     torch.manual_seed(seed)
-    policy = methods.make(config, store.shape, store.attributes, SPACE)
-    windows = Windows(data, store, SPACE, 10.0, policy.memory_length, policy.context_length)
+    policy = make(config, spec_of("more3s", store.attributes))
+    windows = Windows(data, store, SPACE, 10.0, policy.settings)
     return policy, train(policy, windows, config.training, seed, keep)
 
 
@@ -69,8 +71,8 @@ def test_training_leaves_the_global_generator_alone() -> None:
     expected = torch.rand(1)
     config = method_config("more3s", TRAINING)
     store = RandomStore("more3s", 60)
-    policy = methods.make(config, store.shape, store.attributes, SPACE)
-    windows = Windows(trajectories_of([60]), store, SPACE, 1.0, 3, 3)
+    policy = make(config, spec_of("more3s", store.attributes))
+    windows = Windows(trajectories_of([60]), store, SPACE, 1.0, policy.settings)
     torch.manual_seed(5)
     train(policy, windows, config.training, 0)
     assert torch.equal(torch.rand(1), expected)
@@ -78,7 +80,7 @@ def test_training_leaves_the_global_generator_alone() -> None:
 
 def test_bfloat16_trains_too() -> None:
     _, curve = trained(1, precision="bfloat16")
-    assert all(math.isfinite(row.train_loss) for row in curve)
+    assert all(math.isfinite(row.train_loss["policy"]) for row in curve)
 
 
 def test_baselines_and_held_out_columns() -> None:
@@ -101,28 +103,26 @@ def test_nan_in_the_data_names_the_batch_and_keeps_what_was_saved(tmp_path: Path
     data, store = trajectories_of([60]), RandomStore("more3s", 60)
     store.observation["tokens"][0, 33] = math.nan
     torch.manual_seed(1)
-    policy: Any = methods.make(config, store.shape, store.attributes, SPACE)
-    windows = Windows(data, store, SPACE, 10.0, policy.memory_length, policy.context_length)
+    policy = make(config, spec_of("more3s", store.attributes))
+    windows = Windows(data, store, SPACE, 10.0, policy.settings)
     saved = Resumption(tmp_path / "policy", "this one", every=1)
     with pytest.raises(PipelineError) as error:
         train(policy, windows, config.training, 1, saved=saved)
     found = re.search(r"at step (\d+), in the batch .* steps (\d+), (\d+);", str(error.value))
     assert found is not None
     step, *ends = (int(number) for number in found.groups())
-    length = policy.memory_length + policy.context_length
+    length = policy.settings.memory + policy.settings.context_length
     assert any(33 <= end < 33 + length for end in ends)
-    optimizer = make_optimizer(policy, config.training)
+    optimizer = Optimizer(policy, config.training).adamw
     assert step > 0
-    everything = nn.ModuleDict({"policy": policy})
-    assert saved.load(everything, optimizer)["step"] == step  # the updates before it
+    everything = nn.ModuleDict({"learner": policy})
+    assert saved.load(everything, {"policy": optimizer})["step"] == step  # the updates before it
     assert all(tensor.isfinite().all() for tensor in policy.state_dict().values())
 
 
 def test_the_rate_warms_up_and_decays_to_its_final_fraction() -> None:
-    settings = TrainingConfig(
-        steps=100, warmup_steps=10, learning_rate=1.0, final_learning_rate=0.1
-    )
-    rates = [learning_rate(step, settings) for step in range(101)]
+    settings = TrainingConfig(steps=100, warmup_steps=10, final_learning_rate=0.1)
+    rates = [learning_rate(step, settings, 1.0) for step in range(101)]
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == rates[9] == rates[10] == 1.0
     assert rates[100] == pytest.approx(0.1)
@@ -131,7 +131,7 @@ def test_the_rate_warms_up_and_decays_to_its_final_fraction() -> None:
 
 def test_only_matrices_decay() -> None:
     module = nn.Sequential(nn.Linear(3, 3), nn.LayerNorm(3))
-    decayed, plain = make_optimizer(module, TrainingConfig()).param_groups
+    decayed, plain = Optimizer(module, TrainingConfig()).adamw.param_groups
     assert [tuple(p.shape) for p in decayed["params"]] == [(3, 3)]
     assert plain["weight_decay"] == 0
     assert len(plain["params"]) == 3
@@ -139,7 +139,8 @@ def test_only_matrices_decay() -> None:
 
 def test_the_curve_is_written_as_csv(tmp_path: Path) -> None:
     path = tmp_path / "run" / "curve.csv"
-    write_curve(path, [CurveRow(5, 1.5, 0.1, dict.fromkeys(("held_out_loss", *ACCURACIES), 0.5))])
+    held_out = dict.fromkeys(("held_out_loss", *ACCURACIES), 0.5)
+    write_curve(path, [CurveRow(5, {"policy": 1.5}, {"policy": 0.1}, held_out)])
     with path.open() as file:
         (row,) = csv.DictReader(file)
     assert list(row) == [
@@ -157,16 +158,14 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
         "action_embeddings": np.ones((SPACE.size, 16)),
         "weights": "lxmert random",
     }
-    store = RandomStore("more3s", 1)
-    policy = methods.make(config, store.shape, attributes, SPACE)
+    spec = spec_of("more3s", attributes)
+    policy = make(config, spec)
     path = tmp_path / "policy.safetensors"
-    description = checkpoint.describe(config, 3, SPACE, 12.5, store.shape, attributes)
+    description = checkpoint.describe(config, 3, 12.5, spec)
     checkpoint.save(path, policy, description)
     loaded, described = checkpoint.load(path, config)
     assert described == description
     assert described.weights == "lxmert random; policy trained here"
-    assert isinstance(loaded, nn.Module)
-    assert isinstance(policy, nn.Module)
     for name, tensor in policy.state_dict().items():
         assert torch.equal(tensor, loaded.state_dict()[name])
 
@@ -175,8 +174,8 @@ def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> Non
     config = method_config("more3s")
     store = RandomStore("more3s", 1)
     path = tmp_path / "policy.safetensors"
-    policy = methods.make(config, store.shape, store.attributes, SPACE)
-    description = checkpoint.describe(config, 3, SPACE, 1.0, store.shape, store.attributes)
+    policy = make(config, spec_of("more3s", store.attributes))
+    description = checkpoint.describe(config, 3, 1.0, spec_of("more3s", store.attributes))
     checkpoint.save(path, policy, description)
     with pytest.raises(PipelineError, match=r"policy.safetensors.*policy\.layers: 2, not 1"):
         checkpoint.load(path, method_config("more3s", layers=1))
@@ -191,8 +190,9 @@ def test_what_is_compared_with_is_where_the_windows_are() -> None:
     """`meta` stands for a graphics card."""
     vectors = replace(trajectories_of([20, 30]), actions=np.zeros((50, 2), np.float32))
     store = RandomStore("more3s", 50)
-    windows = Windows(vectors, store, TORQUES, 10.0, 2, 3, "meta")
-    held_out = loop._held_out(windows, np.arange(20), np.arange(20, 50), 8, seed=0)
+    config = method_config("more3s", {**TRAINING, "held_out_fraction": 0.5})
+    windows = Windows(vectors, store, TORQUES, 10.0, config.policy, "meta")
+    held_out = draw_held_out(windows, config.training, seed=0)
     assert held_out.constant.device.type == held_out.batches[0].actions.device.type == "meta"
 
 
@@ -246,8 +246,8 @@ def test_a_killed_training_ends_with_the_same_weights(
     def attempt(saved: Resumption | None, kept: list[int]) -> tuple[Any, list[CurveRow]]:
         data, store = trajectories_of([20, 30, 10]), RandomStore("more3s", 60)
         torch.manual_seed(1)
-        policy = methods.make(config, store.shape, store.attributes, SPACE)
-        windows = Windows(data, store, SPACE, 10.0, policy.memory_length, policy.context_length)
+        policy = make(config, spec_of("more3s", store.attributes))
+        windows = Windows(data, store, SPACE, 10.0, policy.settings)
 
         def keep(step: int, _: Any) -> None:
             kept.append(step)
@@ -278,7 +278,7 @@ def test_a_killed_training_ends_with_the_same_weights(
 
 def test_a_training_of_another_identity_is_not_gone_on_with(tmp_path: Path) -> None:
     policy, _ = trained(1)
-    optimizer = make_optimizer(policy, TrainingConfig())
+    optimizer = {"policy": Optimizer(policy, TrainingConfig()).adamw}
     ours, other = (Resumption(tmp_path / "policy", name) for name in ("ours", "other"))
     assert ours.load(policy, optimizer) is None
     ours.save(policy, optimizer, {"rows": []})

@@ -1,0 +1,106 @@
+"""The settings of each method, one file per method beside the one that computes it: what the driver
+must know before any run starts, so nothing here imports torch.
+
+`pipeline/config/methods/<name>.py` has `class Settings(MethodSettings)`, or `(TransformerSettings)`
+if the method is built on one. A method without such a file has `MethodSettings`.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from pipeline.config.section import Section
+
+Activation = Literal["gelu", "gelu_tanh", "relu"]
+"""`gelu_tanh` is what GPT-2 was trained with."""
+
+
+class MethodSettings(Section):
+    """What every method has, and what the driver asks of it."""
+
+    observations: ClassVar[tuple[str, ...]] = (
+        *("embeddings", "pixels", "states", "embeddings_and_states"),
+    )
+    """Kinds of observation that it can read, modules of `pipeline/observations/`; the first is what
+    it reads if the configuration names none.
+    """
+    uses_returns: ClassVar[bool] = False
+    """Whether it is told a target return when it acts."""
+
+    observation: str | None = Field(
+        None,
+        description="module of pipeline/observations/, one of those that the method can read; "
+        "default: its first",
+    )
+    context_length: int = Field(8, ge=1, description="K: steps of a window that carry loss")
+
+    @property
+    def observed(self) -> str:
+        """The kind of observation that is read."""
+        return self.observation or self.observations[0]
+
+    @property
+    def memory(self) -> int:
+        """M: steps of a window before those that carry loss."""
+        return 0
+
+    @property
+    def ahead(self) -> int:
+        """Steps of a window after those that carry loss: 1 for temporal differences, more for
+        models that look ahead.
+        """
+        return 0
+
+    @property
+    def from_language_model(self) -> bool:
+        """Whether training begins with the layers of a language model."""
+        return False
+
+
+class TransformerSettings(MethodSettings):
+    """Of a method whose trunk is `pipeline/nn/transformer.py`."""
+
+    width: int = Field(128, ge=8)
+    layers: int = Field(3, ge=1)
+    heads: int = Field(4, ge=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    activation: Activation = "gelu"
+    time_embedding: Literal["relative", "sinusoidal", "learned", "none"] = Field(
+        "relative",
+        description="relative: attention is biased by the distance in steps, no absolute time",
+    )
+    max_timesteps: int = Field(30_000, ge=1, description="size of the learned time embedding")
+    history_dropout: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="probability of hiding the previous action (prompt, action token) in training",
+    )
+    initial_weights: Literal["random", "language_model"] = Field(
+        "random",
+        description="of the transformer's layers: drawn, or those of the method's language_model",
+    )
+
+    @property
+    def from_language_model(self) -> bool:
+        """Whether training begins with the layers of a language model."""
+        return self.initial_weights == "language_model"
+
+
+@cache
+def settings_class(method: str) -> type[MethodSettings]:
+    """What the settings of a method are."""
+    module = f"{__name__}.{method}"
+    if not method.isidentifier() or find_spec(module) is None:
+        return MethodSettings
+    found: type[MethodSettings] = import_module(module).Settings
+    return found
+
+
+def own(method: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of `settings`, which several methods share, that `method` has."""
+    return {key: settings[key] for key in settings_class(method).model_fields if key in settings}

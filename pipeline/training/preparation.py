@@ -1,0 +1,69 @@
+"""What a training begins with: a new learner, the windows it is trained on, and what its checkpoint
+will say of it.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from pipeline import environments
+from pipeline.config.schema import EnvironmentConfig, MethodConfig
+from pipeline.data.trajectories import Trajectories
+from pipeline.environments import Environment
+from pipeline.errors import PipelineError
+from pipeline.methods import Learner, Spec, make
+from pipeline.nn.transformer import Transformer
+from pipeline.observations import ObservationStore, open_store
+from pipeline.observations.windows import Windows, default_return_scale
+from pipeline.training import checkpoint
+from pipeline.training.checkpoint import Description
+
+
+def prepare(
+    config: MethodConfig,
+    environment: EnvironmentConfig,
+    data: Trajectories,
+    observations: Path,
+    seed: int,
+    device: str = "cpu",
+    begin: Callable[[Transformer], str] | None = None,
+) -> tuple[Learner, Windows, Description]:
+    """A new learner, initialised from `seed`, the windows it is trained on, both for `device`, and
+    its checkpoint's description.
+
+    `begin` gives a transformer the layers of a language model and says which; it is called where
+    the configuration says so. Raises PipelineError where the method has no transformer then.
+    """
+    game = environments.make(environment)
+    store = open_observations(config, game, data, observations)
+    spec = Spec((environment.game,), (game.actions,), store.shape, store.attributes)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        learner = make(config, spec)
+    initial = None
+    if begin and config.policy.from_language_model:
+        initial = begin(_trunk(learner, config.method))
+    scale = config.training.return_scale or default_return_scale(data)
+    learner.to(device)
+    windows = Windows(data, store, game.actions, scale, config.policy, device)
+    return learner, windows, checkpoint.describe(config, seed, scale, spec, initial)
+
+
+def open_observations(
+    config: MethodConfig, game: Environment, data: Trajectories, path: Path
+) -> ObservationStore:
+    """What the method of `config` observes of `data`; PipelineError where they do not fit."""
+    if fault := game.actions.fault(data.actions):
+        raise PipelineError(
+            f"{data.source}: {fault}; check that the data set names the right environment"
+        )
+    return open_store(config.policy.observed, path, data, config.training.cache_memory_mb)
+
+
+def _trunk(learner: Learner, method: str) -> Transformer:
+    """The transformer that a language model's layers go into."""
+    for module in learner.modules():
+        if isinstance(module, Transformer):
+            return module
+    raise PipelineError(f"policy.initial_weights: {method} has no transformer to begin with layers")
