@@ -194,9 +194,9 @@ def test_a_method_s_settings_say_what_it_observes_and_is_told() -> None:
 
 
 def test_a_method_takes_the_shared_settings_that_it_has() -> None:
-    config = load(CONFIG / "config.yaml", {"defaults": {"policy": {"width": 64}}})
+    config = load(CONFIG / "config.yaml", {"defaults": {"policy": {"time_embedding": "none"}}})
     ours, theirs = config.method("more3s").policy, config.method("behaviour_cloning").policy
-    assert ours.model_dump()["width"] == theirs.model_dump()["width"] == 64
+    assert {each.model_dump()["time_embedding"] for each in (ours, theirs)} == {"none"}
     assert "memory_length" in ours.model_dump()
     assert "memory_length" not in theirs.model_dump()
     with pytest.raises(PipelineError, match=r"policy.memory_length: unknown key"):
