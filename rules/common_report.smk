@@ -5,7 +5,7 @@ from typing import get_args
 from snakemake.io import get_wildcard_names
 
 from pipeline.config.schema import FeaturesConfig
-from pipeline.config.load import uses_returns
+from pipeline.config.plugins import uses_returns
 
 # What the report shows of single runs: of every method on a data set the first variant and seed of the tables.
 SHOWN = [*{(run["dataset"], run["method"]): run for run in reversed(TRAINED)}.values()][::-1]

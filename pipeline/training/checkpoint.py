@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from pipeline import methods
-from pipeline.config.load import observation_kind
+from pipeline.config.plugins import observation_kind
 from pipeline.config.schema import MethodConfig
 from pipeline.environments.action_space import ActionSpace
 from pipeline.errors import PipelineError

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from pipeline import methods
-from pipeline.config.load import observation_kind
+from pipeline.config.plugins import observation_kind
 from pipeline.config.schema import MethodConfig, TrainingConfig
 from pipeline.data.trajectories import Trajectories
 from pipeline.environments import Environment
