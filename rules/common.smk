@@ -10,13 +10,16 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import available_cpu_count
 
 from pipeline.config.schema import EvaluationConfig, FeaturesConfig
-from pipeline.config.load import detector_constant, load
+from pipeline.config.load import load
+from pipeline.config.plugins import detector_constant
+from pipeline.config.plugins import names as plugin_names
 from pipeline.errors import PipelineError
 from pipeline.provenance.source_digest import source_digest
 
-# `--configfile FILE` replaces config/config.yaml; further files and `--config` are merged over it.
+# `--configfile FILE` replaces config/config.yaml; further files and `--config` are laid over it.
 try:
-    CONFIG = load(Path([*workflow.configfiles, "config/config.yaml"][0]), config)
+    base, *further = [*workflow.configfiles] or [Path("config/config.yaml")]
+    CONFIG = load(base, workflow.config_settings.config, further)
 except PipelineError as error:
     sys.exit(f"error: {error}")
 
@@ -45,7 +48,7 @@ wildcard_constraints:
     dataset=names(CONFIG.datasets),
     features=names(CONFIG.features),
     language_model=names(CONFIG.language_models),
-    method=names(CONFIG.methods),
+    method=names(plugin_names("methods")),
     variant=names(CONFIG.variants),
     table=names(CONFIG.tables),
     artefact=names(CONFIG.published),

@@ -1,17 +1,17 @@
 """The whole experiment: the configuration with everything that it names, and the settings of each
 run.
 
-A run's settings are laid over one another: defaults, what differs on the dataset's family of
-environments and on its environment, method, what differs for the method there, variant. `features`
-may be named or, above the defaults, given as what differs; such features are named after the
-difference, so that all variants with the same one share their caches.
+A run's settings are the entries of the list `settings` that are for it, each laid over those before
+it, and its variant over them all. `features` may be named, or given as what differs from those
+named before; they are then named after the difference, so that all runs with the same one share
+their caches.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from pipeline.config.methods import own
 from pipeline.config.published import Published
@@ -29,36 +29,41 @@ from pipeline.config.schema import (
 )
 from pipeline.config.section import known, merge, validate
 
-LAID_APART = ("features", "methods")
-"""Keys of a layer that are not merged as they are."""
+Names = Annotated[
+    list[str],
+    Field(min_length=1),
+    BeforeValidator(lambda given: [given] if isinstance(given, str) else given),
+]
+"""One name, or a list of names."""
 DIFFERENCE = "-"
 """Between the name of a features file and each difference from it."""
 
 
-class Overrides(Section):
-    """What differs from the defaults where: any settings of a method, and `methods` with further
-    ones of single methods.
-    """
+class Where(Section):
+    """Which runs an entry of the settings is for: those of which all that is said here is true."""
 
-    families: dict[str, dict[str, Any]] = Field(
-        default={}, description="module of pipeline/environments/ → settings on its environments"
-    )
-    environments: dict[str, dict[str, Any]] = Field(
-        default={}, description="file of config/environments/ → settings on it"
-    )
+    family: Names | None = Field(None, description="modules of pipeline/environments/")
+    environment: Names | None = Field(None, description="files of config/environments/")
+    dataset: Names | None = Field(None, description="files of config/datasets/")
+    method: Names | None = Field(None, description="modules of pipeline/methods/")
+
+    def holds(self, run: Mapping[str, str]) -> bool:
+        """Whether `run`, which may lack some of these keys, has one of the names of every key."""
+        return all(names is None or run.get(key) in names for key, names in self)
+
+
+class Entry(Section):
+    """One entry of the list: in the file, `where` stands beside the settings."""
+
+    where: Where = Where()
+    settings: dict[str, Any] = Field(description="any of MethodConfig's, but for its name")
 
 
 class Config(Section):
     """`config/config.yaml` with the files below `config/` read in by name."""
 
     scale: str = Field(description="label of the scale, printed in every table: laptop, toy, paper")
-    defaults: dict[str, Any] = Field(
-        default={}, description="policy, training, evaluation and features shared by methods"
-    )
-    methods: dict[str, dict[str, Any]] = Field(
-        description="method → what differs from the defaults"
-    )
-    overrides: Overrides = Overrides()
+    settings: list[Entry] = Field(default=[], description="of the runs, later over earlier")
     tables: dict[str, TableConfig]
     sweep: SweepConfig = SweepConfig()
     hardware: HardwareConfig = HardwareConfig()
@@ -67,7 +72,7 @@ class Config(Section):
     features: dict[str, FeaturesConfig]
     language_models: dict[str, LanguageModelConfig]
     variants: dict[str, dict[str, Any]] = Field(
-        description="variant → what differs from the method's settings"
+        description="variant → what is laid over the settings"
     )
     published: dict[str, Published] = Field(
         default={}, description="what others have published, by name: artefacts.csv"
@@ -87,29 +92,28 @@ class Config(Section):
         """Settings of one run, merged key by key in the order that the module describes; without
         `dataset`, those that do not depend on it.
 
-        Raises PipelineError naming the variant and the key, or the names that exist.
+        Raises PipelineError naming the variant and the key, or the variants that exist.
         """
-        environment = None if dataset is None else self.datasets[dataset].environment
-        layers = self._layers(method, variant, environment)
-        merged: dict[str, Any] = {}
-        for layer in layers:
-            merged = merge(merged, {key: layer[key] for key in layer if key not in LAID_APART})
-        merged["policy"] = own(method, merged.get("policy", {}))
-        name, difference = self._features(layers)
-        chosen = {"features": derived_name(name, difference), "method": method}
+        known("variant", variant, self.variants, "variants")
+        layers = [*self._entries(dataset, method), self.variants[variant]]
+        chosen = {"features": derived_name(*self._features(layers)), "method": method}
         where = f"method {method}, variant {variant}" + (f", {dataset}" if dataset else "")
+        merged = merge({}, *layers)
+        merged["policy"] = own(method, merged.get("policy", {}))
         return validate(MethodConfig, {**merged, **chosen}, where)
 
-    def derived_features(self) -> dict[str, FeaturesConfig]:
-        """The features that some method in some variant gives as a difference, by their names."""
+    def derived_features(self, methods: Iterable[str]) -> dict[str, FeaturesConfig]:
+        """The features that a run of `methods` has as a difference from others, by their names."""
         derived: dict[str, FeaturesConfig] = {}
-        for method, variant, place in product(self.methods, self.variants, self.environments):
-            name, difference = self._features(self._layers(method, variant, place))
+        stacks = (self._entries(*run) for run in product(self.datasets, methods))
+        distinct = {repr(entries): entries for entries in stacks}.values()
+        for entries, (variant, overlay) in product(distinct, self.variants.items()):
+            name, difference = self._features([*entries, overlay])
             if difference and derived_name(name, difference) not in derived:
-                known("features", name, self.features, f"method {method}, variant {variant}")
+                known("features", name, self.features, f"variant {variant}")
                 content = merge(self.features[name].model_dump(), difference)
-                where = f"method {method}, variant {variant}: features"
-                derived[derived_name(name, difference)] = validate(FeaturesConfig, content, where)
+                features = validate(FeaturesConfig, content, f"variant {variant}: features")
+                derived[derived_name(name, difference)] = features
         return derived
 
     def shared(self, features: str, *sections: str) -> str:
@@ -117,24 +121,16 @@ class Config(Section):
         sections that the artefact depends on are the same.
         """
         base = features.partition(DIFFERENCE)[0]
-        own, other = self.features[features], self.features[base]
-        same = all(getattr(own, section) == getattr(other, section) for section in sections)
+        ours, other = self.features[features], self.features[base]
+        same = all(getattr(ours, section) == getattr(other, section) for section in sections)
         return base if same else features
 
     def evaluation(self, dataset: str | None = None) -> EvaluationConfig:
         """The protocol that methods share on `dataset`, and that the random policy is measured
-        under.
+        under: that of the entries that are for no method in particular.
         """
-        merged: dict[str, Any] = {}
-        for layer in (self.defaults, *self._places(dataset and self.datasets[dataset].environment)):
-            merged = merge(merged, layer.get("evaluation", {}))
-        return validate(EvaluationConfig, merged, "defaults.evaluation")
-
-    def _features(self, layers: tuple[Mapping[str, Any], ...]) -> tuple[str, dict[str, Any]]:
-        """The features that were named last, and what the layers above really change in them."""
-        name, difference = _features(layers)
-        base = self.features[name].model_dump() if name in self.features else {}
-        return name, _changed(base, difference)
+        merged = merge({}, *(entry.get("evaluation", {}) for entry in self._entries(dataset)))
+        return validate(EvaluationConfig, merged, "settings: evaluation")
 
     def environment(self, dataset: str) -> EnvironmentConfig:
         """The environment that `dataset` was recorded in, with the screen that it shows."""
@@ -144,44 +140,33 @@ class Config(Section):
             return environment
         return environment.model_copy(update={"screen": chosen.screen})
 
-    def _layers(
-        self, method: str, variant: str, environment: str | None
-    ) -> tuple[Mapping[str, Any], ...]:
-        """What a run's settings are merged from, the first the most general."""
-        known("method", method, self.methods, "methods")
-        known("variant", variant, self.variants, "variants")
-        places = self._places(environment)
-        here = (place.get("methods", {}).get(method, {}) for place in places)
-        return (self.defaults, *places, self.methods[method], *here, self.variants[variant])
+    def _entries(
+        self, dataset: str | None = None, method: str | None = None
+    ) -> list[dict[str, Any]]:
+        """The settings that are for a run, in order; what is not known of it is not met."""
+        run = {} if method is None else {"method": method}
+        if dataset is not None:
+            environment = self.datasets[dataset].environment
+            family = self.environments[environment].family
+            run |= {"dataset": dataset, "environment": environment, "family": family}
+        return [entry.settings for entry in self.settings if entry.where.holds(run)]
 
-    def _places(self, environment: str | None) -> tuple[Mapping[str, Any], ...]:
-        """What differs on an environment: of its family, then its own."""
-        if environment is None:
-            return ()
-        family = self.environments[environment].family
-        return (
-            self.overrides.families.get(family, {}),
-            self.overrides.environments.get(environment, {}),
-        )
+    def _features(self, layers: Iterable[Mapping[str, Any]]) -> tuple[str, dict[str, Any]]:
+        """The features that were named last, and what the layers above really change in them."""
+        name, difference = str(MethodConfig.model_fields["features"].default), dict[str, Any]()
+        for given in (layer["features"] for layer in layers if "features" in layer):
+            if isinstance(given, str):
+                name, difference = given, {}
+            else:
+                difference = merge(difference, given)
+        base = self.features[name].model_dump() if difference and name in self.features else {}
+        return name, _changed(base, difference)
 
 
 def derived_name(features: str, difference: Mapping[str, Any]) -> str:
     """`compact` and {prompt_set: synonym} → `compact-prompt_set=synonym`."""
     parts = (f"{DIFFERENCE}{key}={value}" for key, value in sorted(_leaves(difference)))
     return features + "".join(parts)
-
-
-def _features(layers: tuple[Mapping[str, Any], ...]) -> tuple[str, dict[str, Any]]:
-    """The features that were named last, and what the layers above change in them."""
-    name = str(MethodConfig.model_fields["features"].default)
-    difference: dict[str, Any] = {}
-    for layer in layers:
-        given = layer.get("features", {})
-        if isinstance(given, str):
-            name, difference = given, {}
-        else:
-            difference = merge(difference, given)
-    return name, difference
 
 
 def _changed(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,5 @@
-"""A name in the configuration is a file name: look plug-ins up by module, list them without
-importing.
+"""A name in the configuration is a file name: look plug-ins up by module; list them, and read what
+the driver must know of them, without importing.
 
 `load("vision.detectors", "fast_rcnn")` imports `pipeline/vision/detectors/fast_rcnn.py`; nothing is
 registered anywhere, so a new detector, encoder, source, method or table is one new file.
@@ -46,3 +46,8 @@ def load(room: str, name: str) -> ModuleType:
     """Import the plug-in `name` of `room`; PipelineError with the allowed names if it is none."""
     check(room, name)
     return importlib.import_module(f"pipeline.{room}.{name}")
+
+
+def detector_constant(detector: str, name: str) -> str | bool | tuple[str, ...] | None:
+    """What the class of a detector says of itself, read from source: a driver imports no torch."""
+    return source_code.class_constant(f"pipeline.vision.detectors.{detector}", name)

@@ -4,6 +4,7 @@ laid over one another.
 
 import json
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -31,10 +32,12 @@ class Section(BaseModel):
             raise explain(error, cls.__name__, cls) from None
 
 
-def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `overlay` put over it: mappings merge key by key, everything else replaces."""
+def merge(base: Mapping[str, Any], *overlays: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with each of `overlays` put over it: mappings merge key by key, everything else
+    replaces.
+    """
     merged = dict(base)
-    for key, value in overlay.items():
+    for key, value in chain.from_iterable(overlay.items() for overlay in overlays):
         old = merged.get(key)
         nested = isinstance(old, Mapping) and isinstance(value, Mapping)
         merged[key] = merge(old, value) if nested else value  # type: ignore[arg-type]

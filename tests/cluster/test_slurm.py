@@ -21,7 +21,7 @@ COPIED = ("Snakefile", "rules", "config", "pipeline", "envs", "profiles", "resou
 RUN = "results/runs/catch/behaviour_cloning/default/seed-0"
 QUICK = ["--slurm-init-seconds-before-status-checks", "4", "--seconds-between-status-checks", "1"]
 SMALL = "tables={table1: {methods: [behaviour_cloning], seeds: [0]}}"
-LONG = "defaults={training: {steps: 800, evaluate_every: 25}}"
+LONG = "settings=[{training: {steps: 800, evaluate_every: 25}}]"
 
 
 def copy_of_the_project(folder: Path) -> Path:

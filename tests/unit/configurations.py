@@ -23,6 +23,12 @@ def edit(path: Path, **changes: object) -> Path:
     return path
 
 
+def lay(path: Path, *entries: dict[str, object]) -> Path:
+    """Add entries at the end of a file's list of settings."""
+    before = yaml.safe_load(path.read_text())["settings"]
+    return edit(path, settings=[*before, *entries])
+
+
 def message(path: Path) -> str:
     with pytest.raises(PipelineError) as caught:
         load(path)

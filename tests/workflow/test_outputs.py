@@ -75,19 +75,31 @@ def test_numerical_libraries_have_one_thread(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("override", "expected"),
+    ("override", "place", "expected"),
     [
-        ("tables={table1: {datasets: [ctch]}}", "unknown dataset 'ctch' (did you mean 'catch'?)"),
-        ("methods={more4s: {}}", "unknown method 'more4s' (did you mean 'more3s'?)"),
-        ("defaults={training: {step: 3}}", "unknown key 'step' (did you mean 'steps'?)"),
+        (
+            "tables={table1: {datasets: [ctch]}}",
+            "config/toy.yaml: tables.table1",
+            "unknown dataset 'ctch' (did you mean 'catch'?)",
+        ),
+        (
+            "settings=[{where: {method: more4s}}]",
+            "--config: settings[0].where",
+            "unknown method 'more4s' (did you mean 'more3s'?)",
+        ),
+        (
+            "settings=[{training: {step: 3}}]",
+            "--config: settings[0]",
+            "unknown key 'step' (did you mean 'steps'?)",
+        ),
     ],
 )
-def test_a_wrong_name_is_one_line_before_any_job(override: str, expected: str) -> None:
+def test_a_wrong_name_is_one_line_before_any_job(override: str, place: str, expected: str) -> None:
     done = snakemake(ROOT, "--dry-run", "--configfile", "config/toy.yaml", "--config", override)
     assert done.returncode != 0
     lines = [line for line in done.stdout.splitlines() if not line.startswith("Using workflow")]
     assert len(lines) == 1
-    assert lines[0].startswith("error: config/toy.yaml: ")
+    assert lines[0].startswith(f"error: {place}: ")
     assert expected in lines[0]
     assert "allowed: " in lines[0]
 

@@ -87,10 +87,9 @@ def copy(tmp_path: Path) -> Path:
     (config / "language_models" / "gpt2_6.yaml").write_text(yaml.safe_dump(MODEL))
     (config / "features" / "tiny.yaml").write_text(yaml.safe_dump(FEATURES))
     toy = yaml.safe_load((config / "toy.yaml").read_text())
-    toy["defaults"] |= {"features": "tiny", "language_model": "gpt2_6"}
-    toy["defaults"]["policy"] |= {"initial_weights": "language_model", "activation": "gelu_tanh"}
+    policy = {"initial_weights": "language_model", "activation": "gelu_tanh"}
+    toy["settings"] += [{"features": "tiny", "language_model": "gpt2_6", "policy": policy}]
     toy["artefacts_dir"] = str(tmp_path / "brought")
-    toy["methods"] = {"more3s": {}}
     toy["tables"] = {"table1": {"datasets": ["catch"], "methods": ["more3s"], "seeds": [0]}}
     (config / "toy.yaml").write_text(yaml.safe_dump(toy))
     return tmp_path

@@ -5,7 +5,7 @@ from pathlib import Path
 import yaml
 from toy_project import ABLATED, METHODS, RUNS, SEEDS, edited, planned
 
-from pipeline.config.load import observation_kinds
+from pipeline.config.plugins import observation_kinds
 
 
 def test_nothing_is_done_twice(project: Path) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from configurations import CONFIG, copied, edit
+from configurations import CONFIG, copied, edit, lay
 
 from pipeline.config import plugins
 from pipeline.config.experiment import Config
@@ -12,10 +12,17 @@ from pipeline.config.methods import settings_class
 from pipeline.config.schema import EvaluationConfig, MethodConfig
 from pipeline.errors import PipelineError
 
+STEPS = {"training": {"steps": 7}}
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return copied(tmp_path)
+
+
+def with_settings(folder: Path, *entries: dict[str, object]) -> Config:
+    """A configuration with these settings and no tables."""
+    return load(edit(folder / "alone.yaml", scale="test", settings=list(entries), tables={}))
 
 
 def test_shipped_configurations_load() -> None:
@@ -47,15 +54,13 @@ def test_toy_replaces_the_default_configuration() -> None:
     assert toy.method("more3s").training.steps < 100
 
 
-def test_variant_overrides_method_overrides_defaults(folder: Path) -> None:
-    edit(
-        folder / "config.yaml",
-        defaults={"training": {"steps": 10, "warmup_steps": 3}, "policy": {"width": 16}},
-        methods={"more3s": {"training": {"steps": 20}, "policy": {"layers": 2}}},
-        tables={"figure3": {"variants": ["default"]}},  # its others need the language model's width
-    )
+def test_a_variant_is_laid_over_all_settings(folder: Path) -> None:
     edit(folder / "variants" / "wide.yaml", policy={"width": 64}, features="toy")
-    config = load(folder / "config.yaml")
+    config = with_settings(
+        folder,
+        {"training": {"steps": 10, "warmup_steps": 3}, "policy": {"width": 16}},
+        {"where": {"method": "more3s"}, "training": {"steps": 20}, "policy": {"layers": 2}},
+    )
     wide, plain = config.method("more3s", "wide"), config.method("more3s")
     assert (wide.training.steps, wide.training.warmup_steps) == (20, 3)
     assert (wide.policy.width, wide.policy.layers, wide.features) == (64, 2, "toy")
@@ -63,45 +68,59 @@ def test_variant_overrides_method_overrides_defaults(folder: Path) -> None:
     assert config.method("behaviour_cloning").training.warmup_steps == 3
 
 
-def test_what_differs_on_a_family_or_an_environment_is_laid_between(folder: Path) -> None:
-    edit(
-        folder / "config.yaml",
-        defaults={"training": {"steps": 10, "batch_size": 1, "warmup_steps": 1}},
-        methods={"more3s": {"training": {"batch_size": 5}}},
-        overrides={
-            "families": {
-                "atari": {
-                    "training": {"steps": 20, "batch_size": 2},
-                    "evaluation": {"temperature": 0.75},
-                    "methods": {"more3s": {"training": {"warmup_steps": 7}}},
-                }
-            },
-            "environments": {
-                "pong": {
-                    "training": {"steps": 30},
-                    "methods": {"more3s": {"features": {"prompt_set": "synonym"}}},
-                }
-            },
+def test_later_entries_are_laid_over_earlier_ones_where_they_hold(folder: Path) -> None:
+    edit(folder / "variants" / "wide.yaml", training={"warmup_steps": 9})
+    config = with_settings(
+        folder,
+        {"training": {"steps": 10, "batch_size": 1, "warmup_steps": 1}},
+        {
+            "where": {"family": ["atari", "mujoco"]},
+            "training": {"steps": 20, "batch_size": 2},
+            "evaluation": {"temperature": 0.75},
+        },
+        {"where": {"environment": "pong"}, "training": {"steps": 30}},
+        {"where": {"dataset": "pong_minari"}, "training": {"steps": 40}},
+        {"where": {"method": "more3s"}, "training": {"batch_size": 5}},
+        {
+            "where": {"family": "atari", "method": ["more3s", "behaviour_cloning"]},
+            "training": {"warmup_steps": 7},
+            "evaluation": {"temperature": 0.5},
+        },
+        {
+            "where": {"environment": "pong", "method": "more3s"},
+            "features": {"prompt_set": "synonym"},
         },
     )
-    edit(folder / "variants" / "wide.yaml", training={"warmup_steps": 9})
-    config = load(folder / "config.yaml")
-    steps = {
-        (dataset, variant): (settings.steps, settings.batch_size, settings.warmup_steps)
-        for dataset in ("catch", "breakout", "pong")
-        for variant in ("default", "wide")
-        for settings in [config.method("more3s", variant, dataset).training]
-    }
-    assert steps["catch", "default"] == (10, 5, 1)
-    assert steps["breakout", "default"] == (20, 5, 7)  # a method's settings lie over a family's
-    assert steps["breakout", "wide"] == (20, 5, 9)
-    assert steps["pong", "default"] == (30, 5, 7)
-    assert config.method("behaviour_cloning", dataset="pong").training.batch_size == 16
-    assert config.evaluation("pong").temperature == 0.75
-    assert config.evaluation("catch").temperature == config.evaluation().temperature != 0.75
+
+    def of(method: str, dataset: str | None, variant: str = "default") -> tuple[int, int, int]:
+        settings = config.method(method, variant, dataset).training
+        return settings.steps, settings.batch_size, settings.warmup_steps
+
+    assert of("more3s", "catch") == of("more3s", None) == (10, 5, 1)
+    assert of("more3s", "breakout") == (20, 5, 7)
+    assert of("more3s", "breakout", "wide") == (20, 5, 9)
+    assert of("more3s", "hopper_medium") == (20, 5, 1)
+    assert of("more3s", "pong") == (30, 5, 7)
+    assert of("more3s", "pong_minari") == (40, 5, 7)
+    assert of("behaviour_cloning", "pong") == (30, 2, 7)
+    assert of("decision_transformer", "pong") == (30, 2, 1)
     assert config.method("more3s", dataset="breakout").features == "compact"
     synonym = config.method("more3s", dataset="pong").features
     assert config.features[synonym].prompt_set == "synonym"
+    assert config.method("more3s", dataset="pong").evaluation.temperature == 0.5
+    # The random policy is no method: it plays under what is for all of them.
+    assert config.evaluation("pong").temperature == 0.75
+    assert config.evaluation("catch") == config.evaluation() == EvaluationConfig()
+
+
+def test_the_order_of_entries_decides_not_how_much_they_say(folder: Path) -> None:
+    general, single = {"training": {"steps": 2}}, {"where": {"method": "more3s"}, **STEPS}
+    path = folder / "toy.yaml"
+    before = load(path).method("more3s", dataset="catch").training
+    for last, steps in ((general, 2), (single, 7)):
+        lay(path, general, single, last)
+        training = load(path).method("more3s", dataset="catch").training
+        assert training == before.model_copy(update={"steps": steps})
 
 
 def test_no_memory_differs_in_one_key() -> None:
@@ -127,7 +146,7 @@ def test_every_shipped_variant_differs_from_the_default() -> None:
 
 
 def test_memory_follows_the_context(folder: Path) -> None:
-    edit(folder / "config.yaml", defaults={"policy": {"context_length": 10}})
+    lay(folder / "config.yaml", {"policy": {"context_length": 10}})
     config = load(folder / "config.yaml")
     lengths = {v: config.method("more3s", v).policy.memory_length for v in config.variants}
     assert (lengths["half_memory"], lengths["full_memory"]) == (5, 10)
@@ -159,16 +178,34 @@ def test_features_share_what_they_do_not_change() -> None:
 
 
 def test_random_policy_is_measured_under_the_shared_protocol(folder: Path) -> None:
-    edit(folder / "config.yaml", defaults={"evaluation": {"episodes": 7}})
+    lay(folder / "config.yaml", {"evaluation": {"episodes": 7}})
     assert load(folder / "config.yaml").evaluation() == EvaluationConfig(
         **{**load(CONFIG / "config.yaml").evaluation().model_dump(), "episodes": 7}
     )
 
 
-def test_command_line_overrides_merge() -> None:
-    config = load(CONFIG / "config.yaml", {"defaults": {"training": {"steps": 5}}})
-    usual = load(CONFIG / "config.yaml").method("more3s").training
-    assert config.method("more3s").training == usual.model_copy(update={"steps": 5})
+def test_settings_of_the_command_line_are_laid_over_those_of_the_file() -> None:
+    path = CONFIG / "config.yaml"
+    config, usual = load(path, {"settings": [STEPS]}), load(path)
+    for method, dataset in (("more3s", None), ("behaviour_cloning", "halfcheetah_medium")):
+        training = usual.method(method, dataset=dataset).training.model_copy(update={"steps": 7})
+        assert config.method(method, dataset=dataset).training == training
+    robots = load(path, {"settings": [{"where": {"family": "mujoco"}, **STEPS}]})
+    assert robots.method("more3s").training == usual.method("more3s").training
+    assert robots.method("more3s", dataset="hopper_medium").training.steps == 7
+
+
+def test_further_files_are_laid_over_the_first(folder: Path) -> None:
+    for name, content in (
+        ("second", {"scale": "mine", "settings": [STEPS, {"policy": {"dropout": 0.5}}]}),
+        ("third", {"settings": [{"training": {"steps": 8, "batch_size": 9}}]}),
+    ):
+        edit(folder / f"{name}.yaml", **content)
+    further = [folder / "second.yaml", folder / "third.yaml"]
+    config = load(folder / "toy.yaml", {"settings": [{"training": {"batch_size": 3}}]}, further)
+    settings = config.method("more3s")
+    assert (config.scale, settings.policy.dropout) == ("mine", 0.5)
+    assert (settings.training.steps, settings.training.batch_size) == (8, 3)
 
 
 def test_json_is_canonical_and_round_trips() -> None:
@@ -194,7 +231,7 @@ def test_a_method_s_settings_say_what_it_observes_and_is_told() -> None:
 
 
 def test_a_method_takes_the_shared_settings_that_it_has() -> None:
-    config = load(CONFIG / "config.yaml", {"defaults": {"policy": {"time_embedding": "none"}}})
+    config = load(CONFIG / "config.yaml", {"settings": [{"policy": {"time_embedding": "none"}}]})
     ours, theirs = config.method("more3s").policy, config.method("behaviour_cloning").policy
     assert {each.model_dump()["time_embedding"] for each in (ours, theirs)} == {"none"}
     assert "memory_length" in ours.model_dump()
@@ -204,7 +241,7 @@ def test_a_method_takes_the_shared_settings_that_it_has() -> None:
 
 
 def test_every_field_is_reachable_from_its_schema() -> None:
-    assert {"scale", "methods", "tables"} <= set(Config.model_fields)
+    assert {"scale", "settings", "tables"} <= set(Config.model_fields)
 
 
 def test_a_difference_that_is_none_names_nothing() -> None:

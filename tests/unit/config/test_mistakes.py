@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from configurations import copied, edit, message
+from configurations import copied, edit, lay, message
 
 from pipeline.config.load import load
 from pipeline.config.schema import TrainingConfig
@@ -51,7 +51,7 @@ def test_json_of_a_stage_names_the_key() -> None:
         ),
         (
             "config.yaml",
-            {"defaults": {"policy": {"heads": 3}}},
+            {"settings": [{"policy": {"heads": 3}}]},
             r"tables.components: more3s, default, breakout: policy.heads: 3 heads .* width of 128",
         ),
         (
@@ -81,8 +81,8 @@ def test_json_of_a_stage_names_the_key() -> None:
         ),
         (
             "config.yaml",
-            {"defaults": {"training": {"betas": [2.0, 0.9]}}},
-            r"training.betas.0: .*less than 1",
+            {"settings": [{"training": {"betas": [2.0, 0.9]}}]},
+            r"config/config.yaml: settings\[8\]: training.betas.0: .*less than 1",
         ),
         (
             "config.yaml",
@@ -182,57 +182,103 @@ def test_json_of_a_stage_names_the_key() -> None:
         ),
         (
             "config.yaml",
-            {"methods": {"transformer": {}}},
-            r"config/config.yaml: methods: unknown method 'transformer'.*more3s",
+            {"settings": [{}, {"where": {"method": "transformer"}}]},
+            r"config/config.yaml: settings\[9\].where: unknown method 'transformer'.*more3s",
         ),
         (
             "config.yaml",
-            {"methods": {"more3s": {"training": {"step": 3}}}},
-            r"config/config.yaml: methods.more3s: training.step: .*'steps'",
+            {"settings": [{"where": {"method": "more3s"}, "training": {"step": 3}}]},
+            r"config/config.yaml: settings\[8\]: training.step: .*'steps'",
         ),
         (
             "config.yaml",
-            {"defaults": {"features": "compct"}},
-            r"config/config.yaml: defaults: unknown features 'compct'",
+            {"settings": [{"features": "compct"}]},
+            r"config/config.yaml: settings\[8\]: unknown features 'compct'.*'compact'",
         ),
         (
             "config.yaml",
-            {"overrides": {"families": {"atary": {}}}},
-            r"config/config.yaml: overrides: unknown environment family 'atary' .*'atari'",
+            {"settings": [{"features": {"prompt_set": "poetic"}}]},
+            r"config/config.yaml: settings\[8\]: features: prompt_set: .*'original'",
         ),
         (
             "config.yaml",
-            {"overrides": {"environments": {"pung": {}}}},
-            r"config/config.yaml: overrides: unknown environment 'pung' .*'pong'",
+            {"settings": [{"language_model": "python_dcs"}]},
+            r"config/config.yaml: settings\[8\]: unknown language model 'python_dcs'.*python_docs",
         ),
         (
             "config.yaml",
-            {"overrides": {"families": {"atari": {"training": {"step": 3}}}}},
-            r"config/config.yaml: overrides.atari: training.step: .*'steps'",
+            {"settings": [{"trainig": {"steps": 3}}]},
+            r"config/config.yaml: settings\[8\]: unknown key 'trainig' \(did you mean 'training'"
+            r"\?\); allowed: evaluation, .*, where",
         ),
         (
             "config.yaml",
-            {"overrides": {"environments": {"pong": {"methods": {"more4s": {}}}}}},
-            r"config/config.yaml: overrides.pong: methods: unknown method 'more4s' .*'more3s'",
+            {"settings": [{"where": {"family": "atary"}}]},
+            r"config/config.yaml: settings\[8\].where: unknown family 'atary' .*'atari'",
         ),
         (
             "config.yaml",
-            {"overrides": {"game": {}}},
-            r"config/config.yaml: overrides: game: .*allowed: environments, families",
+            {"settings": [{"where": {"environment": ["pong", "pung"]}}]},
+            r"config/config.yaml: settings\[8\].where: unknown environment 'pung' .*'pong'",
         ),
         (
             "config.yaml",
-            {"overrides": {"environments": {"pong": {"policy": {"observation": "states"}}}}},
+            {"settings": [{"where": {"dataset": "qbrt"}}]},
+            r"config/config.yaml: settings\[8\].where: unknown dataset 'qbrt' .*'qbert'",
+        ),
+        (
+            "config.yaml",
+            {"settings": [{"where": {"game": "pong"}}]},
+            r"settings\[8\].where: game: .*allowed: dataset, environment, family, method",
+        ),
+        (
+            "config.yaml",
+            {"settings": [{"where": {"method": []}}]},
+            r"config/config.yaml: settings\[8\].where: method: List should have at least 1 item",
+        ),
+        (
+            "config.yaml",
+            {"settings": [{"where": "pong"}]},
+            r"config/config.yaml: settings\[8\].where: .*valid dictionary",
+        ),
+        (
+            "config.yaml",
+            {"settings": ["more3s"]},
+            r"config/config.yaml: settings\[8\]: expected keys and values, found str",
+        ),
+        (
+            "config.yaml",
+            {"settings": [{"where": {"environment": "pong"}, "policy": {"observation": "states"}}]},
             r"tables.table1: more3s, default, pong: unknown observation 'states'.*embeddings",
+        ),
+        (
+            "config.yaml",
+            {"defaults": {"features": "compact"}},
+            r"config/config.yaml: unknown key 'defaults'; allowed: .*settings",
         ),
         ("config.yaml", {"tabels": {}}, r"config/config.yaml: unknown key 'tabels' .*'tables'"),
     ],
 )
 def test_mistakes(folder: Path, file: str, changes: dict[str, object], expected: str) -> None:
-    edit(folder / file, **changes)
+    if isinstance(entries := changes.get("settings"), list):
+        lay(folder / file, *entries)
+    else:
+        edit(folder / file, **changes)
     with pytest.raises(PipelineError, match=expected):
         load(folder / "config.yaml")
     assert message(folder / "config.yaml")
+
+
+def test_mistakes_of_the_command_line_and_of_further_files(folder: Path) -> None:
+    toy, further = folder / "toy.yaml", edit(folder / "mine.yaml", settings=[{}, {"trainin": {}}])
+    with pytest.raises(PipelineError, match=r"^config/mine.yaml: settings\[1\]: .*'training'"):
+        load(toy, further=[further])
+    with pytest.raises(PipelineError, match=r"^--config: settings\[0\]: training.step: .*'steps'"):
+        load(toy, {"settings": [{"training": {"step": 3}}]})
+    with pytest.raises(PipelineError, match=r"^--config: settings: expected a list, found dict"):
+        load(toy, {"settings": {"training": {"steps": 3}}})
+    with pytest.raises(PipelineError, match=r"^--config: settings\[0\]: policy.3: unknown key"):
+        load(toy, {"settings": [{"policy": {3: 3}}]})
 
 
 def test_files_that_cannot_be_read(folder: Path) -> None:

@@ -1,0 +1,137 @@
+"""Whether the parts of the configuration fit together: every name is one of a plug-in or a file,
+and the settings of every run can be met.
+
+Each check raises a PipelineError with file, key, cause and what is allowed.
+"""
+
+import re
+from itertools import product
+
+from pipeline.config import plugins
+from pipeline.config.experiment import DIFFERENCE, Config
+from pipeline.config.methods import TransformerSettings
+from pipeline.config.schema import EncoderConfig, LanguageModelConfig, MethodConfig
+from pipeline.config.section import known
+from pipeline.errors import PipelineError
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9._+=-]*"
+"""What a file may be called: nothing that a shell or a folder reads as more than a name."""
+
+
+def check_data(config: Config, where: str) -> None:
+    """Check what environments and data sets name; their files lie beside `where`."""
+    folder = where.rpartition("/")[0]
+    for name, environment in config.environments.items():
+        file = f"{folder}/environments/{name}.yaml"
+        _check_place("game", environment.game, file)
+        known("environment family", environment.family, plugins.names("environments"), file)
+    for name, dataset in config.datasets.items():
+        file = f"{folder}/datasets/{name}.yaml"
+        known("environment", dataset.environment, config.environments, file)
+        known("source", dataset.source, plugins.names("data.sources"), file)
+        for recording in dataset.files:
+            _check_place("file", recording, file)
+
+
+def check_models(config: Config, where: str) -> None:
+    """Check what features and language models name, and which artefacts are accepted."""
+    folder = where.rpartition("/")[0]
+    for artefact in config.unverified_artefacts:
+        _check_published(config, artefact, f"{where}: unverified_artefacts")
+    for name, features in config.features.items():
+        file = f"{folder}/features/{name.partition(DIFFERENCE)[0]}.yaml"
+        known("detector", features.detector.name, plugins.names("vision.detectors"), file)
+        known("encoder", features.encoder.name, plugins.names("features.encoders"), file)
+        _check_heads(features.encoder, f"{file}: encoder")
+        _check_published(config, features.encoder.published, f"{file}: encoder.published")
+        if features.encoder.published and features.encoder.box_frequencies:
+            raise PipelineError(
+                f"{file}: encoder.box_frequencies is {features.encoder.box_frequencies}; published "
+                "weights take the coordinates themselves, set it to 0"
+            )
+        place = f"{file}: detector.published"
+        _check_published(config, features.detector.published, place)
+        if features.detector.published and not plugins.detector_constant(
+            features.detector.name, "takes_weights"
+        ):
+            raise PipelineError(
+                f"{place}: {features.detector.name} takes no published weights; remove the key, or "
+                "choose a detector that does"
+            )
+    for name, language_model in config.language_models.items():
+        file = f"{folder}/language_models/{name}.yaml"
+        known("text source", language_model.source, plugins.names("language.texts"), file)
+        _check_heads(language_model, file)
+        _check_published(config, language_model.published, f"{file}: published")
+
+
+def check_tables(config: Config, where: str) -> None:
+    """Check the names of every table, and the settings of all its runs."""
+    methods = plugins.names("methods")
+    for name, table in config.tables.items():
+        place = f"{where}: tables.{name}"
+        known("table", name, plugins.names("reporting.tables"), f"{where}: tables")
+        for dataset_name in table.datasets:
+            known("dataset", dataset_name, config.datasets, place)
+        for method in (*table.methods, *table.beside):
+            known("method", method, methods, place)
+        for variant in table.variants:
+            known("variant", variant, config.variants, place)
+        for (method, variant), dataset in product(table.rows, table.datasets):
+            run = f"{place}: {method}, {variant}, {dataset}"
+            settings = config.method(method, variant, dataset)
+            known("features", settings.features, config.features, place)
+            known("observation", settings.policy.observed, settings.policy.observations, run)
+            if isinstance(settings.policy, TransformerSettings):
+                _check_heads(settings.policy, f"{run}: policy")
+            batch, processes = settings.training.batch_size, config.hardware.processes
+            if batch % processes:
+                raise PipelineError(
+                    f"{run}: training.batch_size: {batch} cannot be shared by {processes} "
+                    "processes; make it a multiple of hardware.processes"
+                )
+            if settings.policy.from_language_model:
+                _check_language_model(config, settings, run)
+
+
+def _check_language_model(config: Config, settings: MethodConfig, where: str) -> None:
+    """Check that a policy can begin with its language model's layers."""
+    if settings.language_model is None:
+        raise PipelineError(
+            f"{where}: policy.initial_weights is language_model, but no language_model is named; "
+            f"allowed: {', '.join(sorted(config.language_models))}"
+        )
+    language_model, policy = config.language_models[settings.language_model], settings.policy
+    for key in ("width", "layers", "heads", "activation"):
+        theirs, ours = getattr(language_model, key), getattr(policy, key)
+        if theirs != ours:
+            raise PipelineError(
+                f"{where}: policy.{key} is {ours}, language model {settings.language_model} has "
+                f"{theirs}; make them equal"
+            )
+
+
+def _check_heads(
+    section: EncoderConfig | LanguageModelConfig | TransformerSettings, where: str
+) -> None:
+    """Check that attention's heads can share the width."""
+    if section.width % section.heads:
+        raise PipelineError(
+            f"{where}.heads: {section.heads} heads cannot share a width of {section.width}; make "
+            "the width a multiple"
+        )
+
+
+def _check_published(config: Config, artefact: str | None, where: str) -> None:
+    """Check that an artefact is one of the table of published files."""
+    if artefact is not None:
+        known("artefact of artefacts.csv", artefact, config.published, where)
+
+
+def _check_place(key: str, value: str, where: str) -> None:
+    """Check a name, or several with / between, of a file below the resources."""
+    if not all(re.fullmatch(NAME, part) for part in value.split("/")):
+        raise PipelineError(
+            f"{where}: {key}: {value!r} is not the name of a file below the resources: parts of "
+            "letters, digits and . _ + - =, with / between"
+        )
