@@ -17,9 +17,10 @@ from pipeline.config.methods.decision_transformer import Settings
 from pipeline.methods import Learner, Moment, Spec
 from pipeline.nn.action_head import ActionEmbedding, ActionHead
 from pipeline.nn.kv_cache import Positions, TransformerState
+from pipeline.nn.masking import masked_mean
 from pipeline.nn.state_encoders import FrameEncoder, StateEncoder
 from pipeline.nn.time_embedding import TimeEmbedding
-from pipeline.nn.transformer import Transformer, masked_mean
+from pipeline.nn.transformer import Transformer
 from pipeline.observations import Observation
 from pipeline.observations.batch import Batch
 

@@ -19,9 +19,10 @@ from pipeline.methods import Learner, Moment, Spec
 from pipeline.nn import token_pooling
 from pipeline.nn.action_head import ActionHead
 from pipeline.nn.kv_cache import Positions, TransformerState
+from pipeline.nn.masking import masked_mean
 from pipeline.nn.state_encoders import StateEncoder
 from pipeline.nn.time_embedding import TimeEmbedding
-from pipeline.nn.transformer import Transformer, masked_mean
+from pipeline.nn.transformer import Transformer
 from pipeline.observations import Observation
 from pipeline.observations.batch import Batch
 

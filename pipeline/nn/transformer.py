@@ -19,7 +19,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.hardware import distributed
 from pipeline.nn.dropout import Dropout
 from pipeline.nn.kv_cache import (
     KeyValue,
@@ -303,16 +302,6 @@ def initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, std=0.02)
     if isinstance(module, nn.Linear) and module.bias is not None:
         nn.init.zeros_(module.bias)
-
-
-def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of `values` over the entries where `mask` is True; 0 if there is none. Padding has no
-    weight.
-
-    Of a batch that processes share: the shares' mean of this is the whole batch's.
-    """
-    count = distributed.mean(mask.sum()).clamp(min=1 / distributed.processes())
-    return (values * mask).sum() / count
 
 
 def compute_dtype(device: torch.device) -> torch.dtype:

@@ -31,6 +31,9 @@ class MethodSettings(Section):
     uses_returns: ClassVar[bool] = False
     """Whether it is told a target return when it acts."""
 
+    attends: ClassVar[bool] = False
+    """Whether it has a transformer, whose attention can be drawn."""
+
     observation: str | None = Field(
         None,
         description="module of pipeline/observations/, one of those that the method can read; "
@@ -63,6 +66,8 @@ class MethodSettings(Section):
 
 class TransformerSettings(MethodSettings):
     """Of a method whose trunk is `pipeline/nn/transformer.py`."""
+
+    attends: ClassVar[bool] = True
 
     width: int = Field(128, ge=8)
     layers: int = Field(3, ge=1)

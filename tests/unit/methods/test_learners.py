@@ -17,7 +17,7 @@ from pipeline.config.schema import MethodConfig, TrainingConfig
 from pipeline.data.trajectories import Trajectories
 from pipeline.environments.action_space import ActionSpace
 from pipeline.methods import ActingState, Learner, Moment, Spec
-from pipeline.nn.transformer import masked_mean
+from pipeline.nn.masking import masked_mean
 from pipeline.observations import Observation
 from pipeline.observations.batch import Batch
 from pipeline.observations.windows import Windows
