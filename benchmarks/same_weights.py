@@ -28,10 +28,10 @@ def train(checkout: Path, targets: Sequence[str], updates: int, threads: int) ->
     settings = f"steps: {updates}, evaluate_every: {updates}, checkpoint_every: null"
     variant.write_text(f"training: {{{settings}}}\n", encoding="utf-8")
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    options = ["--cores", str(threads), "--set-threads", f"train_policy={threads}"]
     try:
         subprocess.run(
-            [sys.executable, "-m", "snakemake", *targets, "--cores", str(threads)]
-            + ["--set-threads", f"train_policy={threads}"],
+            [sys.executable, "-m", "snakemake", *targets, *options],
             cwd=checkout,
             env={**os.environ, "PYTHONPATH": str(checkout), "PATH": path},
             check=True,
