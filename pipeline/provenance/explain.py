@@ -14,7 +14,6 @@ from pipeline.errors import PipelineError, unknown_name
 from pipeline.evaluation.episodes import read_episodes
 from pipeline.provenance import lineage
 from pipeline.provenance.lineage import Link, Node
-from pipeline.provenance.lineage_text import Tree, surroundings
 from pipeline.provenance.record import Input, Record
 from pipeline.reporting import scores, statistics, tables
 
@@ -65,14 +64,15 @@ def explain(path: Path, row: str, column: str) -> tuple[str, bool]:
     if root.record is None:
         raise PipelineError(f"{path}: {root.faults[0]}")
     told, same = _recomputed(cell, root.record, _gathering(root))
-    tree = Tree()
+    tree = list(lineage.tree(Link("table", root, ())))
+    faults = sum(line.lstrip().startswith(lineage.FAULT) for line in tree)
     lines = [f"{cell.name}: {cell.value or 'empty'}", told, ""]
     if cell.column not in NOT_PLAYED:
         lines += ["episodes", *_episodes(root), ""]
-    lines += ["made from", *tree.lines(Link("table", root, ())), "", *surroundings(root)]
-    if tree.faults:
-        lines += ["", f"not as it was: {tree.faults} of the lines above begin with !!"]
-    return "\n".join(lines), same and not tree.faults
+    lines += ["made from", *tree, "", *lineage.surroundings(root)]
+    if faults:
+        lines += ["", f"not as it was: {faults} of the lines above begin with !!"]
+    return "\n".join(lines), same and not faults
 
 
 def find(path: Path, row: str, column: str) -> Cell:

@@ -5,6 +5,7 @@ import contextlib
 import os
 import pickle
 import pickletools
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,98 @@ def test_everything_else_is_refused_and_nothing_runs(
     if protocol >= 2:
         assert cause in str(caught.value)
     assert not marker.exists()
+
+
+def text(value: str) -> bytes:
+    return b"X" + struct.pack("<I", len(value)) + value.encode()
+
+
+def call(name: str, *arguments: bytes) -> bytes:
+    return b"c" + name.replace(" ", "\n").encode() + b"\n(" + b"".join(arguments) + b"tR"
+
+
+def dtype(code: str, *state: bytes) -> bytes:
+    """A type as numpy writes it, and what its __setstate__ would be given."""
+    made = call("numpy dtype", text(code), b"\x89\x88")
+    return made + b"(" + b"".join(state) + b"tb" if state else made
+
+
+def array(shape: bytes, of: bytes, raw: bytes = b"", fortran: bytes = b"\x89") -> bytes:
+    """An array as numpy writes it: an empty one, and what its __setstate__ would be given."""
+    empty = call("numpy.core.multiarray _reconstruct", b"cnumpy\nndarray\n", b"K\0\x85C\x01b")
+    return (
+        empty + b"(K\x01" + shape + of + fortran + b"B" + struct.pack("<I", len(raw)) + raw + b"tb"
+    )
+
+
+F8, POINTER = dtype("f8"), struct.pack("<Q", 0x4141414141414141)
+DEEP = b")" + b"\x85" * 2000
+"""A tuple in a tuple in a tuple …"""
+RECORD = dtype(
+    *("V8", b"K\x03", text("|"), b"N", text("a") + b"\x85"),
+    *(b"}" + text("a") + dtype("O") + b"K\0\x86s", b"K\x08K\x01K\0"),
+)
+"""Numpy's state of a record of one object, but with flags that say that it holds none."""
+
+
+@pytest.mark.parametrize(
+    ("value", "cause"),
+    [
+        (array(b"K\x01\x85", RECORD, POINTER), "numpy type 'V8'"),
+        (array(b"K\x01\x85", dtype("O"), POINTER), "numpy type 'O'"),
+        (
+            call("numpy ndarray", b"K\x01\x85", dtype("f8"), b"C\x08" + POINTER),
+            "a call of 'numpy ndarray'",
+        ),
+        (
+            call(
+                "numpy.core.multiarray _reconstruct", b"cnumpy\nndarray\n", b"J\0\0\0\x7f\x85C\x01b"
+            ),
+            "an array without content",
+        ),
+        (array(b"J\xff\xff\xff\xff\x85", F8, POINTER), "an array without a shape"),
+        (array(DEEP, F8), "an array without a shape"),
+        (array(b"K\x01\x85", dtype("f8", b"K\x03", text(">"), F8, b"NN"), POINTER), "record type"),
+        (b"ccollections\nOrderedDict\n}" + text("x") + b"K\x01sb", "an object with a state"),
+        (call("_codecs encode", text("x"), text("punycode")), "text in 'punycode'"),
+        (call("numpy dtype", b"]"), "numpy type list"),
+        (b"}" + DEEP + b"Ns", "a key that is neither"),
+        (b"}\x8b" + struct.pack("<i", 1000) + b"\x7f" * 1000 + b"Ns", "a key that is neither"),
+    ],
+)
+def test_states_made_by_hand_do_not_reach_numpy(tmp_path: Path, value: bytes, cause: str) -> None:
+    path = tmp_path / "weights.pkl"
+    path.write_bytes(b"\x80\x04}" + text("weight") + value + b"s.")
+    with pytest.raises(PipelineError, match=cause):
+        array_pickle.read(path)
+
+
+def test_a_small_file_does_not_fill_the_memory(tmp_path: Path) -> None:
+    """What the memo holds may be named again and again."""
+    path = tmp_path / "weights.pkl"
+    content = text("content") + text("x" * 100_000) + b"q\0s"
+    encoded = b"c_codecs\nencode\nh\0" + text("latin1") + b"\x86R"
+    named = text("first") + array(b"J" + struct.pack("<I", 10_000) + b"\x85", F8, bytes(80_000))
+    for value in (
+        content + text("list") + b"](" + encoded * 1000 + b"es",
+        named + b"q\0s" + b"".join(text(str(name)) + b"h\0s" for name in range(1000)),
+    ):
+        path.write_bytes(b"\x80\x02}" + value + b".")
+        with pytest.raises(PipelineError, match="the same content again and again"):
+            array_pickle.read(path)
+    doubling = [b"]q\0s"]
+    for level in range(60):
+        doubling.append(text(str(level)) + b"](" + b"h%ch%ce" % (level, level))
+        doubling.append(b"q%cs" % (level + 1))
+    path.write_bytes(b"\x80\x02}" + text("w") + b"".join(doubling) + b".")
+    assert len(array_pickle.read(path)) == 61
+
+
+def test_marks_without_number_take_no_longer(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pkl"
+    path.write_bytes(b"\x80\x02}" + text("w") + b"(" * 50_000 + b"t" * 50_000 + b"s.")
+    with pytest.raises(PipelineError, match="maximum recursion depth"):
+        array_pickle.read(path)
 
 
 def test_no_opcode_can_name_code_but_those_that_are_compared() -> None:
