@@ -6,7 +6,6 @@ settings give the same bytes. Paths are recorded as the stage was given them, co
 
 import hashlib
 import json
-import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -193,7 +192,7 @@ def _settled(path: Path) -> Content:
 def _save(record: Record, path: Path) -> None:
     place, text = sidecar(path), record.model_dump_json(indent=1) + "\n"
     try:
-        with replacing(place, f"partial-{os.getpid()}") as temporary:
+        with replacing(place) as temporary:
             temporary.write_text(text, encoding="utf-8")
     except OSError as error:
         raise PipelineError(f"{place}: cannot be written ({error.strerror})") from None
