@@ -9,6 +9,7 @@ attributes, and rows, row shape, type, block length and checksum-list CRC of eve
 `arrays/<name>`; `checksums/<name>`.
 """
 
+import hashlib
 import json
 import os
 import zlib
@@ -30,6 +31,7 @@ from pipeline.errors import PipelineError
 from pipeline.io.atomic import private, writing
 from pipeline.io.block_cache import BlockCache, Layout
 from pipeline.io.discardable_file import DiscardableFile
+from pipeline.io.reading import reading
 
 SCHEMA_VERSION = 1
 BLOCK_BYTES = 1 << 20  # raw bytes of a block, at most (a single larger row is a block of its own)
@@ -149,6 +151,7 @@ class Artefact:
         self._file: Any = None
         self._process = -1
         self._header: dict[str, Any] = {}
+        self._text = b""
         self._checksums: dict[str, NDArray[np.uint32]] = {}
         self._cache = BlockCache(memory_mb << 20, self._decode)
 
@@ -166,6 +169,14 @@ class Artefact:
     def kind(self) -> str:
         """The kind written in the file."""
         return str(self._open().attrs["kind"])
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that the file holds, of its kind, attributes and blocks' checksums: told
+        without reading a block, each of which is checked against it when it is read.
+        """
+        kind = self.kind.encode()
+        return hashlib.sha256(kind + b"\0" + self._text).hexdigest()
 
     @property
     def names(self) -> list[str]:
@@ -235,16 +246,18 @@ class Artefact:
         return self._file
 
     def _validated(self) -> Any:
-        if not self.path.is_file():
-            raise PipelineError(f"{self.path}: missing; run the workflow to build it")
         try:
-            file = h5py.File(self.path, "r")
+            with reading(self.path, opened=True):
+                file = h5py.File(self.path, "r")
+        except FileNotFoundError:
+            raise PipelineError(f"{self.path}: missing; run the workflow to build it") from None
         except HDF5_ERRORS as error:
             raise PipelineError(
                 f"{self.path}: damaged or truncated, or not HDF5 ({error}); {REBUILD}"
             ) from None
         try:
-            self._header = self._read_header(file)
+            with reading(self.path):
+                self._header = self._read_header(file)
         except HDF5_ERRORS as error:
             raise PipelineError(f"{self.path}: damaged header ({error}); {REBUILD}") from None
         return file
@@ -272,6 +285,7 @@ class Artefact:
                 f"{self.path}: damaged header (attributes, checksum differs); {REBUILD}"
             )
         header: dict[str, Any] = json.loads(text)
+        self._text = text
         return header
 
     def _entry(self, name: str) -> dict[str, Any]:
@@ -285,7 +299,8 @@ class Artefact:
 
     def _checksum(self, name: str, block: int) -> int:
         if name not in self._checksums:
-            stored = self._open()[f"checksums/{name}"][:]
+            with reading(self.path):
+                stored = self._open()[f"checksums/{name}"][:]
             if zlib.crc32(stored.tobytes()) != self._entry(name)["checksums_crc32"]:
                 raise OSError("checksum list differs")
             self._checksums[name] = stored
@@ -304,7 +319,8 @@ class Artefact:
         if out is None:
             out = np.empty((last - first, *entry["row_shape"]), np.dtype(entry["dtype"]))
         try:
-            self._open()[f"arrays/{name}"].read_direct(out, np.s_[first:last])
+            with reading(self.path):
+                self._open()[f"arrays/{name}"].read_direct(out, np.s_[first:last])
             whole = zlib.crc32(out.data) == self._checksum(name, block)
             cause = "checksum differs"
         except HDF5_ERRORS as error:
