@@ -9,11 +9,12 @@ attributes, and rows, row shape, type, block length and checksum-list CRC of eve
 `arrays/<name>`; `checksums/<name>`.
 """
 
+import hashlib
 import json
 import os
 import zlib
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,8 +28,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from pipeline.errors import PipelineError
-from pipeline.io.atomic import writing
+from pipeline.io.atomic import private, writing
 from pipeline.io.block_cache import BlockCache, Layout
+from pipeline.io.discardable_file import DiscardableFile
+from pipeline.io.reading import reading
 
 SCHEMA_VERSION = 1
 BLOCK_BYTES = 1 << 20  # raw bytes of a block, at most (a single larger row is a block of its own)
@@ -40,25 +43,25 @@ HDF5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 
 
 class ArtefactWriter:
-    """Write under a temporary name; the artefact takes its own when the `with` ends well.
-
-    The temporary name is fixed (`.<name>.partial`, same folder), so what a killed process left is
-    overwritten by the next attempt and never mistaken for a result.
-    """
+    """Write in a private folder; the artefact takes its name when the `with` ends well."""
 
     def __init__(self, path: Path, kind: str, attributes: Mapping[str, Any]) -> None:
         self.path = Path(path)
         self.kind = kind
         self._attributes = dict(attributes)
-        self._temporary = self.path.with_name(f".{self.path.name}.partial")
         self._arrays: dict[str, _GrowingArray] = {}
+        self._open = ExitStack()
         self._file: Any = None
 
     def __enter__(self) -> Self:
-        with writing(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+        with writing(self.path), ExitStack() as opened:
+            own = opened.enter_context(private(self.path))
+            self._temporary = own.folder / self.path.name
+            self._written = DiscardableFile(self._temporary)
+            opened.callback(self._close)
             # v110: metadata carry checksums, so damage outside the blocks is noticed as well
-            self._file = h5py.File(self._temporary, "w", libver="v110")
+            self._file = h5py.File(self._written, "w", libver="v110")
+            self._open = opened.pop_all()
         return self
 
     def __exit__(
@@ -67,16 +70,11 @@ class ArtefactWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with writing(self.path):
-            try:
-                if error is None:
-                    self._finish()
-                elif not isinstance(error, PipelineError):
-                    raise error
-            finally:
-                with suppress(*HDF5_ERRORS):  # of a full disk, for the second time
-                    self._file.close()
-                self._temporary.unlink(missing_ok=True)
+        with writing(self.path), self._open:
+            if error is None:
+                self._finish()
+            elif not isinstance(error, PipelineError):
+                raise error
 
     def write(self, name: str, array: ArrayLike) -> None:
         """Store a whole array (at least one axis)."""
@@ -95,6 +93,7 @@ class ArtefactWriter:
     def append(self, name: str, rows: NDArray[Any]) -> None:
         """Append rows to an array made by `create`; raises ValueError if shape or type differ."""
         self._arrays[name].append(rows)
+        self._written.check()
 
     def record(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Append as many rows to each of several arrays that grow together.
@@ -125,9 +124,15 @@ class ArtefactWriter:
         self._file.attrs["schema_version"] = SCHEMA_VERSION
         self._file.attrs["header_crc32"] = zlib.crc32(text)
         self._file.close()
-        _sync(self._temporary)
+        self._written.sync()  # so that the rename cannot outlive the content
         self._temporary.replace(self.path)
         _sync(self.path.parent)
+
+    def _close(self) -> None:
+        """Close whatever is still open, complete or not."""
+        if self._file is not None:
+            self._file.close()
+        self._written.close()
 
 
 class Artefact:
@@ -146,6 +151,7 @@ class Artefact:
         self._file: Any = None
         self._process = -1
         self._header: dict[str, Any] = {}
+        self._text = b""
         self._checksums: dict[str, NDArray[np.uint32]] = {}
         self._cache = BlockCache(memory_mb << 20, self._decode)
 
@@ -163,6 +169,14 @@ class Artefact:
     def kind(self) -> str:
         """The kind written in the file."""
         return str(self._open().attrs["kind"])
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that the file holds, of its kind, attributes and blocks' checksums: told
+        without reading a block, each of which is checked against it when it is read.
+        """
+        kind = self.kind.encode()
+        return hashlib.sha256(kind + b"\0" + self._text).hexdigest()
 
     @property
     def names(self) -> list[str]:
@@ -232,16 +246,18 @@ class Artefact:
         return self._file
 
     def _validated(self) -> Any:
-        if not self.path.is_file():
-            raise PipelineError(f"{self.path}: missing; run the workflow to build it")
         try:
-            file = h5py.File(self.path, "r")
+            with reading(self.path, opened=True):
+                file = h5py.File(self.path, "r")
+        except FileNotFoundError:
+            raise PipelineError(f"{self.path}: missing; run the workflow to build it") from None
         except HDF5_ERRORS as error:
             raise PipelineError(
                 f"{self.path}: damaged or truncated, or not HDF5 ({error}); {REBUILD}"
             ) from None
         try:
-            self._header = self._read_header(file)
+            with reading(self.path):
+                self._header = self._read_header(file)
         except HDF5_ERRORS as error:
             raise PipelineError(f"{self.path}: damaged header ({error}); {REBUILD}") from None
         return file
@@ -269,6 +285,7 @@ class Artefact:
                 f"{self.path}: damaged header (attributes, checksum differs); {REBUILD}"
             )
         header: dict[str, Any] = json.loads(text)
+        self._text = text
         return header
 
     def _entry(self, name: str) -> dict[str, Any]:
@@ -282,7 +299,8 @@ class Artefact:
 
     def _checksum(self, name: str, block: int) -> int:
         if name not in self._checksums:
-            stored = self._open()[f"checksums/{name}"][:]
+            with reading(self.path):
+                stored = self._open()[f"checksums/{name}"][:]
             if zlib.crc32(stored.tobytes()) != self._entry(name)["checksums_crc32"]:
                 raise OSError("checksum list differs")
             self._checksums[name] = stored
@@ -301,7 +319,8 @@ class Artefact:
         if out is None:
             out = np.empty((last - first, *entry["row_shape"]), np.dtype(entry["dtype"]))
         try:
-            self._open()[f"arrays/{name}"].read_direct(out, np.s_[first:last])
+            with reading(self.path):
+                self._open()[f"arrays/{name}"].read_direct(out, np.s_[first:last])
             whole = zlib.crc32(out.data) == self._checksum(name, block)
             cause = "checksum differs"
         except HDF5_ERRORS as error:
@@ -376,9 +395,9 @@ class _GrowingArray:
         self._filled = 0
 
 
-def _sync(path: Path) -> None:
-    """Flush a file or folder to disk, so that the rename cannot outlive the content."""
-    descriptor = os.open(path, os.O_RDONLY)
+def _sync(folder: Path) -> None:
+    """Flush a folder to disk, with the names in it."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -7,9 +7,9 @@ not on where parts or shards begin (`ArtefactWriter.record`, `moments`). A shard
 some of the batches, and its output is a part.
 """
 
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from pipeline.errors import PipelineError
 from pipeline.io.artefact import Artefact, ArtefactWriter
+from pipeline.io.atomic import alone, remove, writing
 from pipeline.io.disk_space import require_space, stored_bytes
 from pipeline.io.prefetch import overlapped
 from pipeline.io.running_stats import Sums, added
@@ -54,7 +55,8 @@ class PartsWriter:
     """Makes the artefact `path`, or the shard of it that lies there; to be used in a `with`.
 
     With `identity`, which says all that the content depends on, an attempt goes on with the parts
-    that another one of the same identity has left. Without it, nothing is left.
+    that another one of the same identity has left. Without it, nothing is left. Raises
+    PipelineError where another process is at the same artefact.
     """
 
     def __init__(
@@ -76,12 +78,16 @@ class PartsWriter:
         """Batches: the first to make, the first of the open file, the one that is due."""
         self._parts: list[Path] = []
         self._open: ArtefactWriter | None = None
+        self._alone = ExitStack()
         self._since = 0.0
         self._checked = False
 
     def __enter__(self) -> Self:
-        if self._identity is None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        with writing(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._alone.enter_context(alone(self.path))
+            if self._identity is None or self._folder.is_symlink():
+                remove(self._folder)
         return self
 
     def __exit__(
@@ -90,14 +96,15 @@ class PartsWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._open is not None:
-            if error is None and self.shard is None:
-                self._open.become(self.path, self.kind, self.attributes)
-            elif error is None:
-                self._describe_part(self._open, self._start, self.path)
-            self._open.__exit__(kind, error, trace)
-        if error is None or not any(self._folder.glob("*.h5")):
-            shutil.rmtree(self._folder, ignore_errors=True)
+        with self._alone:
+            if self._open is not None:
+                if error is None and self.shard is None:
+                    self._open.become(self.path, self.kind, self.attributes)
+                elif error is None:
+                    self._describe_part(self._open, self._start, self.path)
+                self._open.__exit__(kind, error, trace)
+            if error is None or not any(self._folder.glob("*.h5")):
+                remove(self._folder)
 
     def run(
         self,

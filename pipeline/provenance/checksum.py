@@ -1,10 +1,12 @@
 """What files and folders hold: size, time of change, SHA-256."""
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 
 from pipeline.config.schema import Section
 from pipeline.errors import PipelineError
+from pipeline.io.reading import reading
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 """What such a file begins with."""
@@ -19,6 +21,8 @@ class Content(Section):
     bytes: int
     mtime_ns: int
     """Of a folder: the latest of its own, its folders' and its files'."""
+    digest: str | None = None
+    """Of one of our HDF5 files, `Artefact.digest`: what tells it from others unread."""
 
 
 def measure(path: Path) -> Content:
@@ -28,23 +32,43 @@ def measure(path: Path) -> Content:
     """
     size, time = size_and_time(path)
     digest = _sha256(path) if path.is_file() else _sha256_of_folder(path)
-    return Content(path=str(path), sha256=digest, bytes=size, mtime_ns=time)
+    own = own_digest(path) if is_hdf5(path) else None
+    return Content(path=str(path), sha256=digest, bytes=size, mtime_ns=time, digest=own)
 
 
-def checks_itself(path: Path) -> bool:
-    """Whether a file is HDF5, in which `io.artefact` keeps a checksum of every block."""
+def is_hdf5(path: Path) -> bool:
+    """Whether a path is an HDF5 file, ours or another's."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
         return file.read(len(HDF5)) == HDF5
 
 
+def checked_digest(path: Path) -> str:
+    """What one of our HDF5 files says that it holds; PipelineError if it is none, or damaged."""
+    from pipeline.io.artefact import Artefact  # here: most stages read and write no HDF5
+
+    artefact = Artefact(path, None)
+    try:
+        return artefact.digest
+    finally:
+        artefact.close()
+
+
+def own_digest(path: Path) -> str | None:
+    """`checked_digest`, or None."""
+    with suppress(PipelineError):
+        return checked_digest(path)
+    return None
+
+
 def size_and_time(path: Path) -> tuple[int, int]:
     """Bytes and time of the last change in ns, what can be told without reading the content."""
     try:
-        states = [file.stat() for file in _files(path)]
-        folders = [folder.stat() for folder in (path, *path.rglob("*/"))]  # tell of other names
-    except OSError as error:
+        with reading(path):
+            states = [file.stat() for file in _files(path)]
+            folders = [folder.stat() for folder in (path, *path.rglob("*/"))]  # tell of other names
+    except FileNotFoundError as error:
         raise PipelineError(f"{path}: cannot be read ({error.strerror}); put it back") from None
     time = max(state.st_mtime_ns for state in (*states, *folders))
     return sum(state.st_size for state in states), time

@@ -6,7 +6,6 @@ settings give the same bytes. Paths are recorded as the stage was given them, co
 
 import hashlib
 import json
-import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -21,10 +20,12 @@ from pipeline.config.schema import EnvironmentConfig, Section
 from pipeline.errors import PipelineError
 from pipeline.hardware import host
 from pipeline.io.atomic import replacing
+from pipeline.io.reading import reading
 from pipeline.provenance import source_digest
-from pipeline.provenance.checksum import Content, checks_itself, measure, size_and_time
+from pipeline.provenance.checksum import Content, checked_digest, measure, own_digest, size_and_time
 
 SUFFIX = ".provenance.json"
+UNSEALED = "0" * 64
 DISTRIBUTIONS = (
     *("ale-py", "av", "gymnasium", "h5py", "hdf5plugin", "minari", "mujoco", "numpy", "pandas"),
     *("safetensors", "scipy", "snakemake", "tokenizers", "torch", "transformers"),
@@ -50,6 +51,8 @@ class Code(Section):
 class Record(Section):
     """The content of a sidecar."""
 
+    checksum: str = ""
+    """SHA-256 of the text of the sidecar with UNSEALED in place of this."""
     stage: str
     output: Content
     inputs: list[Input]
@@ -127,28 +130,55 @@ def identity(job: Job) -> str:
 def verify(path: Path) -> None:
     """Raise PipelineError if an artefact is not what its record says that was written.
 
-    One without a record cannot be judged, and one whose blocks have checksums is when it is read.
+    One without a record cannot be judged. Of our HDF5 files the digest is compared that they hold,
+    to which each block is held when it is read; everything else is read through.
     """
-    if not sidecar(path).exists() or not path.exists() or checks_itself(path):
+    if not sidecar(path).exists() or not path.exists():
         return
     record = read(path)
-    if measure(path).sha256 != record.output.sha256:
+    if not _is_of(record, path):
         raise PipelineError(
-            f"{path}: damaged, or changed since {record.stage} wrote it (its SHA-256 is not that "
-            f"of {sidecar(path).name}); {remake(path)}"
+            f"{sidecar(path)}: the record of {record.output.path}, not of {path}; {remake(path)}"
         )
+    with reading(path):
+        now = checked_digest(path) if record.output.digest else measure(path).sha256
+    then = record.output.digest or record.output.sha256
+    if now == then:
+        return
+    said = f"SHA-256 {now[:12]}, its record says {then[:12]}"
+    if other := _another(path, now):
+        raise PipelineError(
+            f"{path}: holds what {other} holds, not what {record.stage} wrote here ({said}); "
+            f"{remake(path)}"
+        )
+    raise PipelineError(
+        f"{path}: damaged, or changed since {record.stage} wrote it ({said}); {remake(path)}"
+    )
 
 
 def read(path: Path) -> Record:
-    """The record of an artefact; PipelineError if it has none, or one that cannot be read."""
+    """The record of an artefact; PipelineError if it has none, or one that cannot be read, is
+    damaged, or was written before records had a checksum.
+    """
     place = sidecar(path)
     try:
-        return Record.from_json(place.read_text(encoding="utf-8"))
+        with reading(place):
+            text = place.read_text(encoding="utf-8")
+        record = Record.from_json(text)
     except FileNotFoundError:
         cause = "no record of how it was made"
         raise PipelineError(f"{path}: {cause} ({place.name} is missing); {remake(path)}") from None
-    except (OSError, UnicodeDecodeError, PipelineError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise PipelineError(f"{place}: not a record ({error}); {remake(path)}") from None
+    except PipelineError as error:
+        if str(error).startswith(f"{place}: "):  # the system does not let it be read
+            raise
+        raise PipelineError(f"{place}: not a record ({error}); {remake(path)}") from None
+    if not record.checksum:
+        raise PipelineError(f"{place}: of an earlier version, without checksum; {remake(path)}")
+    if record.checksum != _checksum(text.replace(record.checksum, UNSEALED, 1)):
+        raise PipelineError(f"{place}: damaged (its checksum differs); {remake(path)}")
+    return record
 
 
 def remake(path: Path) -> str:
@@ -171,7 +201,8 @@ def content(path: Path) -> Content:
         known = read(path).output
     except PipelineError:
         return measure(path)
-    if (known.bytes, known.mtime_ns) == size_and_time(path):
+    same = (known.bytes, known.mtime_ns) == size_and_time(path)
+    if same and (known.digest is None or known.digest == own_digest(path)):
         return known.model_copy(update={"path": str(path)})
     return measure(path)
 
@@ -191,12 +222,41 @@ def _settled(path: Path) -> Content:
 
 
 def _save(record: Record, path: Path) -> None:
-    place, text = sidecar(path), record.model_dump_json(indent=1) + "\n"
+    place, unsealed = sidecar(path), record.model_copy(update={"checksum": UNSEALED})
+    text = unsealed.model_dump_json(indent=1) + "\n"
     try:
-        with replacing(place, f"partial-{os.getpid()}") as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        with replacing(place) as temporary:
+            sealed = text.replace(UNSEALED, _checksum(text), 1)
+            temporary.write_text(sealed, encoding="utf-8")
     except OSError as error:
         raise PipelineError(f"{place}: cannot be written ({error.strerror})") from None
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _is_of(record: Record, path: Path) -> bool:
+    """Whether a record is of what lies at `path`, perhaps in a project that was moved: the name
+    must agree, and of a path that was given relative to the project all but its first folder.
+    """
+    recorded, given = Path(record.output.path), path
+    if recorded.is_absolute():
+        return recorded.name == given.name
+    known = recorded.parts[1:] or recorded.parts
+    length = min(len(known), len(given.parts))
+    return known[-length:] == given.parts[-length:]
+
+
+def _another(path: Path, digest: str) -> str | None:
+    """The path of an artefact near `path` whose record says that it holds this."""
+    beside = path.parent.glob(f"*{SUFFIX}")
+    for place in (*beside, *path.parent.parent.glob(f"*/{path.name}{SUFFIX}")):
+        with suppress(PipelineError):
+            output = read(place.with_name(place.name.removesuffix(SUFFIX))).output
+            if digest in (output.digest, output.sha256):
+                return output.path
+    return None
 
 
 def _seeds(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,11 +1,13 @@
 """What a killed training goes on from: a file beside its output that is no result itself.
 
 It holds the weights, the optimiser's state and progress, and says which training it is of; one of
-other settings, inputs or code is not gone on with.
+other settings, inputs or code is not gone on with. A digest covers all of it: what is damaged is
+not gone on with either, and a line says so.
 """
 
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from pipeline.errors import PipelineError
 from pipeline.hardware import distributed
 from pipeline.io.atomic import replacing
+from pipeline.io.reading import reading
 
 DESCRIPTION = "resumption"
 """The entry of the file's metadata with identity and progress."""
+DIGEST = "sha256"
+"""The entry with the digest of that text and of the tensors."""
+DAMAGED = (SafetensorError, OSError, RuntimeError, AttributeError, KeyError, TypeError, ValueError)
+"""What reading a damaged one raises."""
 HELP = "save so often, to go on from there after a kill (default: at each row of the curve)"
 GENERATOR = "generator"
 MODEL, OPTIMIZER = "model.", "optimizer."
@@ -60,16 +68,24 @@ class Resumption:
                 place = f"{OPTIMIZER}{which}.{index}"
                 tensors |= {f"{place}.{name}": value for name, value in state.items()}
         tensors[GENERATOR] = generators
-        content = {"identity": self._identity, "sha256": _digest(tensors), "progress": progress}
-        described = json.dumps(content)
+        described = json.dumps({"identity": self._identity, "progress": progress})
+        metadata = {DESCRIPTION: described, DIGEST: _digest(described, tensors)}
         with replacing(self._path) as temporary:
-            save_file(tensors, temporary, {DESCRIPTION: described})
+            save_file(tensors, temporary, metadata)
 
     def load(self, model: nn.Module, optimizers: Mapping[str, torch.optim.Optimizer]) -> Any:
         """Put everything back as it was saved; returns the progress, or None where there is none
-        of this training.
+        of this training. Of a damaged one it prints a line.
+
+        Raises PipelineError where the system does not let it be read.
         """
-        found = self._read()
+        try:
+            found = self._read()
+        except DAMAGED as error:
+            if not distributed.rank():
+                line = PipelineError(f"{self._path}: damaged ({error}); training starts again")
+                print(line, file=sys.stderr)
+            return None
         if found is None:
             return None
         tensors, progress = found
@@ -86,31 +102,37 @@ class Resumption:
     @property
     def waiting(self) -> bool:
         """Whether a killed training of this identity left something to go on from."""
-        return self._read() is not None
+        try:
+            return self._read() is not None
+        except DAMAGED:
+            return False
 
     def remove(self) -> None:
         """The training has ended: nothing is left to go on from."""
         self._path.unlink(missing_ok=True)
 
     def _read(self) -> tuple[dict[str, Tensor], Any] | None:
+        """Tensors and progress, if there are any of this training; raises one of DAMAGED."""
         try:
-            with safe_open(self._path, "pt") as file:
-                described = json.loads((file.metadata() or {})[DESCRIPTION])
-                if described["identity"] != self._identity:
-                    return None
+            with reading(self._path, opened=True), safe_open(self._path, "pt") as file:
+                metadata = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                if described["sha256"] != _digest(tensors):
-                    return None
-                return tensors, described["progress"]
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError):
-            return None  # none, not one of ours, or damaged
+        except FileNotFoundError:
+            return None
+        described = metadata.get(DESCRIPTION, "")
+        if metadata.get(DIGEST) != _digest(described, tensors):
+            raise ValueError("its digest differs")
+        content = json.loads(described)
+        return (tensors, content["progress"]) if content["identity"] == self._identity else None
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
+def _digest(described: str, tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of a description, and of names, types, shapes and values of tensors."""
+    digest = hashlib.sha256(described.encode())
     for name in sorted(tensors):
-        flat = tensors[name].detach().cpu().reshape(-1)
-        digest.update(name.encode() + flat.view(torch.uint8).numpy().tobytes())
+        tensor = tensors[name].detach().cpu()
+        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -26,6 +26,8 @@ ON_DEMAND = {
     "pipeline.environments.action_space",
 }
 """Look into the environment of a stage that is told one and has it anyway, or need no family."""
+CHECKSUMS = "pipeline.provenance.checksum"
+"""Reads the digest of an HDF5 file where a stage reads or writes one, and has what it takes."""
 SOURCES = "pipeline.data.trajectories"
 """Loads a plug-in only where data are collected."""
 COLLECTING = ("collect_trajectories", "download_dataset", "render_frames")
@@ -82,6 +84,8 @@ def loaded(module: str) -> frozenset[str]:
     found = set(first_party_imports(module))
     if module in ON_DEMAND:
         found -= {"pipeline.environments"}
+    if module == CHECKSUMS:
+        found -= {"pipeline.io.artefact"}
     if module == SOURCES:
         return frozenset(found)
     for node in ast.walk(tree(module)):

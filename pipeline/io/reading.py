@@ -1,0 +1,68 @@
+"""What a system says where it does not let a file be read, told from damage: a whole file that is
+locked or forbidden must not be called damaged, for who is told so deletes it.
+"""
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.errors import PipelineError
+
+LOCKS = "set HDF5_USE_FILE_LOCKING=FALSE in the environment"
+CURES = {
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "let it be read"),
+    errno.ENOLCK: f"its file system has no locks: {LOCKS}",
+    errno.EIO: "look after the disk",
+    errno.ESTALE: "look after the network file system, and run it again",
+    errno.ETIMEDOUT: "look after the network file system, and run it again",
+    errno.ENOMEM: "give it more memory",
+    errno.EISDIR: "it is a folder: name a file",
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "raise the limit on open files: ulimit -n"),
+}
+"""What helps against what a system says."""
+LOCKED = f"wait for the process that writes it, or, if there is none, {LOCKS}"
+TAKEN = (errno.EAGAIN, errno.EACCES)
+"""What it says of a lock that another process has."""
+DAMAGE = (errno.EINVAL, errno.EOVERFLOW, errno.ENXIO, errno.EFBIG)
+"""What it says of a place in a file that cannot be, which damage has named."""
+QUOTED = re.compile(r"errno = (\d+)|\(os error (\d+)\)")
+"""How HDF5 and safetensors quote a system."""
+
+
+@contextmanager
+def reading(path: Path, opened: bool = False) -> Iterator[None]:
+    """Inside the block, a system that does not let `path` be read is a PipelineError naming it,
+    the cause and the cure.
+
+    What is missing stays a FileNotFoundError, and what a library says of the content its own error.
+    With `opened` the file is tried first, for libraries that call a forbidden one missing.
+    """
+    try:
+        if opened:
+            with path.open("rb"):
+                pass
+        yield
+    except (FileNotFoundError, PipelineError):
+        raise
+    except Exception as error:
+        if refused := refusal(path, error):
+            raise refused from None
+        raise
+
+
+def refusal(path: Path, error: BaseException) -> PipelineError | None:
+    """What to tell of an error if the system is its cause; None if the content is."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number is None and (quoted := QUOTED.search(str(error))):
+        number = int(quoted[1] or quoted[2])
+    if number is None or number in DAMAGE or number not in errno.errorcode:
+        return None
+    cause = os.strerror(number)
+    cure = CURES.get(number, "look after the file system, and run it again")
+    if number != errno.ENOLCK and "lock" in str(error).lower():
+        cause = f"a lock was refused: {cause}"
+        cure = LOCKED if number in TAKEN else CURES[errno.ENOLCK]
+    return PipelineError(f"{path}: cannot be read: {cause}; it need not be damaged: {cure}")
