@@ -25,7 +25,7 @@ def train(saved: Resumption, killed_at: int | None = None) -> tuple[list[torch.T
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.5), nn.Linear(4, 2))
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
-    progress = saved.load(model, optimizer)
+    progress = saved.load(model, {"model": optimizer})
     taken = []
     for step in range(progress["step"] if progress else 0, STEPS):
         if step == killed_at:
@@ -34,7 +34,7 @@ def train(saved: Resumption, killed_at: int | None = None) -> tuple[list[torch.T
         model(torch.randn(8, 3)).square().mean().backward()
         optimizer.step()
         taken.append(step)
-        saved.save(model, optimizer, {"step": step + 1, "losses": [0.1 * step]})
+        saved.save(model, {"model": optimizer}, {"step": step + 1, "losses": [0.1 * step]})
     return list(model.parameters()), taken
 
 
@@ -108,6 +108,6 @@ def test_one_that_may_not_be_read_is_not_damaged(path: Path) -> None:
     os.seteuid(65534)
     try:
         with pytest.raises(PipelineError, match=r"cannot be read: Permission denied.*let it be"):
-            saved.load(model, torch.optim.SGD(model.parameters()))
+            saved.load(model, {"model": torch.optim.SGD(model.parameters())})
     finally:
         os.seteuid(0)
