@@ -5,7 +5,7 @@ from pathlib import Path
 
 import av
 import pytest
-from policies import SHAPE, SPACE, method_config, policy_of
+from policies import method_config, policy_of, spec_of
 
 from pipeline.config.schema import (
     DatasetConfig,
@@ -30,7 +30,7 @@ def test_the_first_steps_of_the_first_episode(
     method = method_config(METHOD).model_copy(update={"evaluation": evaluation})
     data, policy, video = (tmp_path / name for name in ("t.h5", "policy", "rollout.mp4"))
     trajectories.save(data, scripted.collect(DATA, CATCH, Path()), CATCH, DATA)
-    described = checkpoint.describe(method, 0, SPACE, 6.0, SHAPE[METHOD], {})
+    described = checkpoint.describe(method, 0, 6.0, spec_of(METHOD))
     checkpoint.save(policy, policy_of(METHOD), described)
     options = {
         "method": method.as_json(),
