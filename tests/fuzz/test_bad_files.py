@@ -16,7 +16,6 @@ from safetensors.torch import save
 from torch import nn
 from trying import attempt
 
-from pipeline import methods
 from pipeline.config.schema import (
     DatasetConfig,
     DetectorConfig,
@@ -31,6 +30,7 @@ from pipeline.features import encoders
 from pipeline.features.encoders import lxmert
 from pipeline.io.artefact import Artefact, ArtefactWriter
 from pipeline.language import pretraining
+from pipeline.methods import Spec, make
 from pipeline.observations.pixels import shrink
 from pipeline.training import checkpoint
 from pipeline.training.resume import Resumption
@@ -166,15 +166,14 @@ METHOD = MethodConfig.model_validate(
         "policy": {"context_length": 2, "memory_length": 2, "width": 8, "layers": 1, "heads": 1},
     }
 )
-ACTIONS = ActionSpace(("A", "B", "C"))
 SHAPE = {"tokens": (4, 8), "mask": (4,), "pooled": (2, 8)}
+SPEC = Spec(("Pong",), (ActionSpace(("A", "B", "C")),), SHAPE, {"text_tokens": 2})
 
 
 @pytest.fixture(scope="session")
 def policy(folder: Path) -> bytes:
-    made = methods.make(METHOD, SHAPE, {"text_tokens": 2}, ACTIONS)
-    description = checkpoint.describe(METHOD, 0, ACTIONS, 1.0, SHAPE, {"text_tokens": 2})
-    checkpoint.save(folder / "whole", made, description)
+    description = checkpoint.describe(METHOD, 0, 1.0, SPEC)
+    checkpoint.save(folder / "whole", make(METHOD, SPEC), description)
     return (folder / "whole").read_bytes()
 
 
@@ -207,19 +206,19 @@ def test_damaged_language_models(folder: Path, policy: bytes, data: st.DataObjec
     whole = save(dict(made.state_dict()), {pretraining.DESCRIPTION: said})
     path = folder / "language_model"
     path.write_bytes(damaged(whole, data))
-    learner = methods.make(METHOD, SHAPE, {"text_tokens": 2}, ACTIONS)
+    learner = make(METHOD, SPEC)
     attempt(lambda: pretraining.begin_with(path, learner.transformer))
 
 
 @given(data=st.data())
 def test_damaged_saves_are_not_gone_on_with(folder: Path, data: st.DataObject) -> None:
     model = nn.Linear(2, 2)
-    optimizer = torch.optim.AdamW(model.parameters())
+    optimizers = {"model": torch.optim.AdamW(model.parameters())}
     saved = Resumption(folder / "training", "this one")
-    saved.save(model, optimizer, {"step": 3})
+    saved.save(model, optimizers, {"step": 3})
     path = folder / ".training.resume"
     path.write_bytes(damaged(path.read_bytes(), data))
-    assert not saved.waiting or saved.load(model, optimizer) == {"step": 3}
+    assert not saved.waiting or saved.load(model, optimizers) == {"step": 3}
 
 
 ENCODER = EncoderConfig(
