@@ -63,7 +63,15 @@ VALUES = st.recursive(
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Path(shutil.copytree(CONFIG, tmp_path_factory.mktemp("fuzz") / "config"))
+    """The toy configuration, with no more files beside it than it names: each load reads all."""
+    copied = tmp_path_factory.mktemp("fuzz") / "config"
+    for name in (
+        *FILES,
+        *(f"variants/{name}.yaml" for name in ("default", "pretrained_gpt_alone")),
+    ):
+        (copied / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(CONFIG / name, copied / name)
+    return copied
 
 
 def places(content: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -128,8 +136,8 @@ def test_a_configuration_of_anything(folder: Path, text: bytes) -> None:
 
 
 @given(overrides=st.dictionaries(st.sampled_from([*Config.model_fields, "x"]), VALUES, max_size=2))
-def test_overrides_of_the_command_line(overrides: dict[str, Any]) -> None:
-    config = attempt(lambda: load(CONFIG / "toy.yaml", overrides))
+def test_overrides_of_the_command_line(folder: Path, overrides: dict[str, Any]) -> None:
+    config = attempt(lambda: load(folder / "toy.yaml", overrides))
     if config is not None:
         use(config)
 

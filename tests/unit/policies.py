@@ -1,6 +1,6 @@
 """Small policies, batches and stores that the tests of stage two share."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -200,6 +200,21 @@ def trajectories_of(lengths: list[int], seed: int = 0, space: ActionSpace = SPAC
         state_sha256=("",) * episodes,
         source="made up",
     )
+
+
+def overfit(
+    policy: Any, batch: Batch, steps: int, learned: Callable[[dict[str, torch.Tensor]], bool]
+) -> bool:
+    """Whether a policy has learned one batch after so many updates at the most."""
+    optimizer = torch.optim.AdamW(policy.train().parameters(), 3e-3)
+    for _ in range(steps):
+        loss, parts = policy.loss(batch)
+        if learned(parts):
+            return True
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return False
 
 
 def logits_of(policy: Any, batch: Batch) -> torch.Tensor:

@@ -3,6 +3,8 @@
 import json
 import shutil
 import sys
+import sysconfig
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +17,29 @@ from pipeline.language import texts
 from pipeline.language.tokenizer import PIECE, tokenize
 
 
-def test_the_documentation_of_python_is_a_long_english_text() -> None:
+def test_the_documentation_of_python_is_a_long_english_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its topics are the real ones; of the library, one module and what is not to be read."""
+    library = {"textwrap.py": Path(textwrap.__file__).read_text(), "broken.py": "def ("}
+    library |= {"a/first.py": 'class A:\n    def f(self):\n        """Of f."""\n', "a/data.txt": ""}
+    library["test/test_a.py"] = '"""A docstring of a test."""'
+    library["site-packages/b.py"] = '"""Not of Python."""'
+    for name, content in library.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content)
+    (tmp_path / "latin.py").write_bytes(b'"""\xfc"""')
+    assert Path(sysconfig.get_paths()["stdlib"]) == Path(textwrap.__file__).parent
+    monkeypatch.setattr(sysconfig, "get_paths", lambda: {"stdlib": str(tmp_path)})
     text = texts.read(LanguageModelConfig())
-    assert len(text.content) > 1_000_000
-    assert text.content.count(" the ") > 10_000
+    assert text.content.count(" the ") > 3_000
+    topics, of_library = text.content.split("\n\nOf f.\n\n")  # by path
+    assert of_library.startswith(str(textwrap.__doc__).strip())
+    assert str(textwrap.dedent.__doc__).splitlines()[0] in of_library
+    assert "A docstring of a test" not in text.content
+    assert "Not of Python." not in text.content
+    assert len(topics) > 400_000
     assert text.description.startswith("documentation of Python 3.")
     assert "PSF licence" in text.description
     assert text == texts.read(LanguageModelConfig())
