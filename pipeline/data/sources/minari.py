@@ -25,7 +25,7 @@ from PIL import Image
 from pipeline.config.schema import DatasetConfig, EnvironmentConfig
 from pipeline.data.sources._checks import check_counts, find, fit, share
 from pipeline.data.sources._hdf5 import opened
-from pipeline.data.sources._quota import Allowance
+from pipeline.data.sources._quota import EpisodeQuota
 from pipeline.data.sources._selection import select
 from pipeline.data.trajectories import Trajectories
 from pipeline.environments import Frame
@@ -242,12 +242,12 @@ def _leaf(source: _Source, dataset: Any) -> Any:
 
 
 def _images(source: _Source, config: DatasetConfig) -> Iterator[Frame]:
-    allowance = Allowance(config)
+    quota = EpisodeQuota(config)
     with opened(source.folder / MAIN_FILE) as file:
         groups = [file[f"episode_{i}"] for i in range(source.episodes)]
         lengths = np.array([len(group["rewards"]) for group in groups], np.int64)
-        kept = allowance.take(lengths)
-        for group, length in zip(groups[:kept], allowance.cut(lengths[:kept]), strict=True):
+        kept = quota.take(lengths)
+        for group, length in zip(groups[:kept], quota.cut(lengths[:kept]), strict=True):
             for first in range(0, int(length), PIECE):
                 stored = group["observations"][first : min(first + PIECE, int(length))]
                 for image in stored:
