@@ -124,6 +124,11 @@ class DatasetConfig(Section):
     max_episode_steps: int = Field(
         2000, ge=1, description="an episode is cut here, in the data and in evaluation"
     )
+    clip_actions: bool = Field(
+        False,
+        description="of `hdf5` and `minari`: actions out of their bounds are taken to be at them, "
+        "and the description of the data says how many; else they are an error",
+    )
     episodes: int = Field(0, ge=0, description="episodes to play, for the `scripted` source")
     seed: int = Field(0, ge=0, description="seed of the `scripted` source")
 

@@ -4,6 +4,10 @@ Observations are state vectors where the trajectories have them, and then frames
 are under `infos`; otherwise observations are the frames, stored without loss. Minari wants one
 observation more than there are actions, and what follows the last action is not kept here: the last
 one is repeated, and the description of the data set says so.
+
+The environment is described twice: by gymnasium's specification, from which Minari makes it again
+(`recover_environment`), and by its configuration here, which says also what gymnasium cannot. Where
+a game is not gymnasium's, there is only the latter.
 """
 
 from collections.abc import Iterator
@@ -12,11 +16,19 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.wrappers import ClipReward
 from minari import __version__ as version
 from minari.data_collector import EpisodeBuffer
 from minari.dataset.minari_storage import MinariStorage
 from numpy.typing import NDArray
 
+from pipeline import environments
+from pipeline.config import plugins
+from pipeline.config.data import CLIPPED
+from pipeline.config.schema import EnvironmentConfig
+from pipeline.data.sources._minari_metadata import OURS
+from pipeline.data.sources._same_environment import IDENTITY
 from pipeline.data.trajectories import Trajectories
 from pipeline.environments.action_space import ActionSpace
 from pipeline.errors import PipelineError
@@ -26,7 +38,7 @@ from pipeline.io.atomic import replacing_folder
 
 def export(
     trajectories: Trajectories,
-    actions: ActionSpace,
+    environment: EnvironmentConfig,
     frames: Artefact | None,
     name: str,
     folder: Path,
@@ -35,7 +47,7 @@ def export(
     time. `minari.load_dataset(name)` opens it if MINARI_DATASETS_PATH is the folder around it.
 
     Raises PipelineError if there is neither a state vector nor a frame, or if the frames are of
-    other trajectories.
+    other trajectories or of another environment.
     """
     steps = len(trajectories.actions)
     step_frame = None if frames is None else frames.read("step_frame")
@@ -44,11 +56,15 @@ def export(
             f"{frames.path if frames else ''}: {len(step_frame)} steps, the trajectories have "
             f"{steps}; run render_frames on these trajectories"
         )
+    if frames is not None:
+        _check_environment(frames, environment)
+    grey = environment.screen == "grey_84"
     with replacing_folder(folder) as temporary:
         storage = MinariStorage.new(
             (temporary / "data").absolute(),  # Minari measures a relative folder at a wrong place
-            observation_space=_observation_space(trajectories, frames),
-            action_space=_action_space(actions),
+            observation_space=_observation_space(trajectories, frames, grey),
+            action_space=_action_space(environments.make(environment).actions),
+            env_spec=_specification(environment, CLIPPED in trajectories.source),
             jpeg_encoding=False,
         )
         about = (
@@ -56,12 +72,40 @@ def export(
             "before it."
         )
         storage.update_metadata(
-            {"dataset_id": name, "minari_version": version, "description": about}
+            {
+                "dataset_id": name,
+                "minari_version": version,
+                "description": about,
+                OURS: environment.model_dump(mode="json"),
+            }
         )
-        storage.update_episodes(_episodes(trajectories, frames, step_frame))
+        storage.update_episodes(_episodes(trajectories, frames, step_frame, grey))
 
 
-def _observation_space(trajectories: Trajectories, frames: Artefact | None) -> spaces.Box:
+def _specification(environment: EnvironmentConfig, clipped: bool) -> EnvSpec | None:
+    """gymnasium's specification of the environment; None if it is not gymnasium's."""
+    family = plugins.load("environments", environment.family)
+    specify = getattr(family, "specification", None)
+    found: EnvSpec | None = specify and specify(environment)
+    if found is not None and clipped:
+        wrapper = ClipReward.wrapper_spec(min_reward=-1.0, max_reward=1.0)
+        found.additional_wrappers += (wrapper,)
+    return found
+
+
+def _check_environment(frames: Artefact, environment: EnvironmentConfig) -> None:
+    drawn, wanted = frames.attributes["environment"], environment.model_dump(mode="json")
+    for key in IDENTITY:
+        if drawn.get(key) != wanted[key]:
+            raise PipelineError(
+                f"{frames.path}: frames with {key} {drawn.get(key)}, the environment says "
+                f"{wanted[key]}; run render_frames on these trajectories"
+            )
+
+
+def _observation_space(
+    trajectories: Trajectories, frames: Artefact | None, grey: bool
+) -> spaces.Box:
     if trajectories.observations is not None:
         return spaces.Box(-np.inf, np.inf, trajectories.observations.shape[1:], np.float32)
     if frames is None:
@@ -69,7 +113,8 @@ def _observation_space(trajectories: Trajectories, frames: Artefact | None) -> s
             f"{trajectories.source}: no state vectors, and no frames were given; give those that "
             "render_frames wrote"
         )
-    return spaces.Box(0, 255, frames.shape("frames")[1:], np.uint8)
+    shape = frames.shape("frames")[1:]  # (H, W, 3), of which grey screens have one channel
+    return spaces.Box(0, 255, shape[:2] if grey else shape, np.uint8)
 
 
 def _action_space(actions: ActionSpace) -> spaces.Discrete | spaces.Box:
@@ -79,7 +124,10 @@ def _action_space(actions: ActionSpace) -> spaces.Discrete | spaces.Box:
 
 
 def _episodes(
-    trajectories: Trajectories, frames: Artefact | None, step_frame: NDArray[np.int64] | None
+    trajectories: Trajectories,
+    frames: Artefact | None,
+    step_frame: NDArray[np.int64] | None,
+    grey: bool,
 ) -> Iterator[EpisodeBuffer]:
     lengths = trajectories.episode_length
     for episode, (start, length) in enumerate(zip(trajectories.starts, lengths, strict=True)):
@@ -93,6 +141,7 @@ def _episodes(
         seen = {key: array[shown] for key, array in known.items() if array is not None}
         if frames is not None and step_frame is not None:
             images = frames.gather("frames", step_frame[shown])  # (length + 1, H, W, 3)
+            images = images[..., 0] if grey else images
             seen["frame" if "observations" in seen else "observations"] = images
         last = np.arange(length) == length - 1
         yield EpisodeBuffer(

@@ -20,6 +20,8 @@ from pipeline.errors import PipelineError
 from pipeline.io.artefact import Artefact, ArtefactWriter
 
 KIND = "trajectories"
+LARGEST = {"reward": 1e12, "observation": 1e9, "qpos": 1e6}
+"""What no game pays and no robot reaches: beyond it lies damage, and sums without an end."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,8 @@ class Trajectories:
     (replayed in the emulator), or the source's own files. What a source does not know is None.
 
     Invariants, checked by `__post_init__` (PipelineError): at least one episode, no empty episode,
-    lengths add up to T, everything finite, indices not negative, every episode's rewards add up to
-    its score.
+    lengths add up to T, everything finite and of a size that is possible, indices not negative,
+    every episode's rewards add up to its score.
     """
 
     actions: Actions
@@ -139,6 +141,13 @@ class Trajectories:
             if values is not None and not (finite := np.isfinite(values)).all():
                 place = tuple(np.argwhere(~finite)[0].tolist())
                 return [f"{name} {values[place]} at step {place[0]}"]
+            limit = LARGEST.get(name, np.inf)
+            if values is not None and values.size and np.abs(values).max() > limit:
+                place = tuple(np.argwhere(np.abs(values) > limit)[0].tolist())
+                return [
+                    f"{name} {values[place]:g} at step {place[0]} cannot be real (more than "
+                    f"{limit:g})"
+                ]
         if self.actions.ndim == 1 and self.actions.min() < 0:
             return [f"negative action at step {int(self.actions.argmin())}"]
         sums = np.add.reduceat(self.rewards.astype(np.float64), self.starts)

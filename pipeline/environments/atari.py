@@ -9,14 +9,19 @@ The other screens are those of published data, so that a policy trained on them 
 it acts: Minari's (`last_jpeg`), Gymnasium's (`last`), Dopamine's (`grey_84`).
 """
 
+import copy
 import difflib
 import hashlib
 import io
 from pathlib import Path
 
 import ale_py
+import gymnasium
 import numpy as np
 from ale_py import roms
+from ale_py.registration import rom_id_to_name
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.wrappers import AtariPreprocessing, MaxAndSkipObservation
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -25,6 +30,9 @@ from pipeline.environments import Frame
 from pipeline.environments.action_space import Action, ActionSpace
 from pipeline.environments.resize import area_sums
 from pipeline.errors import PipelineError
+
+FULL_ACTION_SET: tuple[str, ...] = tuple(ale_py.Action.__members__)
+"""What an index means where a game is played with every action of the console."""
 
 
 class AtariEnvironment:
@@ -39,6 +47,8 @@ class AtariEnvironment:
         self._console = ale_py.ALEInterface()
         self._console.setFloat("repeat_action_probability", sticky_actions)
         self._console.loadROM(self._rom)
+        self.first_mode = next(iter(self._console.getAvailableModes()), 0)
+        self.first_difficulty = next(iter(self._console.getAvailableDifficulties()), 0)
         self._moves = self._console.getMinimalActionSet()
         height, width = self._console.getScreenDims()
         self._screen = screen
@@ -109,7 +119,7 @@ def through_jpeg(frame: Frame) -> Frame:
     """The frame as it is after Minari has stored it: JPEG with Pillow's own settings."""
     buffer = io.BytesIO()
     Image.fromarray(frame).save(buffer, format="JPEG")
-    return np.array(Image.open(buffer), np.uint8)
+    return np.array(Image.open(buffer, formats=["JPEG"]), np.uint8)
 
 
 def small_grey(grey: NDArray[np.uint8]) -> Frame:
@@ -128,9 +138,37 @@ def identify(config: EnvironmentConfig) -> dict[str, str]:
     return {"ale-py": ale_py.__version__, "rom": rom.name, "rom_sha256": digest}
 
 
+def specification(config: EnvironmentConfig) -> EnvSpec:
+    """gymnasium's specification of the game as it is played here, with the same frames but for
+    JPEG; the maximum of screens of one frame each is beyond gymnasium's wrappers.
+    """
+    gymnasium.register_envs(ale_py)
+    rom = find_rom(config.game).stem
+    found = copy.deepcopy(gymnasium.spec(f"ALE/{rom_id_to_name(rom)}-v5"))
+    skip, outside = config.frame_skip, config.screen in {"maximum", "grey_84"}
+    outside &= skip > 1
+    found.kwargs |= {
+        "frameskip": 1 if outside else skip,
+        "repeat_action_probability": config.sticky_actions,
+    }
+    if outside and config.screen == "maximum":
+        found.additional_wrappers = (MaxAndSkipObservation.wrapper_spec(skip=skip),)
+    elif outside:
+        found.additional_wrappers = (
+            AtariPreprocessing.wrapper_spec(noop_max=0, frame_skip=skip, screen_size=84),
+        )
+    return found
+
+
+def games() -> list[str]:
+    """Every game that the emulator has, in snake case."""
+    found: list[str] = roms.get_all_rom_ids()
+    return found
+
+
 def find_rom(game: str) -> Path:
     """ROM file of a game: `SpaceInvaders` and `space_invaders` are the same."""
-    known = {_plain(rom): rom for rom in roms.get_all_rom_ids()}
+    known = {_plain(rom): rom for rom in games()}
     if _plain(game) not in known:
         close = difflib.get_close_matches(_plain(game), known, n=3, cutoff=0.5)
         names = ", ".join(known[name] for name in close or sorted(known))

@@ -5,11 +5,14 @@ joints alone, when it is asked for. Continuous actions, one torque per joint; th
 agents are usually given is `observation`. An episode's start depends on its seed alone.
 """
 
+import copy
 import difflib
+import inspect
 from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 
 from pipeline.config.schema import EnvironmentConfig
@@ -172,13 +175,39 @@ def build(config: EnvironmentConfig) -> MujocoEnvironment:
     return MujocoEnvironment(config)
 
 
-def find(game: str) -> str:
-    """The id of a robot's environment; raises PipelineError with close matches."""
-    known = {
+def games() -> dict[str, str]:
+    """Every robot that gymnasium has, name → id of its environment."""
+    return {
         spec.name: spec.id
         for spec in gymnasium.registry.values()
         if "envs.mujoco" in str(spec.entry_point) and spec.id.endswith(f"-{VERSION}")
     }
+
+
+def specification(config: EnvironmentConfig) -> EnvSpec:
+    """gymnasium's specification of the robot as it is played here."""
+    found = copy.deepcopy(gymnasium.spec(find(config.game)))
+    found.kwargs |= config.options
+    return found
+
+
+def longest_episode(config: EnvironmentConfig) -> int | None:
+    """Steps after which gymnasium cuts an episode of this robot; None if it does not."""
+    return gymnasium.spec(find(config.game)).max_episode_steps
+
+
+def defaults(config: EnvironmentConfig) -> dict[str, Any]:
+    """The settings of a robot's class, which `options` changes, and their values without that."""
+    creator = gymnasium.envs.registration.load_env_creator(
+        str(gymnasium.spec(find(config.game)).entry_point)
+    )
+    parameters = inspect.signature(creator).parameters.values()
+    return {each.name: each.default for each in parameters if each.default is not each.empty}
+
+
+def find(game: str) -> str:
+    """The id of a robot's environment; raises PipelineError with close matches."""
+    known = games()
     if game not in known:
         close = difflib.get_close_matches(game, known, n=3, cutoff=0.5)
         names = ", ".join(close or sorted(known))

@@ -2,7 +2,6 @@
 
 from argparse import Namespace
 
-from pipeline import environments
 from pipeline.config.schema import EnvironmentConfig
 from pipeline.data import export_minari, trajectories
 from pipeline.io.artefact import Artefact
@@ -20,8 +19,7 @@ def main(arguments: Namespace) -> None:
     """Load, write."""
     frames = Artefact(arguments.frames, "frames", memory_mb=256) if arguments.frames else None
     data = trajectories.load(arguments.trajectories)
-    actions = environments.make(arguments.environment).actions
-    export_minari.export(data, actions, frames, arguments.name, arguments.output)
+    export_minari.export(data, arguments.environment, frames, arguments.name, arguments.output)
 
 
 if __name__ == "__main__":

@@ -3,14 +3,16 @@ ones that were meant, and they hold as much as they should.
 """
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import environments
 from pipeline.config.schema import DatasetConfig, EnvironmentConfig
-from pipeline.environments.action_space import Actions
+from pipeline.environments.action_space import Actions, ActionSpace
 from pipeline.errors import PipelineError
 
 
@@ -58,6 +60,59 @@ def check_counts(config: DatasetConfig, path: Path, episodes: int, steps: int) -
             )
 
 
+def flags(path: Path, name: str, array: NDArray[Any]) -> NDArray[np.bool_]:
+    """(…,) whether something ends here; PipelineError for anything but 0 and 1."""
+    sound = array.dtype.kind in "biuf" and bool(np.isin(array, (0, 1)).all())
+    if not sound:
+        found = array[~np.isin(array, (0, 1))].ravel()[:1].tolist()
+        raise PipelineError(
+            f"{path}: {name} holds {found[0] if found else array.dtype}, only 0 and 1 are allowed; "
+            "get the file again"
+        )
+    return array.astype(np.bool_)
+
+
+def by_meaning(
+    path: Path | str, actions: NDArray[np.int64], names: Sequence[str], space: ActionSpace
+) -> NDArray[np.int64]:
+    """Indices (T,) into `names`, the data's actions, as indices of the environment's.
+
+    Raises PipelineError for an index that names nothing, and for an action that the environment
+    does not have.
+    """
+    if actions.size and not 0 <= actions.min() <= actions.max() < len(names):
+        step = int(((actions < 0) | (actions >= len(names))).argmax())
+        raise PipelineError(
+            f"{path}: action {actions[step]} at step {step}; allowed: 0 to {len(names) - 1} "
+            f"({', '.join(names)})"
+        )
+    places = {name: index for index, name in enumerate(space.names)}
+    mapped: NDArray[np.int64] = np.array([places.get(name, -1) for name in names], np.int64)[
+        actions
+    ]
+    if (missing := mapped < 0).any():
+        step = int(missing.argmax())
+        raise PipelineError(
+            f"{path}: action {names[actions[step]]} at step {step}, which the environment does not "
+            f"have ({', '.join(space.names)}); take data that were recorded with these actions"
+        )
+    return mapped
+
+
+def clipped(
+    config: DatasetConfig, environment: EnvironmentConfig, actions: Actions
+) -> tuple[Actions, str]:
+    """Actions (T, …) within their bounds where the data set asks for that, and for the description
+    of the source how many were not; else the actions as they are.
+    """
+    space = environments.make(environment).actions
+    if not config.clip_actions or not space.continuous or actions.shape[1:] != space.row_shape:
+        return actions, ""
+    within = np.clip(actions, np.array(space.low, np.float32), np.array(space.high, np.float32))
+    outside = int((np.isfinite(actions) & (within != actions)).any(axis=1).sum())
+    return np.where(np.isfinite(actions), within, actions), f", {outside} actions clipped"
+
+
 def fit(
     path: Path,
     environment: EnvironmentConfig,
@@ -75,7 +130,13 @@ def fit(
     game.reset(0, 0)
     live, cure = game.observation(), "check that the data set names the right environment"
     if fault := game.actions.fault(actions):
-        raise PipelineError(f"{path}: {fault}; {cure}")
+        beyond = (
+            game.actions.continuous
+            and actions.shape[1:] == game.actions.row_shape
+            and bool(np.isfinite(actions).all())
+        )
+        clip = "set the dataset's clip_actions to true to clip them, or " if beyond else ""
+        raise PipelineError(f"{path}: {fault}; {clip}{cure}")
     expected = None if live is None else live.shape
     found = None if observations is None else observations.shape[1:]
     if found != expected:

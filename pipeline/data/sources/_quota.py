@@ -9,7 +9,7 @@ from pipeline.config.schema import DatasetConfig
 from pipeline.errors import PipelineError
 
 
-class Allowance:
+class EpisodeQuota:
     """Keeps whole episodes in order, up to the number, the steps and the fraction asked for.
 
     The fraction is of the steps offered so far, so that each of several files gives its share.

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config.schema import DatasetConfig
-from pipeline.data.sources._quota import Allowance
+from pipeline.data.sources._quota import EpisodeQuota
 from pipeline.data.trajectories import Trajectories
 from pipeline.errors import PipelineError
 
@@ -27,10 +27,10 @@ def select(recording: Trajectories, config: DatasetConfig, source: str) -> Traje
                 f"{recording.source}: it has no epsilon; remove max_epsilon from the dataset"
             )
         kept = np.flatnonzero(recording.epsilon <= config.max_epsilon + 1e-6)
-    allowance = Allowance(config)
-    kept = kept[: allowance.take(recording.episode_length[kept])]
-    allowance.check_kept(recording.source)
-    lengths = allowance.cut(recording.episode_length)  # (E,)
+    quota = EpisodeQuota(config)
+    kept = kept[: quota.take(recording.episode_length[kept])]
+    quota.check_kept(recording.source)
+    lengths = quota.cut(recording.episode_length)  # (E,)
     return _cut(recording, kept, lengths, source)
 
 

@@ -23,7 +23,7 @@ from pipeline.config.data import CLIPPED
 from pipeline.config.schema import DatasetConfig, EnvironmentConfig
 from pipeline.data.sources._checks import check_counts, find
 from pipeline.data.sources._gzip_array import GzipArray
-from pipeline.data.sources._quota import Allowance
+from pipeline.data.sources._quota import EpisodeQuota
 from pipeline.data.trajectories import Trajectories
 from pipeline.environments import Frame
 from pipeline.environments.action_space import ActionSpace
@@ -67,16 +67,16 @@ def collect(config: DatasetConfig, environment: EnvironmentConfig, resources: Pa
     _check_screen(environment, folder)
     space = environments.make(environment).actions
     parts, ended = [], []
-    allowance = Allowance(config)
+    quota = EpisodeQuota(config)
     for checkpoint in _checkpoints(config, folder):
         _check(checkpoint, space, folder)
-        lengths = allowance.cut(checkpoint.lengths)  # (E,)
-        kept = slice(allowance.take(checkpoint.lengths))
+        lengths = quota.cut(checkpoint.lengths)  # (E,)
+        kept = slice(quota.take(checkpoint.lengths))
         rows = _rows(checkpoint.starts[kept], lengths[kept])
         parts.append((checkpoint.actions[rows], checkpoint.rewards[rows], lengths[kept]))
         ended.append((lengths == checkpoint.lengths)[kept])
-    check_counts(config, folder, allowance.episodes_offered, allowance.steps_offered)
-    allowance.check_kept(folder)
+    check_counts(config, folder, quota.episodes_offered, quota.steps_offered)
+    quota.check_kept(folder)
     actions, rewards, length = (np.concatenate(column) for column in zip(*parts, strict=True))
     starts = np.cumsum(length) - length
     return Trajectories(
@@ -98,10 +98,10 @@ def frames(
     preceded by zeros.
     """
     folder = find(config.model_copy(update={"sha256": {}}), resources)
-    allowance = Allowance(config)
+    quota = EpisodeQuota(config)
     for checkpoint in _checkpoints(config, folder):
-        kept = slice(allowance.take(checkpoint.lengths))
-        starts, lengths = checkpoint.starts[kept], allowance.cut(checkpoint.lengths)[kept]
+        kept = slice(quota.take(checkpoint.lengths))
+        starts, lengths = checkpoint.starts[kept], quota.cut(checkpoint.lengths)[kept]
         yield from _frames(folder, checkpoint.number, starts, lengths)
 
 

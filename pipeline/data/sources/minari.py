@@ -3,29 +3,39 @@ or `mujoco/hopper/medium-v0`, in its HDF5 format.
 
 `file` is the data set's folder, the one that holds `data/`; without it, `name` is downloaded. An
 episode of T steps has T + 1 observations: state vectors, or images, which then are the frames.
-Minari's library reads the description; the steps are read from the HDF5 file directly, so that
-memory holds neither all images of an episode nor any that are not asked for.
+Minari's library brings data sets and is not asked to read them: it would run what a description
+names (`_minari_metadata.py`). Steps are read from the HDF5 file directly, so that memory holds
+neither all images of an episode nor any that are not asked for.
 """
 
 import io
-import json
 import os
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
-from gymnasium import spaces
-from minari.dataset.minari_storage import MinariStorage
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline import environments
+from pipeline.config.data import CLIPPED
 from pipeline.config.schema import DatasetConfig, EnvironmentConfig
-from pipeline.data.sources._checks import check_counts, find, fit, share
-from pipeline.data.sources._hdf5 import opened
-from pipeline.data.sources._quota import Allowance
+from pipeline.data.sources._checks import (
+    by_meaning,
+    check_counts,
+    clipped,
+    find,
+    fit,
+    flags,
+    share,
+)
+from pipeline.data.sources._hdf5 import array, opened
+from pipeline.data.sources._hdf5 import find as find_inside
+from pipeline.data.sources._minari_metadata import Box, Metadata, read
+from pipeline.data.sources._quota import EpisodeQuota
+from pipeline.data.sources._same_environment import check, differing_frames
 from pipeline.data.sources._selection import select
 from pipeline.data.trajectories import Trajectories
 from pipeline.environments import Frame
@@ -35,27 +45,9 @@ from pipeline.io.atomic import replacing_folder
 MAIN_FILE = "main_data.hdf5"
 PIECE = 64
 """Images read at a time."""
-
-
-@dataclass(frozen=True)
-class _Source:
-    """A data set on disk and its description."""
-
-    folder: Path
-    """That holds MAIN_FILE."""
-    episodes: int
-    steps: int
-    observations: spaces.Space[Any]
-    actions: spaces.Space[Any]
-    environment: dict[str, Any]
-    """Gymnasium's specification; empty if the data set has none."""
-    name: str
-
-    @property
-    def has_images(self) -> bool:
-        """Whether an observation is an image: bytes, with height and width."""
-        space = self.observations
-        return isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) > 1
+ARRAYS = ("rewards", "actions", "terminations", "truncations", "observations")
+JPEG, TERMINATED = "jpeg", "terminated"
+"""What is known of an episode beside its steps."""
 
 
 def download(config: DatasetConfig, folder: Path) -> None:
@@ -82,7 +74,7 @@ def download(config: DatasetConfig, folder: Path) -> None:
                 f"~/.minari/datasets/{name} below resources/ here, and give its place there as the "
                 f"dataset's 'file'"
             ) from None
-        _describe(temporary / name)
+        read(temporary / name)
 
 
 def collect(config: DatasetConfig, environment: EnvironmentConfig, resources: Path) -> Trajectories:
@@ -93,10 +85,11 @@ def collect(config: DatasetConfig, environment: EnvironmentConfig, resources: Pa
     refuses.
     """
     path = find(config, resources)
-    source = _describe(path)
-    _check_environment(source, environment)
+    source = read(path)
+    understood = check(source, config, environment)
     with opened(source.folder / MAIN_FILE) as file:
         episodes = [_episode(file, source, i) for i in range(source.episodes)]
+    _check_images(source, environment, understood.screen, episodes)
     lengths = np.array([len(episode["rewards"]) for episode in episodes], np.int64)
     if len(lengths) and lengths.sum() != source.steps:
         raise PipelineError(
@@ -108,21 +101,26 @@ def collect(config: DatasetConfig, environment: EnvironmentConfig, resources: Pa
     arrays: dict[str, Any] = {
         name: np.concatenate([episode[name] for episode in episodes])
         for name in episodes[0]
-        if name != "terminated"
+        if name != TERMINATED
     }
-    qpos = fit(
-        path, environment, arrays["actions"], arrays.get("observations"), arrays.pop("qpos", None)
-    )
+    actions, note = arrays["actions"], ""
+    if understood.actions is not None:
+        space = environments.make(environment).actions
+        actions = by_meaning(path, actions, understood.actions, space)
+    actions, note = clipped(config, environment, actions)
+    arrays["actions"] = actions
+    qpos = fit(path, environment, actions, arrays.get("observations"), arrays.pop("qpos", None))
     rewards = arrays["rewards"].astype(np.float64)
     recording = Trajectories(
         **arrays,
         qpos=qpos,
         episode_length=lengths,
-        terminated=np.array([episode["terminated"] for episode in episodes]),
+        terminated=np.array([episode[TERMINATED] for episode in episodes]),
         score=np.add.reduceat(rewards, np.cumsum(lengths) - lengths),
         source=str(path),
     )
-    return select(recording, config, f"Minari {source.name}{share(config)}")
+    label = f", {CLIPPED}" if understood.clipped else ""
+    return select(recording, config, f"Minari {source.name}{share(config)}{label}{note}")
 
 
 def frames(
@@ -130,69 +128,28 @@ def frames(
 ) -> Iterator[Frame] | None:
     """The image at every step that `collect` keeps, in order, RGB; None if there are no images."""
     path = find(config.model_copy(update={"sha256": {}}), resources)
-    source = _describe(path)
-    return _images(source, config) if source.has_images else None
+    source = read(path)
+    return _images(source, config) if source.observations.is_image else None
 
 
-def _describe(path: Path) -> _Source:
-    """Read the description of the data set at `path`; PipelineError if there is no sound one."""
-    folder = path / "data" if (path / "data").is_dir() else path
-    try:
-        storage = MinariStorage.read(folder)
-        content = storage.metadata
-        if content["data_format"] != "hdf5":
-            raise PipelineError(
-                f"{folder}: in Minari's format {content['data_format']!r}, only hdf5 is read; "
-                "convert it with Minari"
-            )
-        episodes, steps = int(content["total_episodes"]), int(content["total_steps"])
-        specification = json.loads(content.get("env_spec") or "{}")
-        name = str(content["dataset_id"])
-        observations, actions = storage.observation_space, storage.action_space
-    except PipelineError:
-        raise
-    except Exception as error:  # Minari asserts and looks up, so that any kind may come
-        raise PipelineError(
-            f"{folder}: not a Minari data set ({_line(error)}); the dataset's 'file' is the folder "
-            "that holds data/metadata.json"
-        ) from None
-    return _Source(folder, episodes, steps, observations, actions, specification, name)
-
-
-def _check_environment(source: _Source, environment: EnvironmentConfig) -> None:
-    """The data set must be of this game, played as the environment's configuration says."""
-    if "id" not in source.environment:
-        return
-    told = source.environment.get("kwargs", {})
-    game = re.sub(r"^.*/|-v\d+$", "", source.environment["id"])
-    recorded: dict[str, object] = {"game": _plain(game)}
-    if environment.family == "atari":
-        recorded["frame_skip"] = told.get("frameskip", environment.frame_skip)
-        recorded["sticky_actions"] = told.get(
-            "repeat_action_probability", environment.sticky_actions
-        )
-    wanted = {"game": _plain(environment.game)}
-    for key, value in recorded.items():
-        expected = wanted.get(key, getattr(environment, key))
-        if value != expected:
-            raise PipelineError(
-                f"{source.folder}: recorded with {key} {value}, the environment says {expected}; "
-                "correct the dataset's 'file' or 'name', or the environment"
-            )
-
-
-def _episode(file: Any, source: _Source, index: int) -> dict[str, Any]:
+def _episode(file: Any, source: Metadata, index: int) -> dict[str, Any]:
     """One episode without images."""
-    where = f"{source.folder / MAIN_FILE}: episode {index}"
-    if f"episode_{index}" not in file:
+    path = source.folder / MAIN_FILE
+    where = f"{path}: episode {index}"
+    if (group := find_inside(file, path, f"episode_{index}")) is None:
         raise PipelineError(
             f"{where} is missing, metadata.json counts {source.episodes}; get the data set again"
         )
-    group = file[f"episode_{index}"]
-    rewards = group["rewards"][:].astype(np.float32)
-    episode = {"rewards": rewards, "actions": _actions(source, group["actions"])}
-    ends = group["terminations"][:] | group["truncations"][:]
-    rows = len(_leaf(source, group["observations"]))
+    stored = {name: array(group, path, name) for name in ARRAYS}
+    rewards = stored["rewards"][:].astype(np.float32)
+    episode: dict[str, Any] = {
+        "rewards": rewards,
+        "actions": _actions(source, path, stored["actions"]),
+    }
+    terminations, truncations = (
+        flags(path, name, stored[name][:]) for name in ("terminations", "truncations")
+    )
+    ends, rows = terminations | truncations, len(stored["observations"])
     if not len(rewards) == len(episode["actions"]) == len(ends) == rows - 1:
         raise PipelineError(
             f"{where}: {len(rewards)} rewards, {len(episode['actions'])} actions and {rows} "
@@ -202,14 +159,29 @@ def _episode(file: Any, source: _Source, index: int) -> dict[str, Any]:
         raise PipelineError(f"{where} is empty; get the data set again")
     if ends[:-1].any():
         raise PipelineError(f"{where} goes on after its end; get the data set again")
-    if not source.has_images:
-        episode["observations"] = group["observations"][:-1].astype(np.float32)
-    if "infos" in group and "qpos" in group["infos"]:
-        episode["qpos"] = group["infos/qpos"][: len(rewards)].astype(np.float32)
-    return {**episode, "terminated": bool(group["terminations"][-1])}
+    if source.observations.is_image:
+        episode[JPEG] = _is_jpeg(source, path, stored["observations"])
+    else:
+        episode["observations"] = stored["observations"][:-1].astype(np.float32)
+    if (qpos := find_inside(group, path, "infos/qpos")) is not None:
+        episode["qpos"] = qpos[: len(rewards)].astype(np.float32)
+    return {**episode, TERMINATED: bool(terminations[-1])}
 
 
-def _check_alike(source: _Source, episodes: list[dict[str, Any]]) -> None:
+def _check_images(
+    source: Metadata,
+    environment: EnvironmentConfig,
+    screen: str | None,
+    episodes: list[dict[str, Any]],
+) -> None:
+    """Images must be what play shows; how they are stored is no array of the steps."""
+    jpeg = {bool(episode.pop(JPEG)) for episode in episodes if JPEG in episode}
+    for each in jpeg:
+        for difference in differing_frames(source, environment, screen, each):
+            raise PipelineError(f"{source.folder}: {difference}")
+
+
+def _check_alike(source: Metadata, episodes: list[dict[str, Any]]) -> None:
     """Every episode must have what the first has, of the same size at each step."""
     sizes = [{name: np.shape(array)[1:] for name, array in one.items()} for one in episodes]
     for index, size in enumerate(sizes):
@@ -220,61 +192,76 @@ def _check_alike(source: _Source, episodes: list[dict[str, Any]]) -> None:
             )
 
 
-def _actions(source: _Source, dataset: Any) -> NDArray[np.int64] | NDArray[np.float32]:
-    if isinstance(source.actions, spaces.Discrete):
-        indices: NDArray[np.int64] = dataset[:].astype(np.int64) - int(source.actions.start)
-        return indices
-    if isinstance(source.actions, spaces.Box):
-        vectors: NDArray[np.float32] = dataset[:].astype(np.float32)
+def _actions(source: Metadata, path: Path, stored: Any) -> NDArray[np.int64] | NDArray[np.float32]:
+    numbers = stored[:]
+    if isinstance(source.actions, Box):
+        if numbers.dtype.kind not in "biuf":
+            raise PipelineError(f"{path}: actions are {numbers.dtype}; get the data set again")
+        vectors: NDArray[np.float32] = numbers.astype(np.float32)
         return vectors
+    if numbers.dtype.kind not in "iu" or numbers.ndim != 1:
+        raise PipelineError(
+            f"{path}: actions are {numbers.dtype} {numbers.shape[1:]}, its metadata.json says "
+            "Discrete; get the data set again"
+        )
+    indices: NDArray[np.int64] = numbers.astype(np.int64) - source.actions.start
+    return indices
+
+
+def _is_jpeg(source: Metadata, path: Path, stored: Any) -> bool:
+    """Whether images are stored as the bytes of JPEG files; PipelineError if as neither these nor
+    as the pixels that the description promises.
+    """
+    if stored.dtype == np.uint8 and stored.shape[1:] == source.observations.shape:
+        return False
+    variable = h5py.check_vlen_dtype(stored.dtype) == np.uint8 and stored.ndim == 1
+    if variable or (stored.dtype == np.uint8 and stored.ndim == 2):
+        return True
     raise PipelineError(
-        f"{source.folder}: actions are {source.actions}; only Discrete and Box are read"
+        f"{path}: images are {stored.dtype} {stored.shape[1:]}, its metadata.json says "
+        f"{source.observations.shape}; get the data set again"
     )
 
 
-def _leaf(source: _Source, dataset: Any) -> Any:
-    """The observations of an episode; PipelineError if they are not one array."""
-    if not isinstance(source.observations, spaces.Box):
-        raise PipelineError(
-            f"{source.folder}: observations are {source.observations}; only Box is read"
-        )
-    return dataset
-
-
-def _images(source: _Source, config: DatasetConfig) -> Iterator[Frame]:
-    allowance = Allowance(config)
-    with opened(source.folder / MAIN_FILE) as file:
-        groups = [file[f"episode_{i}"] for i in range(source.episodes)]
-        lengths = np.array([len(group["rewards"]) for group in groups], np.int64)
-        kept = allowance.take(lengths)
-        for group, length in zip(groups[:kept], allowance.cut(lengths[:kept]), strict=True):
+def _images(source: Metadata, config: DatasetConfig) -> Iterator[Frame]:
+    quota, path = EpisodeQuota(config), source.folder / MAIN_FILE
+    with opened(path) as file:
+        names = [f"episode_{i}" for i in range(source.episodes)]
+        lengths = np.array([len(array(file, path, f"{name}/rewards")) for name in names], np.int64)
+        kept = quota.take(lengths)
+        for name, length in zip(names[:kept], quota.cut(lengths[:kept]), strict=True):
+            stored = array(file, path, f"{name}/observations")
+            jpeg = _is_jpeg(source, path, stored)
             for first in range(0, int(length), PIECE):
-                stored = group["observations"][first : min(first + PIECE, int(length))]
-                for image in stored:
-                    yield _rgb(_decoded(image), source)
+                for image in stored[first : min(first + PIECE, int(length))]:
+                    yield _rgb(_decoded(image, source) if jpeg else image)
 
 
-def _decoded(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """An image as Minari stores it: the bytes of a JPEG file, or the pixels."""
-    if image.ndim > 1:
-        return image
-    return np.asarray(Image.open(io.BytesIO(image.tobytes())), np.uint8)
+def _decoded(content: NDArray[np.uint8], source: Metadata) -> NDArray[np.uint8]:
+    """The pixels of a JPEG file, which must be as large as the description says: its size is looked
+    at before anything is decoded.
+    """
+    height, width, *colours = source.observations.shape
+    mode = "RGB" if colours == [3] else "L"
+    try:
+        with Image.open(io.BytesIO(content.tobytes()), formats=["JPEG"]) as picture:
+            if (picture.size, picture.mode) == ((width, height), mode):
+                pixels: NDArray[np.uint8] = np.asarray(picture, np.uint8)
+                return pixels
+            found = f"{picture.mode} {picture.size}"
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        found = _line(error)
+    raise PipelineError(
+        f"{source.folder / MAIN_FILE}: an image is no JPEG of {mode} {(width, height)} ({found}); "
+        "get the data set again"
+    )
 
 
-def _rgb(image: NDArray[np.uint8], source: _Source) -> Frame:
-    """Grey images get three equal channels."""
+def _rgb(image: NDArray[np.uint8]) -> Frame:
+    """Grey images (height, width) or (height, width, 1) get three equal channels."""
     if image.ndim == 2:
         image = image[..., None]
-    if image.ndim == 3 and image.shape[-1] in (1, 3):
-        return np.broadcast_to(image, (*image.shape[:2], 3)).copy()
-    raise PipelineError(
-        f"{source.folder}: images are {image.shape}; only (height, width) with 1 or 3 colours last "
-        "are read"
-    )
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", "").lower()
+    return np.broadcast_to(image, (*image.shape[:2], 3)).copy()
 
 
 def _line(error: Exception) -> str:

@@ -6,11 +6,14 @@ Everything is checked here that needs no emulator; `frames` checks the rest by r
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from pipeline import environments
 from pipeline.config.schema import DatasetConfig, EnvironmentConfig
 from pipeline.data.sources import _npz
+from pipeline.data.sources._checks import by_meaning
 from pipeline.data.sources._selection import select
 from pipeline.data.trajectories import Trajectories
 from pipeline.errors import PipelineError
@@ -31,8 +34,8 @@ OTHER_KEYS = ("ram_sha256", "meta")
 def collect(config: DatasetConfig, environment: EnvironmentConfig, resources: Path) -> Trajectories:
     """Read the recordings, cut long episodes, keep those that `config` asks for.
 
-    Raises PipelineError: no or damaged file, missing key, another game or protocol, unknown action,
-    and whatever `Trajectories` refuses.
+    Actions are read by what they mean. Raises PipelineError: no or damaged file, missing key,
+    another game or protocol, unknown action, and whatever `Trajectories` refuses.
     """
 
     def read(path: Path, label: str) -> Trajectories:
@@ -45,10 +48,14 @@ def collect(config: DatasetConfig, environment: EnvironmentConfig, resources: Pa
 
 def _read(path: Path, label: str, environment: EnvironmentConfig) -> Trajectories:
     content = _npz.read(path, (*TYPES, *OTHER_KEYS))
-    _check_protocol(path, content, environment)
-    arrays = {name: _npz.typed(path, name, content[name], kind) for name, kind in TYPES.items()}
+    meanings = _check_protocol(path, content, environment)
+    arrays: dict[str, Any] = {
+        name: _npz.typed(path, name, content[name], kind) for name, kind in TYPES.items()
+    }
     if content["ram_sha256"].ndim != 1:
         raise PipelineError(f"{path}: ram_sha256 is not a list; restore the file")
+    space = environments.make(environment).actions
+    arrays["actions"] = by_meaning(path, arrays["actions"], meanings, space)
     return Trajectories(
         **arrays,
         state_sha256=tuple(str(digest) for digest in content["ram_sha256"]),
@@ -56,8 +63,10 @@ def _read(path: Path, label: str, environment: EnvironmentConfig) -> Trajectorie
     )
 
 
-def _check_protocol(path: Path, content: _npz.Content, environment: EnvironmentConfig) -> None:
-    """The recording must be of this game, played as the environment's configuration says."""
+def _check_protocol(path: Path, content: _npz.Content, environment: EnvironmentConfig) -> list[str]:
+    """The recording must be of this game, played as the environment's configuration says; what its
+    actions mean, in the order of their indices.
+    """
     try:
         meta = json.loads(str(content["meta"]))
         recorded = {
@@ -65,7 +74,7 @@ def _check_protocol(path: Path, content: _npz.Content, environment: EnvironmentC
             "frame_skip": int(str(meta["frameskip"]).split()[0]),
             "sticky_actions": float(meta["repeat_action_probability"]),
         }
-        meanings = list(meta["action_meanings"])
+        meanings = [str(meaning) for meaning in meta["action_meanings"]]
     except (ValueError, KeyError, TypeError) as error:
         raise PipelineError(f"{path}: unreadable 'meta' ({error!r}); restore the file") from None
     for key, value in recorded.items():
@@ -75,9 +84,4 @@ def _check_protocol(path: Path, content: _npz.Content, environment: EnvironmentC
                 f"{path}: recorded with {key} {value}, the environment says {wanted}; "
                 "correct the dataset's 'file' or the environment"
             )
-    actions = _npz.typed(path, "actions", content["actions"], np.int64)
-    if actions.size and actions.max() >= len(meanings):
-        step = int(actions.argmax())
-        raise PipelineError(
-            f"{path}: action {actions[step]} at step {step}; allowed: 0 to {len(meanings) - 1}"
-        )
+    return meanings

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import robots
 
-from pipeline import environments
 from pipeline.config.schema import DatasetConfig, EnvironmentConfig
 from pipeline.data import export_minari, frames
 from pipeline.data.sources import minari as source
@@ -37,9 +36,8 @@ def shown(data: Trajectories, tmp_path: Path) -> Artefact:
 def test_minari_opens_it(
     data: Trajectories, shown: Artefact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    space = environments.make(CATCH).actions
     monkeypatch.chdir(tmp_path)
-    export_minari.export(data, space, shown, "catch-v0", Path("catch-v0"))
+    export_minari.export(data, CATCH, shown, "catch-v0", Path("catch-v0"))
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
     opened = minari.load_dataset("catch-v0")
     assert opened.total_episodes == 3
@@ -57,9 +55,8 @@ def test_minari_opens_it(
 
 
 def test_our_own_source_reads_it_back(data: Trajectories, shown: Artefact, tmp_path: Path) -> None:
-    space = environments.make(CATCH).actions
     for name in ("a-v0", "b-v0"):
-        export_minari.export(data, space, shown, name, tmp_path / name)
+        export_minari.export(data, CATCH, shown, name, tmp_path / name)
     config = DatasetConfig(environment="catch", source="minari", file="a-v0")
     back = source.collect(config, CATCH, tmp_path)
     for name in ("actions", "rewards", "episode_length", "terminated", "score"):
@@ -85,20 +82,20 @@ def test_vectors_with_positions(tmp_path: Path) -> None:
         observations=generator.normal(size=(9, 11)).astype(np.float32),
         qpos=generator.normal(size=(9, 6)).astype(np.float32),
     )
-    space = environments.make(HOPPER).actions
-    export_minari.export(data, space, None, "hopper-v0", tmp_path / "hopper-v0")
-    config = DatasetConfig(environment="hopper", source="minari", file="hopper-v0")
+    export_minari.export(data, HOPPER, None, "hopper-v0", tmp_path / "hopper-v0")
+    config = DatasetConfig(
+        environment="hopper", source="minari", file="hopper-v0", max_episode_steps=1000
+    )
     back = source.collect(config, HOPPER, tmp_path)
     for name in ("actions", "observations", "qpos", "terminated"):
         np.testing.assert_array_equal(getattr(back, name), getattr(data, name))
 
 
 def test_what_cannot_be_exported(data: Trajectories, shown: Artefact, tmp_path: Path) -> None:
-    space = environments.make(CATCH).actions
     with pytest.raises(PipelineError, match="no state vectors, and no frames"):
-        export_minari.export(data, space, None, "a-v0", tmp_path / "a-v0")
+        export_minari.export(data, CATCH, None, "a-v0", tmp_path / "a-v0")
     config = DatasetConfig(environment="catch", source="scripted", episodes=1)
     other = scripted.collect(config, CATCH, Path())
     with pytest.raises(PipelineError, match=r"frames\.h5: .*run render_frames"):
-        export_minari.export(other, space, shown, "a-v0", tmp_path / "a-v0")
+        export_minari.export(other, CATCH, shown, "a-v0", tmp_path / "a-v0")
     assert not (tmp_path / "a-v0").exists()

@@ -11,7 +11,6 @@ import minari
 import numpy as np
 import pytest
 
-from pipeline import environments
 from pipeline.config.schema import DatasetConfig, EnvironmentConfig
 from pipeline.data import export_minari, frames, trajectories
 from pipeline.errors import PipelineError
@@ -154,13 +153,13 @@ def test_a_data_set_is_downloaded_by_its_name(
 ) -> None:
     """Minari's client puts it below MINARI_DATASETS_PATH; what it would fetch is exported here."""
     monkeypatch.setenv("MINARI_DATASETS_PATH", "")  # put back after the test
-    space, played = environments.make(CATCH).actions, tmp_path / "t.h5"
+    played = tmp_path / "t.h5"
     data = trajectories.collect(PLAYED, CATCH, Path())
     frames.render(data, CATCH, tmp_path / "f.h5")
 
     def client(name: str) -> None:
         place = Path(os.environ["MINARI_DATASETS_PATH"]) / name
-        export_minari.export(data, space, Artefact(tmp_path / "f.h5", "frames"), name, place)
+        export_minari.export(data, CATCH, Artefact(tmp_path / "f.h5", "frames"), name, place)
 
     monkeypatch.setattr(minari, "download_dataset", client)
     wanted = DatasetConfig(environment="catch", source="minari", name="games/catch/played-v0")

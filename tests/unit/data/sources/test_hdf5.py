@@ -193,6 +193,151 @@ def test_faults(tmp_path: Path, name: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def ends(lengths: list[int], terminal: list[bool], unmarked: tuple[int, ...] = ()) -> Any:
+    """Terminals and timeouts of a file of episodes, some of whose timeouts are not marked."""
+    arrays = {
+        name: np.resize(array, (sum(lengths), *array.shape[1:]))
+        for name, array in content().items()
+    }
+    arrays["terminals"], arrays["timeouts"] = np.zeros((2, sum(lengths)), bool)
+    for i, (last, ended) in enumerate(zip(np.cumsum(lengths) - 1, terminal, strict=True)):
+        arrays["terminals" if ended else "timeouts"][last] = i not in unmarked
+    return arrays
+
+
+CAUSES: dict[str, tuple[dict[str, np.ndarray], str]] = {
+    "nan ends": (
+        changed("terminals", lambda array: np.full(len(array), np.nan)),
+        "terminals holds nan, only 0 and 1",
+    ),
+    "ends of 2": (
+        changed("timeouts", lambda array: array * np.uint8(2)),
+        "timeouts holds 2, only 0 and 1",
+    ),
+    "ends in words": (
+        changed("terminals", lambda array: array.astype("S5")),
+        r"terminals are \|S5, no numbers",
+    ),
+    "far away": (changed("infos/qpos", put(4, 1e38)), r"qpos 1e\+38 at step 4 cannot be real"),
+    "fast": (changed("observations", put(4, -1e30)), r"observation -1e\+30 at step 4 cannot be"),
+    "rich": (changed("rewards", put(4, 3e38)), r"reward 3e\+38 at step 4 cannot be real"),
+    "richer": (
+        changed("rewards", lambda array: put(4, 1e300)(array.astype(np.float64))),
+        "reward inf at step 4",
+    ),
+    "some timeouts": (
+        ends([1000, 1000, 300, 1000], [False, False, True, False], unmarked=(0,)),
+        "episode 0 has 2000 steps, .* cut after 1000: some ends are not marked; mark them",
+    ),
+    "the last timeout": (
+        ends([1000, 300, 1000, 5], [False, True, False, False], unmarked=(2, 3)),
+        "episode 2 has 1005 steps, and episodes are cut after 1000",
+    ),
+    "a shorter limit": (
+        ends([20, 20, 20, 20, 20], [False] * 5, unmarked=(2,)),
+        "episode 2 has 40 steps, and episodes are cut after 20",
+    ),
+    "no timeout": (
+        ends([1000, 1000, 300], [False, False, True], unmarked=(0, 1)),
+        "all its timeouts are false, so ends are not marked; .*or delete 'timeouts' from the file",
+    ),
+    "no end": (
+        ends([500], [False], unmarked=(0,)),
+        "zero episodes: no step is marked .*delete 'timeouts' from the file",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CAUSES)
+def test_what_cannot_be_and_what_is_not_marked(tmp_path: Path, name: str) -> None:
+    arrays, cause = CAUSES[name]
+    write(tmp_path, arrays)
+    with pytest.raises(PipelineError, match=rf"hopper_medium-v2\.hdf5.*{cause}") as caught:
+        collect(tmp_path, HOPPER)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_advice_on_ends_that_are_not_marked_helps(tmp_path: Path) -> None:
+    arrays = ends([1000, 1000, 300], [False, False, True], unmarked=(0, 1))
+    del arrays["timeouts"]
+    write(tmp_path, arrays)
+    assert collect(tmp_path, HOPPER).episode_length.tolist() == [1000, 1000, 300]
+    assert collect(tmp_path, HOPPER, max_episode_steps=2000).episode_length[0] == 1000
+
+
+def test_what_is_left_out_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path, content())
+    collect(tmp_path, HOPPER, max_episode_steps=15)
+    assert "of 61 steps 14 are left out: 4 after the last end" in capsys.readouterr().out
+
+
+def test_actions_out_of_bounds_are_clipped_where_that_is_asked(tmp_path: Path) -> None:
+    write(tmp_path, changed("actions", put(3, 1.0001)))
+    with pytest.raises(PipelineError, match=r"action 1\.0001 of 'thigh'.*clip_actions to true"):
+        collect(tmp_path, HOPPER)
+    data = collect(tmp_path, HOPPER, clip_actions=True)
+    assert data.actions[3].tolist() == [1, 1, 1]
+    assert data.source == f"{NAME} (D4RL layout, 1 actions clipped)"
+    write(tmp_path, changed("actions", put(3, np.nan)))
+    with pytest.raises(PipelineError, match="action nan of 'thigh' at step 3") as caught:
+        collect(tmp_path, HOPPER, clip_actions=True)
+    assert "clip_actions" not in str(caught.value)
+
+
+def test_another_robot_by_the_name_of_its_file(tmp_path: Path) -> None:
+    """HalfCheetah's and Walker2d's arrays have the same sizes."""
+    write(tmp_path, content())
+    with pytest.raises(PipelineError, match="by its name it was recorded with Hopper, the env"):
+        collect(tmp_path, robots.config("walker2d"))
+
+
+def outside(kind: str, folder: Path, file: Any, array: np.ndarray) -> None:
+    """Put `array` outside of `file`, or seemingly so, in one of the ways that HDF5 has."""
+    with h5py.File(folder / "other.hdf5", "w") as other:
+        other["x"] = array
+    (folder / "raw").write_bytes(array.tobytes())
+    if kind == "external link":
+        file["rewards"] = h5py.ExternalLink("other.hdf5", "/x")
+    elif kind == "soft link":
+        file["elsewhere"] = h5py.ExternalLink("other.hdf5", "/")
+        file["rewards"] = h5py.SoftLink("/elsewhere/x")
+    elif kind == "dangling link":
+        file["rewards"] = h5py.SoftLink("/nothing")
+    elif kind == "external storage":
+        whole = [(str(folder / "raw"), 0, array.nbytes)]
+        file.create_dataset("rewards", array.shape, array.dtype, external=whole)
+    elif kind == "virtual":
+        layout = h5py.VirtualLayout(array.shape, array.dtype)
+        layout[:] = h5py.VirtualSource(str(folder / "other.hdf5"), "x", array.shape)
+        file.create_virtual_dataset("rewards", layout)
+    elif kind == "group":
+        file.create_group("rewards")
+    elif kind == "sparse":
+        file.create_dataset("rewards", (10**15,), np.float32, chunks=(1000,))
+
+
+@pytest.mark.parametrize(
+    ("kind", "cause"),
+    [
+        ("external link", "rewards is a link, which is not followed"),
+        ("soft link", "rewards is a link, which is not followed"),
+        ("dangling link", "rewards is a link, which is not followed"),
+        ("external storage", "the numbers of rewards are in other files"),
+        ("virtual", "the numbers of rewards are in other files"),
+        ("group", "damaged, cut short, or not such"),
+        ("sparse", "rewards says that it has 4,000,000,000,000,000 bytes, the file holds 0"),
+    ],
+)
+def test_numbers_that_are_not_in_the_file(tmp_path: Path, kind: str, cause: str) -> None:
+    arrays = content()
+    path = write(tmp_path, without("rewards"))
+    with h5py.File(path, "a") as file:
+        outside(kind, tmp_path, file, arrays["rewards"])
+    with pytest.raises(PipelineError, match=cause) as caught:
+        collect(tmp_path, HOPPER)
+    assert "\n" not in str(caught.value)
+
+
 def test_files_that_are_not_whole(tmp_path: Path) -> None:
     path = write(tmp_path, content())
     whole = path.read_bytes()
