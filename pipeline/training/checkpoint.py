@@ -18,6 +18,7 @@ from pipeline.config.schema import MethodConfig
 from pipeline.environments.action_space import ActionSpace
 from pipeline.errors import PipelineError
 from pipeline.io.atomic import replacing
+from pipeline.io.reading import reading
 from pipeline.methods import SequencePolicy
 from pipeline.training.resume import tensors_of
 
@@ -106,7 +107,7 @@ def load(
     `config`.
     """
     try:
-        with safe_open(path, "pt") as file:
+        with reading(path, opened=True), safe_open(path, "pt") as file:
             description = _described(json.loads((file.metadata() or {})["description"]))
             actions = ActionSpace.from_dict(description.actions)
             tensors: dict[str, torch.Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -174,7 +174,7 @@ def held_out_windows(windows: Windows, settings: TrainingConfig, seed: int) -> S
 def write_curve(path: Path, rows: Sequence[CurveRow]) -> None:
     """Write the curve as CSV, whole or not at all."""
     lines = [_flat(row) for row in rows]
-    with replacing(path) as temporary, temporary.open("w", newline="") as file:
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(lines[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(lines)

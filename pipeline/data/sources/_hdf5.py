@@ -9,13 +9,14 @@ import h5py
 
 from pipeline.errors import PipelineError
 from pipeline.io.artefact import HDF5_ERRORS
+from pipeline.io.reading import reading
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
     """An HDF5 file that others wrote; raises PipelineError if it cannot be read."""
     try:
-        with h5py.File(path, "r") as file:
+        with reading(path, opened=True), h5py.File(path, "r") as file:
             yield file
     except HDF5_ERRORS as error:
         cause = " ".join(str(error).split())
