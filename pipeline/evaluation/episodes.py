@@ -32,7 +32,7 @@ class Episode:
 
 def write_episodes(path: Path, played: Sequence[tuple[int, Episode]]) -> None:
     """Write episodes, each with the updates its policy had seen, as CSV, whole or not at all."""
-    with replacing(path) as temporary, temporary.open("w", newline="") as file:
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(EPISODE_COLUMNS)
         count: dict[int, int] = {}

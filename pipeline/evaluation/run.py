@@ -193,4 +193,5 @@ def target_return(config: EvaluationConfig, trajectories: Trajectories) -> float
 def write_run(path: Path, run: dict[str, Any]) -> None:
     """Write run.json, whole or not at all."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(run, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+        text = json.dumps(run, indent=2, sort_keys=True, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8")

@@ -142,7 +142,7 @@ def as_row(found: Estimate, **names: str) -> pd.DataFrame:
 
 def read(paths: Sequence[Path]) -> pd.DataFrame:
     """The rows of `as_row`, from CSV files."""
-    return pd.concat([pd.read_csv(path) for path in paths], ignore_index=True)
+    return pd.concat([pd.read_csv(path, encoding="utf-8") for path in paths], ignore_index=True)
 
 
 def _probe_size(config: FeaturesConfig, detector: Detector, frames: Artefact) -> int:

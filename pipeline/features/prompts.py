@@ -20,6 +20,7 @@ from pipeline.environments.action_space import Actions, ActionSpace
 from pipeline.errors import PipelineError, unknown_name
 from pipeline.features import prompt_rule
 from pipeline.features.prompt_rule import Rule
+from pipeline.io.reading import reading
 
 PROMPT_SETS = ("original", "synonym", "contextual")
 NO_PROMPTS = "none"
@@ -79,7 +80,8 @@ class Prompts:
         if not path.is_file():
             raise PipelineError(f"{path}: missing; run write_prompts")
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            with reading(path):
+                content = json.loads(path.read_text(encoding="utf-8"))
             sentences = content["sentences"]
             rule = Rule.from_dict(content["rule"]) if "rule" in content else None
             action_prompt = [] if rule else content["action_prompt"]

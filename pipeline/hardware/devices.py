@@ -68,7 +68,7 @@ def take(cards: dict[int, str], folder: Path, wait: Callable[[float], None] = ti
     told = False
     while True:
         for index, card in cards.items():
-            file = (folder / f"{card}.lock").open("a")
+            file = (folder / f"{card}.lock").open("a", encoding="utf-8")
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

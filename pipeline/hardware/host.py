@@ -32,7 +32,7 @@ def _cpu() -> str:
     """The processor's model."""
     if sys.platform == "darwin":
         command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
         return done.stdout.strip()
     return _named("model name", CPU) or platform.processor()
 

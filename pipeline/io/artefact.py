@@ -31,7 +31,7 @@ from pipeline.errors import PipelineError
 from pipeline.io.atomic import private, writing
 from pipeline.io.block_cache import BlockCache, Layout
 from pipeline.io.discardable_file import DiscardableFile
-from pipeline.io.reading import reading
+from pipeline.io.reading import Refused, reading
 
 SCHEMA_VERSION = 1
 BLOCK_BYTES = 1 << 20  # raw bytes of a block, at most (a single larger row is a block of its own)
@@ -226,6 +226,8 @@ class Artefact:
             for block in range(-(-entry["rows"] // entry["block_rows"])):
                 try:
                     self._decode(name, block)
+                except Refused:
+                    raise
                 except PipelineError:
                     damaged.append(self._label(name, block))
         return damaged

@@ -6,12 +6,16 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.errors import PipelineError
+from pipeline.io.reading import reading
 
 
 def read_csv(path: Path, columns: Sequence[str], cure: str) -> pd.DataFrame:
     """A CSV file with at least `columns`; PipelineError naming the file and what it lacks."""
     try:
-        table = pd.read_csv(path, keep_default_na=False, na_values=["nan", "NaN", ""])
+        with reading(path):
+            table = pd.read_csv(
+                path, keep_default_na=False, na_values=["nan", "NaN", ""], encoding="utf-8"
+            )
     except FileNotFoundError:
         raise PipelineError(f"{path}: no such file") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:

@@ -32,9 +32,13 @@ QUOTED = re.compile(r"errno = (\d+)|\(os error (\d+)\)")
 """How HDF5 and safetensors quote a system."""
 
 
+class Refused(PipelineError):
+    """The system does not let a file be read, which says nothing of what is in it."""
+
+
 @contextmanager
 def reading(path: Path, opened: bool = False) -> Iterator[None]:
-    """Inside the block, a system that does not let `path` be read is a PipelineError naming it,
+    """Inside the block, a system that does not let `path` be read is `Refused`, which names it,
     the cause and the cure.
 
     What is missing stays a FileNotFoundError, and what a library says of the content its own error.
@@ -53,7 +57,7 @@ def reading(path: Path, opened: bool = False) -> Iterator[None]:
         raise
 
 
-def refusal(path: Path, error: BaseException) -> PipelineError | None:
+def refusal(path: Path, error: BaseException) -> Refused | None:
     """What to tell of an error if the system is its cause; None if the content is."""
     number = error.errno if isinstance(error, OSError) else None
     if number is None and (quoted := QUOTED.search(str(error))):
@@ -65,4 +69,4 @@ def refusal(path: Path, error: BaseException) -> PipelineError | None:
     if number != errno.ENOLCK and "lock" in str(error).lower():
         cause = f"a lock was refused: {cause}"
         cure = LOCKED if number in TAKEN else CURES[errno.ENOLCK]
-    return PipelineError(f"{path}: cannot be read: {cause}; it need not be damaged: {cure}")
+    return Refused(f"{path}: cannot be read: {cause}; it need not be damaged: {cure}")

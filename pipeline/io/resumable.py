@@ -24,6 +24,7 @@ from pipeline.io.artefact import Artefact, ArtefactWriter
 from pipeline.io.atomic import alone, remove, writing
 from pipeline.io.disk_space import require_space, stored_bytes
 from pipeline.io.prefetch import overlapped
+from pipeline.io.reading import Refused
 from pipeline.io.running_stats import Sums, added
 from pipeline.io.shard import Shard
 
@@ -187,6 +188,8 @@ class PartsWriter:
             try:
                 found = part.attributes
                 ours = (found["identity"], found["first"]) == (self._identity, self._next)
+            except Refused:
+                raise
             except PipelineError:
                 ours = False
             part.close()

@@ -28,6 +28,7 @@ from pipeline.config.schema import LanguageModelConfig, TrainingConfig
 from pipeline.errors import PipelineError
 from pipeline.hardware.devices import mixed_precision
 from pipeline.io.atomic import replacing
+from pipeline.io.reading import reading
 from pipeline.nn.kv_cache import Positions
 from pipeline.nn.transformer import Transformer
 from pipeline.training.optimizer import Optimizer
@@ -167,7 +168,7 @@ def pretrain(
 
 def write_curve(path: Path, rows: Sequence[PerplexityRow]) -> None:
     """Write the curve as CSV, whole or not at all."""
-    with replacing(path) as temporary, temporary.open("w", newline="") as file:
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(asdict(rows[0]))
         writer.writerows([f"{value:.6g}" for value in asdict(row).values()] for row in rows)
@@ -220,7 +221,7 @@ def _perplexity(model: LanguageModel, corpus: Corpus, config: LanguageModelConfi
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and description of a language model's file."""
     try:
-        with safe_open(path, "pt") as file:
+        with reading(path, opened=True), safe_open(path, "pt") as file:
             described = json.loads((file.metadata() or {})[DESCRIPTION])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from pipeline.errors import PipelineError
+from pipeline.io.reading import reading
 from pipeline.pretrained import array_pickle
 
 SHOWN = 5
@@ -94,14 +95,16 @@ def _tensor(array: np.ndarray[Any, Any]) -> Tensor:
 
 def _safetensors(path: Path) -> dict[str, Tensor]:
     try:
-        return load_file(path)  # type: ignore[no-any-return]
+        with reading(path, opened=True):
+            return load_file(path)  # type: ignore[no-any-return]
     except (SafetensorError, OSError) as error:
         raise _damaged(path, error) from None
 
 
 def _torch(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with reading(path, opened=True):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         first = str(error).strip().splitlines()[0]
         raise PipelineError(

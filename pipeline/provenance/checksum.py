@@ -1,12 +1,11 @@
 """What files and folders hold: size, time of change, SHA-256."""
 
 import hashlib
-from contextlib import suppress
 from pathlib import Path
 
 from pipeline.config.schema import Section
 from pipeline.errors import PipelineError
-from pipeline.io.reading import reading
+from pipeline.io.reading import Refused, reading
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 """What such a file begins with."""
@@ -40,7 +39,7 @@ def is_hdf5(path: Path) -> bool:
     """Whether a path is an HDF5 file, ours or another's."""
     if not path.is_file():
         return False
-    with path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         return file.read(len(HDF5)) == HDF5
 
 
@@ -56,10 +55,13 @@ def checked_digest(path: Path) -> str:
 
 
 def own_digest(path: Path) -> str | None:
-    """`checked_digest`, or None."""
-    with suppress(PipelineError):
+    """`checked_digest`, or None; PipelineError where the system does not let it be read."""
+    try:
         return checked_digest(path)
-    return None
+    except Refused:
+        raise
+    except PipelineError:
+        return None
 
 
 def size_and_time(path: Path) -> tuple[int, int]:
@@ -75,7 +77,7 @@ def size_and_time(path: Path) -> tuple[int, int]:
 
 
 def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
+    with reading(file), file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 

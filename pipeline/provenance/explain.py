@@ -183,7 +183,7 @@ def _inputs(record: Record, option: str) -> list[Input]:
 def _texts(file: Path | io.StringIO) -> pd.DataFrame:
     """A CSV file, every cell as its text."""
     try:
-        return pd.read_csv(file, dtype=str, keep_default_na=False)
+        return pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8")
     except OSError as error:
         raise PipelineError(f"{file}: cannot be read ({error.strerror}); make the table") from None
     except ValueError as error:  # pandas' own and of UTF-8

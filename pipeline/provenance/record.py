@@ -20,7 +20,7 @@ from pipeline.config.schema import EnvironmentConfig, Section
 from pipeline.errors import PipelineError
 from pipeline.hardware import host
 from pipeline.io.atomic import replacing
-from pipeline.io.reading import reading
+from pipeline.io.reading import Refused, reading
 from pipeline.provenance import source_digest
 from pipeline.provenance.checksum import Content, checked_digest, measure, own_digest, size_and_time
 
@@ -170,9 +170,9 @@ def read(path: Path) -> Record:
         raise PipelineError(f"{path}: {cause} ({place.name} is missing); {remake(path)}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise PipelineError(f"{place}: not a record ({error}); {remake(path)}") from None
+    except Refused:
+        raise
     except PipelineError as error:
-        if str(error).startswith(f"{place}: "):  # the system does not let it be read
-            raise
         raise PipelineError(f"{place}: not a record ({error}); {remake(path)}") from None
     if not record.checksum:
         raise PipelineError(f"{place}: of an earlier version, without checksum; {remake(path)}")

@@ -9,6 +9,7 @@ import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -112,6 +113,9 @@ def execute(main: Callable[[Namespace], None], parser: StageParser) -> None:
     A PipelineError, and what the system says of a file, become one line on standard error and exit
     status 1.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # whatever the locale cannot print is escaped
+            stream.reconfigure(errors="backslashreplace")
     try:
         arguments = parser.parse_args()
         started = datetime.now(UTC)

@@ -39,7 +39,7 @@ def main(arguments: Namespace) -> None:
     names = {"dataset": arguments.dataset, "features": arguments.features_name}
     names |= {"regions": arguments.regions_name, "storage": config.storage}
     with replacing(arguments.output) as temporary:
-        cost_estimate.as_row(found, **names).to_csv(temporary, index=False)
+        cost_estimate.as_row(found, **names).to_csv(temporary, index=False, encoding="utf-8")
 
 
 if __name__ == "__main__":

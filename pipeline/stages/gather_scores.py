@@ -21,7 +21,7 @@ def main(arguments: Namespace) -> None:
     earlier = dict(zip(arguments.checkpoint_runs, arguments.checkpoints_csv, strict=True))
     scores = gather(arguments.runs, arguments.episodes_csv, arguments.run_json, earlier)
     with replacing(arguments.output) as temporary:
-        scores.to_csv(temporary, index=False)
+        scores.to_csv(temporary, index=False, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ def main(arguments: Namespace) -> None:
     """Read → plot, write."""
     table = costs.summarise(arguments.stages, arguments.benchmarks)
     with replacing(arguments.csv) as csv, replacing(arguments.picture) as picture:
-        table.to_csv(csv, index=False)
+        table.to_csv(csv, index=False, encoding="utf-8")
         costs.plot(table, picture)
 
 

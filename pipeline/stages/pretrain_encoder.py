@@ -37,7 +37,7 @@ def main(arguments: Namespace) -> None:
         encoders.create(encoder, size, sentences, folder, arguments.published)
         seen = regions, sentences, (pairs.frame, pairs.prompt)
         rows = encoders.pretrain(encoder, folder, *seen, arguments.device)
-        rows.to_csv(curve, index=False)
+        rows.to_csv(curve, index=False, encoding="utf-8")
 
 
 if __name__ == "__main__":

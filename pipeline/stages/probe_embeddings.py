@@ -39,7 +39,7 @@ def main(arguments: Namespace) -> None:
     }
     table = pd.DataFrame(rows, dtype=float).rename_axis("variable").round(4)
     with replacing(arguments.output) as temporary:
-        table.to_csv(temporary)
+        table.to_csv(temporary, encoding="utf-8")
 
 
 if __name__ == "__main__":

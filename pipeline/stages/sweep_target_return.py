@@ -18,7 +18,7 @@ def main(arguments: Namespace) -> None:
     actor = _acting.actor(arguments, arguments.policy)
     played = target_return_sweep.play(course, actor, arguments.sweep)
     with replacing(arguments.output) as temporary:
-        played.to_csv(temporary, index=False)
+        played.to_csv(temporary, index=False, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
+from pipeline.io.reading import reading
 
 UNREADABLE = (OSError, EOFError, ValueError, zlib.error)
 """What gzip and NumPy raise on a file that is damaged, cut short or something else."""
@@ -89,7 +90,8 @@ class GzipArray:
     @contextmanager
     def _reading(self) -> Iterator[None]:
         try:
-            yield
+            with reading(self.path):
+                yield
         except UNREADABLE as error:
             raise PipelineError(
                 f"{self.path}: damaged, cut short, or not a NumPy array in gzip ({error}); "

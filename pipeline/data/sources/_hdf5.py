@@ -13,6 +13,7 @@ import h5py
 
 from pipeline.errors import PipelineError
 from pipeline.io.artefact import HDF5_ERRORS
+from pipeline.io.reading import reading
 
 LEAST_CHECKED = 1 << 20
 """Bytes up to which an array is allocated whatever the file holds of it."""
@@ -25,7 +26,7 @@ CURE = "get the file again, or copy the numbers themselves into it"
 def opened(path: Path) -> Iterator[Any]:
     """An HDF5 file that others wrote; raises PipelineError if it cannot be read."""
     try:
-        with h5py.File(path, "r") as file:
+        with reading(path, opened=True), h5py.File(path, "r") as file:
             yield file
     except (*HDF5_ERRORS, MemoryError) as error:
         cause = " ".join(str(error).split())

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pipeline.config.schema import DatasetConfig
 from pipeline.data.trajectories import Trajectories
 from pipeline.errors import PipelineError
+from pipeline.io.reading import reading
 
 Content = dict[str, NDArray[Any]]
 
@@ -24,7 +25,7 @@ def read(path: Path, keys: Iterable[str]) -> Content:
     if not path.is_file():
         raise PipelineError(f"{path}: no such recording; correct the dataset's 'file'")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with reading(path, opened=True), np.load(path, allow_pickle=False) as archive:
             content = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise PipelineError(f"{path}: damaged recording ({error}); restore the file") from None

@@ -6,6 +6,7 @@ they equal `LxmertModel.forward`. The folder has the published layout (`config.j
 `model.safetensors`, `vocab.txt`).
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ from pipeline.config.schema import EncoderConfig
 from pipeline.errors import PipelineError
 from pipeline.features.encoders import PromptStates, _boxes, _published
 from pipeline.features.encoders._initial import SPECIAL_TOKENS
+from pipeline.io.reading import reading
 from pipeline.vision.detectors import Regions
 
 REBUILD = "run pretrain_encoder again"
@@ -116,6 +118,9 @@ def load(config: EncoderConfig, folder: Path, device: torch.device) -> Lxmert:
 def _from_pretrained(folder: Path) -> tuple[LxmertModel, BertTokenizer]:
     """Read model and tokenizer; PipelineError where a file is damaged or a weight missing."""
     _quiet()
+    for name in ("config.json", "model.safetensors", "vocab.txt"):
+        with suppress(FileNotFoundError), reading(folder / name, opened=True):
+            pass  # the library calls one that may not be read missing
     try:
         model, report = LxmertModel.from_pretrained(
             folder, use_safetensors=True, local_files_only=True, output_loading_info=True

@@ -30,7 +30,7 @@ def create(
         shutil.copyfile(published / "vocab.txt", folder / "vocab.txt")
         return
     words = vocabulary(sentences)
-    (folder / "vocab.txt").write_text("\n".join(words) + "\n")
+    (folder / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
     model = LxmertModel(settings(config, feature_size, len(words)))
     initialise(model, config.seed)
     save(model, folder)

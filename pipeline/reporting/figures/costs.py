@@ -15,7 +15,7 @@ COLUMNS = ("stage", "jobs", "total_seconds", "max_rss_mb")
 def read(path: Path) -> tuple[float, float]:
     """Seconds and peak resident MB of a job; the memory is NaN of a job too short to be sampled."""
     try:
-        table = pd.read_csv(path, sep="\t", na_values=["-"])
+        table = pd.read_csv(path, sep="\t", na_values=["-"], encoding="utf-8")
         return float(table["s"].sum()), float(table["max_rss"].max())
     except FileNotFoundError:
         raise PipelineError(f"{path}: no such file; run its job again") from None
