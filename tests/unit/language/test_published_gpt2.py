@@ -3,11 +3,11 @@ with them. The checkpoints are random, in the published layout, written by the l
 """
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from command_line import words
 from policies import policy_of
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -18,7 +18,8 @@ from pipeline.errors import PipelineError
 from pipeline.language import gpt2, pretraining
 from pipeline.nn.kv_cache import Positions
 from pipeline.nn.transformer import Transformer, TransformerConfig
-from pipeline.stages import execute, take_layers
+from pipeline.stages import execute
+from pipeline.stages.take_layers import take_layers
 
 CONFIG = LanguageModelConfig(published="tiny", width=16, layers=2, heads=2, activation="gelu_tanh")
 
@@ -64,13 +65,9 @@ def test_names_as_the_hub_has_them(published: Path) -> None:
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_a_policy_begins_with_them(
-    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_policy_begins_with_them(published: Path, tmp_path: Path) -> None:
     output = tmp_path / "layers.safetensors"
-    given = ["--language_model", CONFIG.as_json(), "--published", str(published)]
-    monkeypatch.setattr(sys, "argv", ["stage", *given, "--output", str(output)])
-    execute(take_layers.main, take_layers.parser)
+    execute(take_layers, words(language_model=CONFIG.as_json(), published=published, model=output))
     policy = policy_of("more3s", width=16, layers=2, heads=2, activation="gelu_tanh")
     biases = {n: p.clone() for n, p in policy.transformer.named_parameters() if "distance" in n}
     assert biases
