@@ -10,6 +10,7 @@ report: "report/workflow.rst"
 
 include: "rules/common.smk"
 include: "rules/common_inputs.smk"
+include: "rules/common_settings.smk"
 include: "rules/common_report.smk"
 include: "rules/retrieve.smk"
 include: "rules/features.smk"
@@ -31,18 +32,20 @@ localrules:
 
 
 rule all:
+    """Every table of the configuration, and what the report shows."""
     default_target: True
     input:
-        [expand(rules.tabulate.output, table=table) for table in CONFIG.tables],
+        collect(rules.tabulate.output, table=CONFIG.tables),
         # Named so that a deleted one is made again, which Snakemake does not do for what lies between.
-        [expand(rules.evaluate_policy.output, **run) for run in TRAINED],
-        [expand(rules.probe_embeddings.output.probe, **encoder) for encoder in ENCODERS],
+        each(rules.evaluate_policy.output.episodes, RUNS.where(trained=True)),
+        each(rules.evaluate_policy.output.run, RUNS.where(trained=True)),
+        each(rules.probe_embeddings.output.probe, RUNS.where(from_cache=True), features="encoder"),
         report_contents(),
 
 
 rule demo:
     """One game, one seed, one method: a policy that plays, on video, and what its eyes see."""
     input:
-        expand(rules.evaluate_policy.output, **TRAINED[0]),
-        expand(rules.film_policy.output.video, **TRAINED[0]),
-        expand(rules.draw_regions.output.picture, **REGIONS[0]),
+        each(rules.evaluate_policy.output.episodes, RUNS.where(trained=True)[:1]),
+        each(rules.film_policy.output.video, RUNS.where(trained=True)[:1]),
+        each(rules.draw_regions.output.picture, RUNS.where(from_cache=True)[:1], features="regions"),

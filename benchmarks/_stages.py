@@ -86,9 +86,9 @@ def stage_one(folder: Path, steps: int, threads: int) -> dict[str, Measured]:
         dataset=dataset,
         environment=environment,
         resources=resources,
-        output=data,
+        trajectories=data,
     )
-    run("write_prompts", threads, **sets, trajectories=data, output=files["prompts"])
+    run("write_prompts", threads, **sets, trajectories=data, prompts=files["prompts"])
     measured = {
         "render": run(
             "render_frames",
@@ -97,22 +97,22 @@ def stage_one(folder: Path, steps: int, threads: int) -> dict[str, Measured]:
             dataset=dataset,
             resources=resources,
             trajectories=data,
-            output=frames,
+            frames=frames,
         ),
-        "shrink": run("shrink_frames", threads, frames=frames, output=folder / "pixels.h5"),
+        "shrink": run("shrink_frames", threads, frames=frames, pixels=folder / "pixels.h5"),
         "detect": run(
             "detect_regions",
             threads,
             detector=compact.detector.as_json(),
             frames=frames,
-            output=regions,
+            regions=regions,
         ),
     }
     curve = folder / "curve.csv"
-    run("pretrain_encoder", threads, **settings, **seen, output=files["encoder"], curve=curve)
+    run("pretrain_encoder", threads, **settings, **seen, encoder=files["encoder"], curve=curve)
     encoder, cache = files["encoder"], files["cache"]
     measured["encode"] = run(
-        "build_cache", threads, **settings, **seen, encoder=encoder, output=cache
+        "build_cache", threads, **settings, **seen, encoder=encoder, cache=cache
     )
     return measured
 

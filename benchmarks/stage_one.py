@@ -82,11 +82,11 @@ def prepare(folder: Path, features: FeaturesConfig, steps: int) -> None:
     dataset = config.datasets[GAME].model_copy(update=limits).as_json()
     named = {"environment": environment.as_json(), "resources": ROOT / "resources"}
     data, frames = folder / "trajectories.h5", folder / "all.h5"
-    run("collect_trajectories", 1, dataset=dataset, **named, output=data)
+    run("collect_trajectories", 1, dataset=dataset, **named, trajectories=data)
     named["trajectories"] = data
-    run("render_frames", 1, dataset=dataset, **named, output=frames)
+    run("render_frames", 1, dataset=dataset, **named, frames=frames)
     named["prompt_set"] = features.prompt_set
-    run("write_prompts", 1, **named, output=folder / "prompts.json")
+    run("write_prompts", 1, **named, prompts=folder / "prompts.json")
     every, prompts = Artefact(frames, "frames"), Prompts.read(folder / "prompts.json")
     whole = load(data)
     pairs = feature_cache.distinct_pairs(

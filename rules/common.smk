@@ -1,18 +1,21 @@
-"""Helpers of the workflow: configuration, run grid, threads, and each job's settings, code and environment."""
+"""What all rules share: configuration, table of runs, threads, and the one command that runs a stage."""
 
 import json
 import os
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.io import get_wildcard_names
 from snakemake.utils import available_cpu_count
 
-from pipeline.config.schema import EvaluationConfig, FeaturesConfig
 from pipeline.config.load import load
 from pipeline.config.plugins import detector_constant
 from pipeline.config.plugins import names as plugin_names
+from pipeline.config.runs import ENCODER_DEPENDS_ON, FROM_CACHE, REGIONS_DEPEND_ON, runs_of
+from pipeline.config.section import Section
 from pipeline.errors import PipelineError
 from pipeline.provenance.source_digest import source_digest
 
@@ -35,8 +38,6 @@ scattergather:
 RESOURCES = "resources"
 # Megabytes that a detector on detectron2 takes, LXMERT at full size beside it included.
 DETECTOR_MEMORY = 6000
-# The pseudo-method that every table begins with.
-RANDOM = {"method": "random", "variant": "default"}
 
 
 def names(section):
@@ -56,67 +57,40 @@ wildcard_constraints:
     seed=r"\d+",
 
 
-def distinct(items):
-    """The items in order of appearance, each once."""
-    return list({json.dumps(item, sort_keys=True): item for item in items}.values())
+# The table of runs. It is asked as by Snakemake's `lookup`, which needs pandas: a fifth of a dry run's time.
+
+RUNS = runs_of(CONFIG)
 
 
-def runs(tables, *kinds):
-    """The runs of some tables, as wildcards: those of `kinds` and of each table's methods and variants."""
-    return distinct(
-        [
-            {"dataset": dataset, "seed": seed, **kind}
-            for table in tables
-            for dataset in table.datasets
-            for kind in [
-                *kinds,
-                *({"method": method, "variant": variant} for method, variant in table.rows),
-            ]
-            for seed in table.seeds
-        ]
-    )
+def lookup_runs(**values):
+    """A function of wildcards: the runs with these values in these columns; a value may name wildcards."""
+
+    def found(wildcards):
+        known = dict(wildcards.items())
+        texts = {key: value for key, value in values.items() if isinstance(value, str)}
+        return RUNS.where(**values | {key: text.format(**known) for key, text in texts.items()})
+
+    return found
 
 
-TRAINED = runs(CONFIG.tables.values())
+def each(path, runs, **columns):
+    """The file that `path` names of each run, each once. `columns`: those that wildcards of another name stand for."""
+    names = get_wildcard_names(path)
+    found = {name: [getattr(run, columns.get(name, name)) for run in runs] for name in names}
+    return list(dict.fromkeys(collect(path, zip, **found)))
 
 
-def settings_of(run):
-    """A run's settings, from its wildcards as a mapping."""
-    return CONFIG.method(run["method"], run["variant"], run["dataset"])
+def of_runs(path, **values):
+    """A function of wildcards: the file that `path` names of each run that `lookup_runs` finds."""
+    found = lookup_runs(**values)
+    return lambda wildcards: each(path, found(wildcards))
 
 
-def observing(run):
-    """The kind of observation that a run reads."""
-    return settings_of(run).policy.observed
+def places_of_runs(**values):
+    """A function of wildcards: data set, method, variant and seed of the same runs."""
+    found = lookup_runs(**values)
+    return lambda wildcards: found(wildcards).places
 
-
-# Kinds that are read from the feature cache.
-FROM_CACHE = {"embeddings", "embeddings_and_states"}
-
-
-# Which sections of the features each artefact of stage one depends on. Features that differ from others
-# elsewhere share it with them.
-REGIONS_DEPEND_ON = ["detector"]
-ENCODER_DEPENDS_ON = ["detector", "prompt_set", "encoder", "pairing"]
-
-
-def artefacts_of(sections):
-    """Data sets and features of the artefacts that depend on `sections`, for all runs."""
-    return distinct(
-        [
-            {
-                "dataset": run["dataset"],
-                "features": CONFIG.shared(settings_of(run).features, *sections),
-            }
-            for run in TRAINED
-            if observing(run) in FROM_CACHE
-        ]
-    )
-
-
-REGIONS = artefacts_of(REGIONS_DEPEND_ON)
-ENCODERS = artefacts_of(ENCODER_DEPENDS_ON)
-CACHES = artefacts_of(FeaturesConfig.model_fields)
 
 # Threads. With `--cores 8` on 2 CPUs Snakemake would start 8 training jobs, which then fight over the CPUs; so a job
 # declares its real threads times this factor. Beyond `--threads`, which is for torch, a stage has one thread.
@@ -139,185 +113,86 @@ def slots(threads):
 GPUS = 0 if CONFIG.hardware.device == "cpu" else 1
 
 
-# Settings of a job, from its wildcards.
+# The command that runs a stage. Its settings are only its own part of the configuration, so that the rest can change
+# freely. `code` and `settings` come from wildcards alone, so Snakemake runs a job again when they change; `command`
+# depends on inputs and threads too, so it does not.
+
+STAGE = "{params.command:q} {params.settings:q} > {log:q} 2>&1"
 
 
-def dataset_of(wildcards):
-    """Which episodes are used."""
-    return CONFIG.datasets[wildcards.dataset]
+def stage(name, /, *plugins, options=None, processes=1, **settings):
+    """The parameters of a rule that runs the stage `name`; its options have the names of the rule's inputs and outputs.
+
+    `plugins`: functions of wildcards that name modules which the stage loads by name. `options`: one that gives options
+    which change no result. `settings`: options that do; each a text with wildcards or a function of them.
+    """
+
+    def code(wildcards):
+        return digest(f"pipeline.stages.{name}", *[plugin(wildcards) for plugin in plugins])
+
+    def told(wildcards):
+        known = dict(wildcards.items())
+        values = {
+            key: value.format(**known) if isinstance(value, str) else value(wildcards)
+            for key, value in settings.items()
+        }
+        return [word for key, value in values.items() for word in words(key, value)]
+
+    def command(wildcards, input, output, threads):
+        several = ["torchrun", "--standalone", "--nproc-per-node", str(processes)]
+        limit = max(1, threads // processes // OVERBOOKED)
+        return [
+            *(["python"] if processes == 1 else several),
+            *("-m", f"pipeline.stages.{name}", "--threads", str(limit)),
+            *paths(input),
+            *paths(output),
+            *(options(wildcards) if options else []),
+        ]
+
+    return {"code": code, "settings": told, "command": command}
 
 
-def environment_of(wildcards):
-    """The environment of a dataset."""
-    return CONFIG.environment(wildcards.dataset)
+def words(name, value):
+    """An option on a command line; none if there is no value."""
+    flag = f"--{name.replace('_', '-')}"
+    match value:
+        case None | False | []:
+            return []
+        case True:
+            return [flag]
+        case Section():
+            return [flag, value.as_json()]
+        case str() | int():
+            return [flag, str(value)]
+        case [str(), *_]:
+            return [flag, *value]
+    return [flag, json.dumps(value, sort_keys=True)]
 
 
-def method_of(wildcards):
-    """A run's method in its variant."""
-    return settings_of(dict(wildcards.items()))
+def paths(files):
+    """Named inputs or outputs as options."""
+    named = {name: [path] if isinstance(path, str) else [*path] for name, path in files.items()}
+    return [word for name, found in named.items() for word in words(name, found)]
 
 
-def features_name(wildcards):
-    """Stage one of a job: its own wildcard, or what its method reads."""
-    return getattr(wildcards, "features", None) or method_of(wildcards).features
+def device_options(wildcards):
+    """For a stage that may compute on a graphics card."""
+    return words("device", CONFIG.hardware.device)
 
 
-def features_of(wildcards):
-    """Settings of stage one for a job."""
-    return CONFIG.features[features_name(wildcards)]
-
-
-# Options of a stage's command line. Only its own part of the configuration, so that the rest can change freely. They
-# are two parameters because Snakemake runs a job again for a changed parameter only if it comes from wildcards alone.
-
-
-def given(wildcards, input, threads):
-    """The threads a job may run, from the slots it was granted, and each named input as `--name path`."""
-    paths = {name: [path] if isinstance(path, str) else path for name, path in input.items()}
-    named = {"threads": [str(max(1, threads // OVERBOOKED))], **paths}
-    return [
-        text
-        for name, values in named.items()
-        if values
-        for text in (f"--{name.replace('_', '-')}", *values)
-    ]
-
-
-def permitted(wildcards, threads):
-    """How an artefact may be had. Where it came from makes no difference to what it holds."""
-    offline = ["--offline", CONFIG.artefacts_dir] if CONFIG.artefacts_dir else []
-    confirmed = wildcards.artefact in CONFIG.unverified_artefacts
-    return [*offline, *(["--unverified"] if confirmed else [])]
-
-
-def computing(wildcards, input, threads):
-    """The same for a stage that may compute on a graphics card."""
-    return [*given(wildcards, input, threads), "--device", CONFIG.hardware.device]
-
-
-def training(wildcards, input, threads):
+def training_options(wildcards):
     """The same for a training that can be gone on with."""
-    every = CONFIG.hardware.save_every
-    saving = ["--save-every", str(every)] if every else []
-    return [*computing(wildcards, input, threads), *saving]
+    return [*device_options(wildcards), *words("save_every", CONFIG.hardware.save_every)]
 
 
-def train_policy_command(wildcards, input, threads):
-    """The stage in its processes, with what is given to each."""
-    processes = CONFIG.hardware.processes
-    alone, several = ["python"], ["torchrun", "--standalone", "--nproc-per-node", str(processes)]
-    start = [*(alone if processes == 1 else several), "-m", "pipeline.stages.train_policy"]
-    return [*start, *training(wildcards, input, threads // processes)]
+def download_options(wildcards):
+    """How an artefact may be had. Where it came from makes no difference to what it holds."""
+    confirmed = wildcards.artefact in CONFIG.unverified_artefacts
+    return [*words("offline", CONFIG.artefacts_dir), *words("unverified", confirmed)]
 
 
-def options(**sections):
-    """Each section of the configuration as `--name JSON`."""
-    return [text for name, part in sections.items() for text in (f"--{name}", part.as_json())]
-
-
-def encoder_settings(wildcards):
-    return options(features=features_of(wildcards), environment=environment_of(wildcards))
-
-
-def training_settings(wildcards):
-    """Without the evaluation's settings: a change of those must not train anew."""
-    method = method_of(wildcards).model_copy(update={"evaluation": EvaluationConfig()})
-    return options(method=method, environment=environment_of(wildcards))
-
-
-def acting_settings(wildcards):
-    return options(
-        method=method_of(wildcards),
-        features=features_of(wildcards),
-        environment=environment_of(wildcards),
-        dataset=dataset_of(wildcards),
-    )
-
-
-def random_settings(wildcards):
-    return options(
-        environment=environment_of(wildcards),
-        dataset=dataset_of(wildcards),
-        evaluation=CONFIG.evaluation(wildcards.dataset),
-    )
-
-
-def environments_of(wildcards):
-    """JSON: each dataset of a table → its environment."""
-    names = CONFIG.tables[wildcards.table].datasets
-    found = {name: CONFIG.environment(name).model_dump(mode="json") for name in names}
-    return json.dumps(found, sort_keys=True)
-
-
-# Code of a job: its stage and the plug-ins that it loads by name.
-
-
-def code(stage, *plugins):
-    """Digest of a stage's code and of plug-ins: edit one of them and the rule runs again."""
-    return source_digest(f"pipeline.stages.{stage}", *(f"pipeline.{plugin}" for plugin in plugins))
-
-
-def text_source_of(wildcards):
-    return f"language.texts.{CONFIG.language_models[wildcards.language_model].source}"
-
-
-def source_of(wildcards):
-    return f"data.sources.{dataset_of(wildcards).source}"
-
-
-def family_of(wildcards):
-    return f"environments.{environment_of(wildcards).family}"
-
-
-def detector_of(wildcards):
-    return f"vision.detectors.{features_of(wildcards).detector.name}"
-
-
-def encoder_of(wildcards):
-    return f"features.encoders.{features_of(wildcards).encoder.name}"
-
-
-def reads_embeddings(wildcards):
-    """Whether a run's method sees cached embeddings rather than pixels or state vectors."""
-    return method_of(wildcards).policy.observed in FROM_CACHE
-
-
-def model_of(wildcards):
-    """A method's model and the observations that it reads."""
-    return f"methods.{wildcards.method}", f"observations.{method_of(wildcards).policy.observed}"
-
-
-def eyes_of(wildcards):
-    """What turns a live frame into the method's observation, as stage one did."""
-    return [detector_of(wildcards), encoder_of(wildcards)] if reads_embeddings(wildcards) else []
-
-
-# The environments of jobs that run a detector: some need a library that the others must do without.
-
-
-def environment_with_detector(wildcards, otherwise):
-    """The detector's own environment if it has one."""
-    name = detector_constant(features_of(wildcards).detector.name, "environment")
-    return f"../envs/{name or otherwise}.yaml"
-
-
-def detecting_environment(wildcards):
-    return environment_with_detector(wildcards, "features")
-
-
-def acting_environment(wildcards):
-    """That of stage two, unless the policy sees through such a detector."""
-    if not reads_embeddings(wildcards):
-        return "../envs/policy.yaml"
-    return environment_with_detector(wildcards, "policy")
-
-
-def memory_with_detector(megabytes):
-    """What a job needs in all, with a network of detectron2 or without."""
-
-    def needed(wildcards):
-        embeddings = hasattr(wildcards, "features") or reads_embeddings(wildcards)
-        large = embeddings and detecting_environment(wildcards) != "../envs/features.yaml"
-        return megabytes + (DETECTOR_MEMORY if large else 0)
-
-    return needed
+@cache
+def digest(stage, *plugins):
+    """Of a stage's code and of plug-ins: edit one of them and the rule runs again."""
+    named = [[plugin] if isinstance(plugin, str) else plugin for plugin in plugins]
+    return source_digest(stage, *(f"pipeline.{name}" for names in named for name in names))

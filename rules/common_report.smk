@@ -2,23 +2,13 @@
 
 from typing import get_args
 
-from snakemake.io import get_wildcard_names
-
 from pipeline.config.schema import FeaturesConfig
 
-# What the report shows of single runs: of every method on a data set the first variant and seed of the tables.
-SHOWN = [*{(run["dataset"], run["method"]): run for run in reversed(TRAINED)}.values()][::-1]
-SWEPT = [run for run in SHOWN if settings_of(run).policy.uses_returns]
-
-
-def attending_inputs(wildcards):
-    """What a look at a trained policy's attention reads: what it was trained on, and the policy."""
-    return {
-        "policy": rules.train_policy.output.policy,
-        "trajectories": rules.collect_trajectories.output.trajectories,
-        "observations": observations(wildcards),
-    }
-
+# How the report calls a run.
+RUN = "{dataset}, {method}, variant {variant}, seed {seed}"
+# All there are, whether a run uses them or not.
+PROMPT_SETS = get_args(FeaturesConfig.model_fields["prompt_set"].annotation)
+PRETRAINED = [run for run in RUNS if run.language_model]
 
 # Caption, a file of report/ → section; the menu sorts sections by name, hence the numbers.
 SECTIONS = {
@@ -43,38 +33,7 @@ def in_report(path, caption):
     return report(path, caption=place, category=SECTIONS[caption], labels=labels)
 
 
-def datasets_of(found):
-    """Data sets of some runs."""
-    return list(dict.fromkeys(run["dataset"] for run in found))
-
-
-def swept_on(wildcards):
-    """The runs of a data set whose target return is swept."""
-    return [run for run in SWEPT if run["dataset"] == wildcards.dataset]
-
-
-def sweep_settings(wildcards):
-    return acting_settings(wildcards) + options(sweep=CONFIG.sweep)
-
-
-def prompt_sets():
-    """All there are, whether a run uses them or not."""
-    return get_args(FeaturesConfig.model_fields["prompt_set"].annotation)
-
-
-def language_models():
-    """Wildcards of the language models that some run begins with."""
-    settings = [settings_of(run) for run in TRAINED]
-    return distinct(
-        [
-            {"language_model": method.language_model}
-            for method in settings
-            if method.policy.from_language_model
-            and not CONFIG.language_models[method.language_model].published
-        ]
-    )
-
-
+@cache
 def measured():
     """(stage, benchmark file) of every job that has one, in the order the data flow.
 
@@ -82,31 +41,30 @@ def measured():
     temporary, would make them again.
     """
     joined = {"detect_regions", "build_cache"} if CONFIG.hardware.shards > 1 else set()
-    on_pixels = [run for run in TRAINED if observing(run) == "pixels"]
-    places = {
-        "collect_trajectories": [{"dataset": name} for name in datasets_of(TRAINED)],
-        "render_frames": [{"dataset": name} for name in datasets_of(TRAINED)],
-        "shrink_frames": [{"dataset": name} for name in datasets_of(on_pixels)],
-        "detect_regions": REGIONS,
-        "pretrain_encoder": ENCODERS,
-        "build_cache": artefacts_of(FeaturesConfig.model_fields),
-        "pretrain_language_model": language_models(),
-        "train_policy": TRAINED,
-        "evaluate_policy": TRAINED,
-        "film_policy": SHOWN,
-        "evaluate_checkpoints": runs(
-            table for table in CONFIG.tables.values() if table.checkpoints
+    seeing, trained = RUNS.where(from_cache=True), RUNS.where(trained=True)
+    shown, swept = RUNS.where(shown=True), RUNS.where(swept=True)
+    attending = RUNS.where(shown=True, attends=True)
+    found = {
+        "collect_trajectories": each(rules.collect_trajectories.benchmark, RUNS),
+        "render_frames": each(rules.render_frames.benchmark, RUNS),
+        "shrink_frames": each(rules.shrink_frames.benchmark, RUNS.where(observation="pixels")),
+        "detect_regions": each(rules.detect_regions.benchmark, seeing, features="regions"),
+        "pretrain_encoder": each(rules.pretrain_encoder.benchmark, seeing, features="encoder"),
+        "build_cache": each(rules.build_cache.benchmark, seeing),
+        "pretrain_language_model": each(rules.pretrain_language_model.benchmark, PRETRAINED),
+        "train_policy": each(rules.train_policy.benchmark, trained),
+        "evaluate_policy": each(rules.evaluate_policy.benchmark, trained),
+        "film_policy": each(rules.film_policy.benchmark, shown),
+        "evaluate_checkpoints": each(
+            rules.evaluate_checkpoints.benchmark, RUNS.where(checkpoints=True)
         ),
-        "sweep_target_return": SWEPT,
-        "draw_attention": SHOWN,
+        "sweep_target_return": each(rules.sweep_target_return.benchmark, swept),
+        "draw_attention": each(rules.draw_attention.benchmark, attending),
     }
     return [
-        (
-            f"{name}, joining" if name in joined else name,
-            expand(getattr(rules, name).benchmark, **place)[0],
-        )
-        for name, found in places.items()
-        for place in found
+        (f"{name}, joining" if name in joined else name, file)
+        for name, files in found.items()
+        for file in files
     ]
 
 
@@ -114,13 +72,15 @@ def report_contents():
     """All that the report shows."""
     tables = [rules.plot_training_curves.output.picture, rules.render_table.output.page]
     tables += [rules.plot_performance_profiles.output.picture]
+    shown, seeing = RUNS.where(shown=True), RUNS.where(from_cache=True)
     return [
-        [expand(path, table=CONFIG.tables) for path in tables],
-        [expand(rules.draw_regions.output.picture, **regions) for regions in REGIONS],
-        [expand(rules.show_rollout.output.page, **run) for run in SHOWN],
-        [expand(rules.draw_attention.output.picture, **run) for run in SHOWN],
-        [expand(rules.plot_perplexity.output.picture, **model) for model in language_models()],
-        expand(rules.plot_target_sweeps.output.picture, dataset=datasets_of(SWEPT)),
-        expand(rules.list_prompts.output.page, dataset=datasets_of(TRAINED)),
-        [rules.plot_costs.output.picture, rules.list_runs.output.page],
+        *collect(tables, table=CONFIG.tables),
+        *each(rules.draw_regions.output.picture, seeing, features="regions"),
+        *each(rules.show_rollout.output.page, shown),
+        *each(rules.draw_attention.output.picture, RUNS.where(shown=True, attends=True)),
+        *each(rules.plot_perplexity.output.picture, PRETRAINED),
+        *each(rules.plot_target_sweeps.output.picture, RUNS.where(swept=True)),
+        *each(rules.list_prompts.output.page, RUNS),
+        rules.plot_costs.output.picture,
+        rules.list_runs.output.page,
     ]

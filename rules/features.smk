@@ -8,6 +8,7 @@ localrules:
 
 
 rule download_dataset:
+    """A published data set, by its name, as its publisher lays it out."""
     output:
         folder=directory("results/downloads/{dataset}"),
     log:
@@ -19,17 +20,15 @@ rule download_dataset:
         mem_mb=1000,
         runtime=600,
     params:
-        code=lambda w: code("download_dataset", source_of(w)),
-        settings=lambda w: options(dataset=dataset_of(w)),
-        given=given,
+        **stage("download_dataset", source_of, dataset=dataset_of),
     shell:
-        "python -m pipeline.stages.download_dataset {params.given:q} {params.settings:q}"
-        " --output {output.folder:q} > {log:q} 2>&1"
+        STAGE
 
 
 rule collect_trajectories:
+    """The episodes of a data set: actions, rewards, starts, and state vectors of robots."""
     input:
-        recording,
+        branch(downloaded, then=rules.download_dataset.output.folder, otherwise=resource_files),
     output:
         trajectories="results/trajectories/{dataset}.h5",
     log:
@@ -43,18 +42,15 @@ rule collect_trajectories:
         mem_mb=1000,
         runtime=20,
     params:
-        code=lambda w: code("collect_trajectories", source_of(w), family_of(w)),
-        settings=lambda w: options(dataset=dataset_of(w), environment=environment_of(w)),
-        given=given,
-        resources=below,
+        **stage("collect_trajectories", source_of, family_of, **RECORDED),
     shell:
-        "python -m pipeline.stages.collect_trajectories {params.given:q} {params.settings:q}"
-        " --resources {params.resources:q} --output {output.trajectories:q} > {log:q} 2>&1"
+        STAGE
 
 
 rule render_frames:
+    """Each distinct frame of a data set once, drawn by its emulator or simulator."""
     input:
-        recording,
+        branch(downloaded, then=rules.download_dataset.output.folder, otherwise=resource_files),
         trajectories=rules.collect_trajectories.output.trajectories,
     output:
         frames="results/frames/{dataset}.h5",
@@ -69,16 +65,13 @@ rule render_frames:
         mem_mb=2000,
         runtime=60,
     params:
-        code=lambda w: code("render_frames", family_of(w), source_of(w)),
-        settings=lambda w: options(environment=environment_of(w), dataset=dataset_of(w)),
-        given=given,
-        resources=below,
+        **stage("render_frames", family_of, source_of, **RECORDED),
     shell:
-        "python -m pipeline.stages.render_frames {params.given:q} {params.settings:q}"
-        " --resources {params.resources:q} --output {output.frames:q} > {log:q} 2>&1"
+        STAGE
 
 
 rule export_minari:
+    """A data set with its frames in Minari's format, for others to read."""
     input:
         trajectories=rules.collect_trajectories.output.trajectories,
         frames=rules.render_frames.output.frames,
@@ -93,15 +86,13 @@ rule export_minari:
         mem_mb=2000,
         runtime=60,
     params:
-        code=lambda w: code("export_minari", family_of(w)),
-        settings=lambda w: options(environment=environment_of(w)),
-        given=given,
+        **stage("export_minari", family_of, environment=environment_of, name="{dataset}-v0"),
     shell:
-        "python -m pipeline.stages.export_minari {params.given:q} {params.settings:q}"
-        " --name {wildcards.dataset:q}-v0 --output {output.folder:q} > {log:q} 2>&1"
+        STAGE
 
 
 rule write_prompts:
+    """The sentences of an environment's actions in one prompt set."""
     input:
         wording,
         trajectories=rules.collect_trajectories.output.trajectories,
@@ -116,17 +107,19 @@ rule write_prompts:
         mem_mb=500,
         runtime=5,
     params:
-        code=lambda w: code("write_prompts", family_of(w)),
-        settings=lambda w: options(environment=environment_of(w)),
-        given=given,
-        resources=RESOURCES,
+        **stage(
+            "write_prompts",
+            family_of,
+            environment=environment_of,
+            prompt_set="{prompt_set}",
+            resources=RESOURCES,
+        ),
     shell:
-        "python -m pipeline.stages.write_prompts {params.given:q} {params.settings:q}"
-        " --prompt-set {wildcards.prompt_set:q} --resources {params.resources:q}"
-        " --output {output.prompts:q} > {log:q} 2>&1"
+        STAGE
 
 
 rule shrink_frames:
+    """The same frames in 84 by 84 grey pixels, for methods that read pixels."""
     input:
         frames=rules.render_frames.output.frames,
     output:
@@ -142,17 +135,16 @@ rule shrink_frames:
         mem_mb=1000,
         runtime=20,
     params:
-        code=code("shrink_frames"),
-        given=given,
+        **stage("shrink_frames"),
     shell:
-        "python -m pipeline.stages.shrink_frames {params.given:q}"
-        " --output {output.pixels:q} > {log:q} 2>&1"
+        STAGE
 
 
 rule estimate_costs:
+    """What detection and encoding of one data set will take, from a few batches."""
     input:
         frames=rules.render_frames.output.frames,
-        prompts=lambda w: expand(rules.write_prompts.output.prompts, **place(w)),
+        prompts=prompts_of,
         trajectories=rules.collect_trajectories.output.trajectories,
         detector_weights=detector_weights,
         published=initial_encoder,
@@ -168,33 +160,31 @@ rule estimate_costs:
         runtime=30,
         gpu=GPUS,
     params:
-        code=lambda w: code("estimate_costs", detector_of(w), encoder_of(w), family_of(w)),
-        settings=lambda w: encoder_settings(w) + names_of(w),
-        given=computing,
+        **stage("estimate_costs", *SEEING_PLUGINS, options=device_options, **ESTIMATING),
     shell:
-        "python -m pipeline.stages.estimate_costs {params.given:q} {params.settings:q}"
-        " --output {output.estimate:q} > {log:q} 2>&1"
+        STAGE
 
 
 rule plan:
     """What detection and encoding will take, on the terminal, before any of it is done."""
     input:
-        estimates=[expand(rules.estimate_costs.output.estimate, **cache) for cache in CACHES],
+        estimates=each(rules.estimate_costs.output.estimate, RUNS.where(from_cache=True)),
     log:
         "results/logs/plan.log",
     conda:
         "../envs/features.yaml"
     params:
-        given=given,
+        **stage("plan"),
     shell:
-        "python -m pipeline.stages.plan {params.given:q} 2>&1 | tee {log:q}"
+        "{params.command:q} 2>&1 | tee {log:q}"
 
 
 rule detect_regions:
+    """Up to N regions of every distinct frame, and their features."""
     input:
         frames=rules.render_frames.output.frames,
         detector_weights=detector_weights,
-        shards=lambda w: shards_of(rules.detect_shard, w),
+        shards=shards_of("detect_shard", "regions"),
     output:
         regions="results/regions/{dataset}/{features}.h5",
     log:
@@ -209,32 +199,35 @@ rule detect_regions:
         runtime=60,
         gpu=GPUS,
     params:
-        code=lambda w: code("detect_regions", detector_of(w)),
-        settings=lambda w: options(detector=features_of(w).detector) + share_of(w),
-        given=computing,
+        **stage("detect_regions", detector_of, options=device_options, **DETECTING),
     shell:
-        "python -m pipeline.stages.detect_regions {params.given:q} {params.settings:q}"
-        " --output {output.regions:q} > {log:q} 2>&1"
+        STAGE
 
 
 use rule detect_regions as detect_shard with:
+    """A share of the regions, where several jobs detect them."""
     input:
         frames=rules.render_frames.output.frames,
         detector_weights=detector_weights,
     output:
+        temp("results/shards/regions/{dataset}/{features}/{scatteritem}.h5.provenance.json"),
         regions=temp("results/shards/regions/{dataset}/{features}/{scatteritem}.h5"),
-        record=temp("results/shards/regions/{dataset}/{features}/{scatteritem}.h5.provenance.json"),
     log:
         "results/logs/detect_shard/{dataset}/{features}/{scatteritem}.log",
     benchmark:
         "results/benchmarks/detect_shard/{dataset}/{features}/{scatteritem}.tsv"
     params:
-        code=lambda w: code("detect_regions", detector_of(w)),
-        settings=lambda w: options(detector=features_of(w).detector) + share_of(w),
-        given=computing,
+        **stage(
+            "detect_regions",
+            detector_of,
+            options=device_options,
+            shard="{scatteritem}",
+            **DETECTING,
+        ),
 
 
 rule draw_regions:
+    """A picture of a few frames with their regions."""
     input:
         frames=rules.render_frames.output.frames,
         regions=regions_of,
@@ -249,16 +242,17 @@ rule draw_regions:
         mem_mb=1000,
         runtime=5,
     params:
-        code=code("draw_regions"),
-        given=given,
+        **stage("draw_regions"),
     shell:
-        "python -m pipeline.stages.draw_regions {params.given:q}"
-        " --output {output.picture:q} > {log:q} 2>&1"
+        STAGE
 
 
 rule pretrain_encoder:
+    """The encoder, pretrained on a data set's frames and prompts, and the curve of its losses."""
     input:
-        unpack(pretraining_inputs),
+        unpack(encoder_inputs),
+        trajectories=rules.collect_trajectories.output.trajectories,
+        published=initial_encoder,
     output:
         encoder=directory("results/encoders/{dataset}/{features}"),
         curve="results/encoders/{dataset}/{features}.csv",
@@ -274,18 +268,18 @@ rule pretrain_encoder:
         runtime=60,
         gpu=GPUS,
     params:
-        code=lambda w: code("pretrain_encoder", encoder_of(w), family_of(w)),
-        settings=encoder_settings,
-        given=computing,
+        **stage("pretrain_encoder", encoder_of, family_of, options=device_options, **ENCODING),
     shell:
-        "python -m pipeline.stages.pretrain_encoder {params.given:q} {params.settings:q}"
-        " --output {output.encoder:q} --curve {output.curve:q} > {log:q} 2>&1"
+        STAGE
 
 
 rule build_cache:
+    """The embeddings O_t of every distinct pair of a frame and a prompt."""
     input:
-        unpack(encoding_inputs),
-        shards=lambda w: shards_of(rules.encode_shard, w),
+        unpack(encoder_inputs),
+        trajectories=rules.collect_trajectories.output.trajectories,
+        encoder=encoder_folder,
+        shards=shards_of("encode_shard", "cache"),
     output:
         cache="results/cache/{dataset}/{features}.h5",
     log:
@@ -300,32 +294,37 @@ rule build_cache:
         runtime=120,
         gpu=GPUS,
     params:
-        code=lambda w: code("build_cache", encoder_of(w), family_of(w)),
-        settings=lambda w: encoder_settings(w) + share_of(w),
-        given=computing,
+        **stage("build_cache", encoder_of, family_of, options=device_options, **ENCODING),
     shell:
-        "python -m pipeline.stages.build_cache"
-        " {params.given:q} {params.settings:q}"
-        " --output {output.cache:q} > {log:q} 2>&1"
+        STAGE
 
 
 use rule build_cache as encode_shard with:
+    """A share of the embeddings, where several jobs encode."""
     input:
-        unpack(encoding_inputs),
+        unpack(encoder_inputs),
+        trajectories=rules.collect_trajectories.output.trajectories,
+        encoder=encoder_folder,
     output:
+        temp("results/shards/cache/{dataset}/{features}/{scatteritem}.h5.provenance.json"),
         cache=temp("results/shards/cache/{dataset}/{features}/{scatteritem}.h5"),
-        record=temp("results/shards/cache/{dataset}/{features}/{scatteritem}.h5.provenance.json"),
     log:
         "results/logs/encode_shard/{dataset}/{features}/{scatteritem}.log",
     benchmark:
         "results/benchmarks/encode_shard/{dataset}/{features}/{scatteritem}.tsv"
     params:
-        code=lambda w: code("build_cache", encoder_of(w), family_of(w)),
-        settings=lambda w: encoder_settings(w) + share_of(w),
-        given=computing,
+        **stage(
+            "build_cache",
+            encoder_of,
+            family_of,
+            options=device_options,
+            shard="{scatteritem}",
+            **ENCODING,
+        ),
 
 
 rule probe_embeddings:
+    """How well coordinates can be read from the encoder's embeddings, before and after pretraining."""
     input:
         unpack(encoder_inputs),
         encoder=encoder_folder,
@@ -341,10 +340,6 @@ rule probe_embeddings:
         mem_mb=3000,
         runtime=30,
     params:
-        code=lambda w: code("probe_embeddings", encoder_of(w)),
-        settings=encoder_settings,
-        given=given,
+        **stage("probe_embeddings", encoder_of, **ENCODING),
     shell:
-        "python -m pipeline.stages.probe_embeddings"
-        " {params.given:q} {params.settings:q}"
-        " --output {output.probe:q} > {log:q} 2>&1"
+        STAGE

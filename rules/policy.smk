@@ -2,6 +2,7 @@
 
 
 rule pretrain_language_model:
+    """A small language model, whose layers a policy can begin with, its tokenizer and its curve."""
     input:
         text_of,
     output:
@@ -20,17 +21,15 @@ rule pretrain_language_model:
         runtime=240,
         gpu=GPUS,
     params:
-        code=lambda w: code("pretrain_language_model", text_source_of(w)),
-        settings=lambda w: options(language_model=CONFIG.language_models[w.language_model]),
-        given=training,
+        **stage("pretrain_language_model", text_source_of, **PRETRAINING),
     shell:
-        "python -m pipeline.stages.pretrain_language_model {params.given:q} {params.settings:q}"
-        " --tokenizer {output.tokenizer:q} --output {output.model:q} --curve {output.curve:q} > {log:q} 2>&1"
+        STAGE
 
 
 rule take_layers:
+    """The first layers of a published GPT-2, for a policy to begin with."""
     input:
-        published=lambda w: published_files(CONFIG.language_models[w.language_model].published),
+        published=lambda w: published_files(language_model_of(w).published),
     output:
         model="results/published_layers/{language_model}.safetensors",
     log:
@@ -42,17 +41,25 @@ rule take_layers:
         mem_mb=3000,
         runtime=10,
     params:
-        code=code("take_layers"),
-        settings=lambda w: options(language_model=CONFIG.language_models[w.language_model]),
-        given=given,
+        **stage("take_layers", language_model=language_model_of),
     shell:
-        "python -m pipeline.stages.take_layers {params.given:q} {params.settings:q}"
-        " --output {output.model:q} > {log:q} 2>&1"
+        STAGE
+
+
+# The artefact that holds the kind of observation a method reads.
+observations = branch(
+    observation_of,
+    cases={"pixels": rules.shrink_frames.output.pixels, **dict.fromkeys(FROM_CACHE, cache_of)},
+    otherwise=rules.collect_trajectories.output.trajectories,
+)
 
 
 rule train_policy:
+    """A policy: one method in one variant on one data set with one seed; its checkpoints and curve."""
     input:
-        unpack(training_inputs),
+        trajectories=rules.collect_trajectories.output.trajectories,
+        observations=observations,
+        language_model=initial_layers,
     output:
         policy="results/runs/{dataset}/{method}/{variant}/seed-{seed}/policy.safetensors",
         checkpoints=directory("results/runs/{dataset}/{method}/{variant}/seed-{seed}/checkpoints"),
@@ -69,17 +76,16 @@ rule train_policy:
         runtime=240,
         gpu=GPUS * CONFIG.hardware.processes,
     params:
-        code=lambda w: code("train_policy", *model_of(w), family_of(w)),
-        settings=training_settings,
-        command=train_policy_command,
+        **stage("train_policy", model_of, family_of, **TRAINING, **IN_PROCESSES),
     shell:
-        "{params.command:q} --seed {wildcards.seed} {params.settings:q}"
-        " --output {output.policy:q} --checkpoints {output.checkpoints:q} --curve {output.curve:q} > {log:q} 2>&1"
+        STAGE
 
 
 rule evaluate_policy:
+    """The episodes that a trained policy plays, and the run's description."""
     input:
-        unpack(playing_inputs),
+        unpack(acting_inputs),
+        policy=rules.train_policy.output.policy,
     output:
         episodes="results/runs/{dataset}/{method}/{variant}/seed-{seed}/episodes.csv",
         run="results/runs/{dataset}/{method}/{variant}/seed-{seed}/run.json",
@@ -95,17 +101,16 @@ rule evaluate_policy:
         runtime=120,
         gpu=GPUS,
     params:
-        code=lambda w: code("evaluate_policy", *model_of(w), *eyes_of(w), family_of(w)),
-        settings=acting_settings,
-        given=computing,
+        **stage("evaluate_policy", *ACTING_PLUGINS, options=device_options, **ACTING),
     shell:
-        "python -m pipeline.stages.evaluate_policy --seed {wildcards.seed} {params.given:q} {params.settings:q}"
-        " --episodes-csv {output.episodes:q} --run-json {output.run:q} > {log:q} 2>&1"
+        STAGE
 
 
 rule film_policy:
+    """A video of the beginning of a trained policy's first episode."""
     input:
-        unpack(playing_inputs),
+        unpack(acting_inputs),
+        policy=rules.train_policy.output.policy,
     output:
         video="results/runs/{dataset}/{method}/{variant}/seed-{seed}/rollout.mp4",
     log:
@@ -120,15 +125,13 @@ rule film_policy:
         runtime=30,
         gpu=GPUS,
     params:
-        code=lambda w: code("film_policy", *model_of(w), *eyes_of(w), family_of(w)),
-        settings=acting_settings,
-        given=computing,
+        **stage("film_policy", *ACTING_PLUGINS, options=device_options, **ACTING),
     shell:
-        "python -m pipeline.stages.film_policy --seed {wildcards.seed} {params.given:q} {params.settings:q}"
-        " --video {output.video:q} > {log:q} 2>&1"
+        STAGE
 
 
 rule evaluate_checkpoints:
+    """The episodes that the checkpoints before the last play."""
     input:
         unpack(acting_inputs),
         checkpoints=rules.train_policy.output.checkpoints,
@@ -146,15 +149,13 @@ rule evaluate_checkpoints:
         runtime=240,
         gpu=GPUS,
     params:
-        code=lambda w: code("evaluate_checkpoints", *model_of(w), *eyes_of(w), family_of(w)),
-        settings=acting_settings,
-        given=computing,
+        **stage("evaluate_checkpoints", *ACTING_PLUGINS, options=device_options, **ACTING),
     shell:
-        "python -m pipeline.stages.evaluate_checkpoints --seed {wildcards.seed} {params.given:q} {params.settings:q}"
-        " --episodes-csv {output.episodes:q} > {log:q} 2>&1"
+        STAGE
 
 
 rule evaluate_random:
+    """The episodes of uniformly random actions, which every table begins with."""
     input:
         trajectories=rules.collect_trajectories.output.trajectories,
     output:
@@ -169,9 +170,6 @@ rule evaluate_random:
         mem_mb=1000,
         runtime=30,
     params:
-        code=lambda w: code("evaluate_random", family_of(w)),
-        settings=random_settings,
-        given=given,
+        **stage("evaluate_random", family_of, **AT_RANDOM),
     shell:
-        "python -m pipeline.stages.evaluate_random --seed {wildcards.seed} {params.given:q} {params.settings:q}"
-        " --episodes-csv {output.episodes:q} --run-json {output.run:q} > {log:q} 2>&1"
+        STAGE

@@ -1,7 +1,7 @@
 """What the report shows beside tables, curves and regions; all rules but one take seconds.
 
 The exception is a sweep: 25 episodes, at the default scale about two minutes of CPU time for MORE-3S and one for DT.
-Sweeps, attention and videos are therefore of one seed of each method (SHOWN in common_report.smk): of the default
+Sweeps, attention and videos are therefore of one seed of each method (`shown` in the table of runs): of the default
 configuration's games some 13 minutes of CPU time for the eight sweeps, less than one for attention. `sweep.episodes` is the
 setting to turn; `snakemake results/table1.csv` makes none of it.
 """
@@ -18,6 +18,7 @@ localrules:
 
 
 rule render_table:
+    """A table for people as a page of the report."""
     input:
         markdown=rules.tabulate.output.markdown,
     output:
@@ -27,13 +28,13 @@ rule render_table:
     conda:
         "../envs/tables.yaml"
     params:
-        code=code("render_table"),
+        **stage("render_table"),
     shell:
-        "python -m pipeline.stages.render_table --markdown {input.markdown:q}"
-        " --output {output.page:q} > {log:q} 2>&1"
+        STAGE
 
 
 rule plot_perplexity:
+    """A picture of a language model's curve."""
     input:
         curve=rules.pretrain_language_model.output.curve,
     output:
@@ -43,15 +44,16 @@ rule plot_perplexity:
     conda:
         "../envs/tables.yaml"
     params:
-        code=code("plot_perplexity"),
+        **stage("plot_perplexity", title="{language_model}"),
     shell:
-        "python -m pipeline.stages.plot_perplexity --title {wildcards.language_model:q}"
-        " --curve {input.curve:q} --output {output.picture:q} > {log:q} 2>&1"
+        STAGE
 
 
 rule sweep_target_return:
+    """The episodes that a trained policy plays under several target returns."""
     input:
-        unpack(playing_inputs),
+        unpack(acting_inputs),
+        policy=rules.train_policy.output.policy,
     output:
         episodes="results/runs/{dataset}/{method}/{variant}/seed-{seed}/target_sweep.csv",
     log:
@@ -66,19 +68,15 @@ rule sweep_target_return:
         runtime=120,
         gpu=GPUS,
     params:
-        code=lambda w: code("sweep_target_return", *model_of(w), *eyes_of(w), family_of(w)),
-        settings=sweep_settings,
-        given=computing,
+        **stage("sweep_target_return", *ACTING_PLUGINS, options=device_options, **SWEEPING),
     shell:
-        "python -m pipeline.stages.sweep_target_return --seed {wildcards.seed} {params.given:q}"
-        " {params.settings:q} --output {output.episodes:q} > {log:q} 2>&1"
+        STAGE
 
 
 rule plot_target_sweeps:
+    """A picture of a data set's sweeps of the target return."""
     input:
-        sweeps=lambda w: [
-            expand(rules.sweep_target_return.output.episodes, **run)[0] for run in swept_on(w)
-        ],
+        sweeps=of_runs(rules.sweep_target_return.output.episodes, dataset="{dataset}", swept=True),
     output:
         picture=in_report("results/target_sweeps/{dataset}.png", "target_sweeps"),
     log:
@@ -86,16 +84,17 @@ rule plot_target_sweeps:
     conda:
         "../envs/tables.yaml"
     params:
-        code=code("plot_target_sweeps"),
-        runs=lambda w: json.dumps(swept_on(w), sort_keys=True),
-        episodes=CONFIG.sweep.episodes,
+        **stage(
+            "plot_target_sweeps",
+            runs=places_of_runs(dataset="{dataset}", swept=True),
+            title="{dataset}",
+        ),
     shell:
-        "python -m pipeline.stages.plot_target_sweeps --runs {params.runs:q}"
-        " --sweeps {input.sweeps:q} --title {wildcards.dataset:q} --output {output.picture:q}"
-        " > {log:q} 2>&1"
+        STAGE
 
 
 rule show_rollout:
+    """A page that plays a policy's video."""
     input:
         video=rules.film_policy.output.video,
     output:
@@ -107,16 +106,17 @@ rule show_rollout:
     conda:
         "../envs/tables.yaml"
     params:
-        code=code("show_rollout"),
-        title="{dataset}, {method}, variant {variant}, seed {seed}",
+        **stage("show_rollout", title=RUN),
     shell:
-        "python -m pipeline.stages.show_rollout --video {input.video:q} --title {params.title:q}"
-        " --output {output.page:q} > {log:q} 2>&1"
+        STAGE
 
 
 rule draw_attention:
+    """A picture of a policy's attention over the steps before."""
     input:
-        unpack(attending_inputs),
+        policy=rules.train_policy.output.policy,
+        trajectories=rules.collect_trajectories.output.trajectories,
+        observations=observations,
     output:
         picture=in_report(
             "results/runs/{dataset}/{method}/{variant}/seed-{seed}/attention.png", "attention"
@@ -132,19 +132,16 @@ rule draw_attention:
         mem_mb=4000,
         runtime=20,
     params:
-        code=lambda w: code("draw_attention", *model_of(w), family_of(w)),
-        settings=training_settings,
-        given=given,
-        title="{dataset}, {method}, variant {variant}, seed {seed}",
+        **stage("draw_attention", model_of, family_of, title=RUN, **TRAINING),
     shell:
-        "python -m pipeline.stages.draw_attention --seed {wildcards.seed} {params.given:q} {params.settings:q}"
-        " --title {params.title:q} --output {output.picture:q} > {log:q} 2>&1"
+        STAGE
 
 
 rule list_prompts:
+    """A page with the sentences of all prompt sets of a data set."""
     input:
-        prompts=lambda w: expand(
-            rules.write_prompts.output.prompts, dataset=w.dataset, prompt_set=prompt_sets()
+        prompts=collect(
+            rules.write_prompts.output.prompts, prompt_set=PROMPT_SETS, allow_missing=True
         ),
     output:
         page=in_report("results/pages/prompts/{dataset}.html", "prompts"),
@@ -153,17 +150,19 @@ rule list_prompts:
     conda:
         "../envs/features.yaml"
     params:
-        code=lambda w: code("list_prompts", family_of(w)),
-        settings=lambda w: options(environment=environment_of(w)),
-        sets=prompt_sets(),
-        title="Prompts of {dataset}",
+        **stage(
+            "list_prompts",
+            family_of,
+            environment=environment_of,
+            prompt_sets=lambda w: PROMPT_SETS,
+            title="Prompts of {dataset}",
+        ),
     shell:
-        "python -m pipeline.stages.list_prompts {params.settings:q} --prompt-sets {params.sets:q}"
-        " --prompts {input.prompts:q} --title {params.title:q} --output {output.page:q}"
-        " > {log:q} 2>&1"
+        STAGE
 
 
 rule plot_costs:
+    """Time and memory of each stage, as a table and a picture."""
     input:
         benchmarks=[file for _, file in measured()],
     output:
@@ -174,17 +173,15 @@ rule plot_costs:
     conda:
         "../envs/tables.yaml"
     params:
-        code=code("plot_costs"),
-        stages=json.dumps([name for name, _ in measured()]),
+        **stage("plot_costs", stages=lambda w: [name for name, _ in measured()]),
     shell:
-        "python -m pipeline.stages.plot_costs --stages {params.stages:q}"
-        " --benchmarks {input.benchmarks:q} --csv {output.csv:q} --picture {output.picture:q}"
-        " > {log:q} 2>&1"
+        STAGE
 
 
 rule list_runs:
+    """A page that says of every run what it was made from."""
     input:
-        run=[scores_of(run, "run") for run in runs(CONFIG.tables.values(), RANDOM)],
+        run=each(rules.evaluate_policy.output.run, RUNS),
     output:
         page=in_report("results/pages/runs.html", "provenance"),
     log:
@@ -192,8 +189,6 @@ rule list_runs:
     conda:
         "../envs/tables.yaml"
     params:
-        code=code("list_runs"),
-        runs=json.dumps(runs(CONFIG.tables.values(), RANDOM), sort_keys=True),
+        **stage("list_runs", runs=places_of_runs()),
     shell:
-        "python -m pipeline.stages.list_runs --runs {params.runs:q} --run-json {input.run:q}"
-        " --output {output.page:q} > {log:q} 2>&1"
+        STAGE

@@ -2,6 +2,7 @@
 
 
 rule retrieve:
+    """The files of what others have published, checked: weights and vocabularies."""
     output:
         files=directory("results/published/{artefact}"),
     log:
@@ -15,9 +16,8 @@ rule retrieve:
         mem_mb=500,
         runtime=240,
     params:
-        code=code("retrieve"),
-        settings=lambda w: options(artefact=CONFIG.published[w.artefact]),
-        given=permitted,
+        **stage(
+            "retrieve", options=download_options, artefact=lambda w: CONFIG.published[w.artefact]
+        ),
     shell:
-        "python -m pipeline.stages.retrieve {params.given:q} {params.settings:q}"
-        " --output {output.files:q} > {log:q} 2>&1"
+        STAGE

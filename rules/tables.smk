@@ -9,13 +9,13 @@ localrules:
 
 
 rule gather_scores:
+    """The scores of a table's runs, one row per episode."""
     input:
-        episodes=lambda w: [scores_of(run, "episodes") for run in scored_in(w)],
-        run=lambda w: [scores_of(run, "run") for run in scored_in(w)],
-        checkpoints=lambda w: [
-            expand(rules.evaluate_checkpoints.output.episodes, **run)[0]
-            for run in checkpoints_in(w)
-        ],
+        episodes=of_runs(rules.evaluate_policy.output.episodes, table="{table}"),
+        run=of_runs(rules.evaluate_policy.output.run, table="{table}"),
+        checkpoints=of_runs(
+            rules.evaluate_checkpoints.output.episodes, table="{table}", checkpoints=True
+        ),
     output:
         scores="results/scores/{table}.csv",
     log:
@@ -23,17 +23,17 @@ rule gather_scores:
     conda:
         "../envs/tables.yaml"
     params:
-        code=code("gather_scores"),
-        runs=lambda w: json.dumps(scored_in(w), sort_keys=True),
-        checkpoint_runs=lambda w: json.dumps(checkpoints_in(w), sort_keys=True),
+        **stage(
+            "gather_scores",
+            runs=places_of_runs(table="{table}"),
+            checkpoint_runs=places_of_runs(table="{table}", checkpoints=True),
+        ),
     shell:
-        "python -m pipeline.stages.gather_scores --runs {params.runs:q}"
-        " --episodes-csv {input.episodes:q} --run-json {input.run:q}"
-        " --checkpoint-runs {params.checkpoint_runs:q} --checkpoints-csv {input.checkpoints:q}"
-        " --output {output.scores:q} > {log:q} 2>&1"
+        STAGE
 
 
 rule tabulate:
+    """A table: tidy, across games, and for people."""
     input:
         scores=rules.gather_scores.output.scores,
         published=f"{RESOURCES}/published_scores.csv",
@@ -46,23 +46,22 @@ rule tabulate:
     conda:
         "../envs/tables.yaml"
     params:
-        code=lambda w: code("tabulate", f"reporting.tables.{w.table}"),
-        table=lambda w: CONFIG.tables[w.table].as_json(),
-        environments=environments_of,
-        scale=CONFIG.scale,
+        **stage(
+            "tabulate",
+            table_builder,
+            name="{table}",
+            table=table_of,
+            environments=environments_of,
+            scale=lambda w: CONFIG.scale,
+        ),
     shell:
-        "python -m pipeline.stages.tabulate --name {wildcards.table:q} --table {params.table:q}"
-        " --environments {params.environments:q} --scale {params.scale:q}"
-        " --scores {input.scores:q} --published {input.published:q}"
-        " --csv {output.csv:q} --across-csv {output.across:q}"
-        " --markdown {output.markdown:q} > {log:q} 2>&1"
+        STAGE
 
 
 rule plot_training_curves:
+    """A picture of the training curves of a table's runs."""
     input:
-        curves=lambda w: [
-            expand(rules.train_policy.output.curve, **run)[0] for run in trained_in(w)
-        ],
+        curves=of_runs(rules.train_policy.output.curve, table="{table}", trained=True),
         scores=rules.gather_scores.output.scores,
     output:
         picture=in_report("results/learning_curves/{table}.png", "learning_curves"),
@@ -71,16 +70,13 @@ rule plot_training_curves:
     conda:
         "../envs/tables.yaml"
     params:
-        code=code("plot_training_curves"),
-        seeds=lambda w: CONFIG.tables[w.table].seeds,
-        runs=lambda w: json.dumps(trained_in(w), sort_keys=True),
+        **stage("plot_training_curves", runs=places_of_runs(table="{table}", trained=True)),
     shell:
-        "python -m pipeline.stages.plot_training_curves --runs {params.runs:q}"
-        " --curves {input.curves:q} --scores {input.scores:q} --output {output.picture:q}"
-        " > {log:q} 2>&1"
+        STAGE
 
 
 rule plot_performance_profiles:
+    """A picture of the share of runs that score more than τ, for each row of a table."""
     input:
         scores=rules.gather_scores.output.scores,
     output:
@@ -90,8 +86,6 @@ rule plot_performance_profiles:
     conda:
         "../envs/tables.yaml"
     params:
-        code=code("plot_performance_profiles"),
-        table=lambda w: CONFIG.tables[w.table].as_json(),
+        **stage("plot_performance_profiles", table=table_of),
     shell:
-        "python -m pipeline.stages.plot_performance_profiles --table {params.table:q}"
-        " --scores {input.scores:q} --output {output.picture:q} > {log:q} 2>&1"
+        STAGE

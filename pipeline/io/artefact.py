@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from pipeline.errors import PipelineError
-from pipeline.io.atomic import private, writing
+from pipeline.io.atomic import private, sync_folder, writing
 from pipeline.io.block_cache import BlockCache, Layout
 from pipeline.io.discardable_file import DiscardableFile
 from pipeline.io.reading import Refused, reading
@@ -126,7 +126,7 @@ class ArtefactWriter:
         self._file.close()
         self._written.sync()  # so that the rename cannot outlive the content
         self._temporary.replace(self.path)
-        _sync(self.path.parent)
+        sync_folder(self.path.parent)
 
     def _close(self) -> None:
         """Close whatever is still open, complete or not."""
@@ -395,12 +395,3 @@ class _GrowingArray:
         self._checksums.append(zlib.crc32(block.data))
         self._rows += self._filled
         self._filled = 0
-
-
-def _sync(folder: Path) -> None:
-    """Flush a folder to disk, with the names in it."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -157,3 +157,12 @@ def _settle(new: Path, path: Path, own: PrivateFolder) -> None:
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder to disk, with the names in it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

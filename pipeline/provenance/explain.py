@@ -21,7 +21,7 @@ PLACE = ("dataset", "method", "variant")
 """Columns that name a row, and say which runs are behind it."""
 RELATIVE = ("difference", "improvement")
 """Columns that begin so compare a row with another one: all runs are behind them."""
-ALIGNED = {"episodes_csv": "runs", "run_json": "runs", "checkpoints_csv": "checkpoint_runs"}
+ALIGNED = {"episodes": "runs", "run": "runs", "checkpoints": "checkpoint_runs"}
 """Inputs of the gathering stage → the setting that says whose they are, in the same order."""
 OTHER_RUNS = {"random_score": {"method": "random", "variant": "default"}}
 """Columns that show other runs than those of their row."""
@@ -114,7 +114,7 @@ def _episodes(root: Node) -> Iterator[str]:
     """A line for each file of episodes: the mean of its returns, as tables compute it."""
     for node in root.walk():
         for link in node.inputs:
-            if link.option == "episodes_csv":
+            if link.option == "episodes":
                 yield f"  {_summary(link.node)}"
 
 
@@ -168,7 +168,7 @@ def _now(settings: dict[str, Any], gathered: Record, cell: Cell) -> pd.DataFrame
 def _gathering(root: Node) -> Record:
     """The record of the stage that read the files of episodes."""
     for node in root.walk():
-        if node.record is not None and _inputs(node.record, "episodes_csv"):
+        if node.record is not None and _inputs(node.record, "episodes"):
             return node.record
     raise PipelineError(
         f"{root.path}: no record behind it names episodes; give a table of scores, such as "

@@ -1,7 +1,8 @@
 """What the stages that play a trained policy are all told, and what they open with it."""
 
-from argparse import Namespace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from pipeline.config.schema import (
     DatasetConfig,
@@ -12,45 +13,37 @@ from pipeline.config.schema import (
 )
 from pipeline.data import trajectories
 from pipeline.evaluation.run import EvaluationProtocol, LoadedPolicy, load_policy
-from pipeline.hardware import devices
 from pipeline.observations import ObserverInputs
-from pipeline.stages import StageParser
+from pipeline.stages import Input
+from pipeline.stages._device import Device
 
 
-class ActingParser(StageParser):
-    """The command line of a stage that plays what it reads as `played`."""
+@dataclass(frozen=True, kw_only=True)
+class Acting:
+    """A part of the signature of such a stage."""
 
-    def __init__(self, doc: str | None, played: str) -> None:
-        super().__init__(doc)
-        self.sections(method=MethodConfig, features=FeaturesConfig)
-        self.sections(environment=EnvironmentConfig, dataset=DatasetConfig)
-        self.add_argument("--seed", type=int, required=True)
-        self.add_argument("--device", type=devices.claim, default="cpu", help=devices.HELP)
-        self.inputs(played)  # first: whose record says most of what an output is made of
-        reads = "for a method that reads embeddings"
-        self.inputs("encoder", "prompts", required=False, help=reads)
-        published = "where its detector has published ones"
-        self.inputs("detector-weights", required=False, help=published)
-        self.inputs("trajectories", help="what was trained on")
+    method: MethodConfig
+    features: FeaturesConfig
+    environment: EnvironmentConfig
+    dataset: DatasetConfig
+    seed: int
+    encoder: Annotated[Input | None, "for a method that reads embeddings"] = None
+    prompts: Annotated[Input | None, "for a method that reads embeddings"] = None
+    detector_weights: Annotated[Input | None, "where its detector has published ones"] = None
+    trajectories: Annotated[Input, "what was trained on"]
+    device: Device = "cpu"
 
+    def protocol(
+        self, evaluation: EvaluationConfig, max_steps: int | None = None
+    ) -> EvaluationProtocol:
+        """The episodes to play, cut at `max_steps` where the data set does not cut them before."""
+        longest = self.dataset.max_episode_steps
+        steps = longest if max_steps is None else min(max_steps, longest)
+        data = trajectories.load(self.trajectories)
+        return EvaluationProtocol(self.environment, evaluation, data, steps, self.seed)
 
-def course(
-    arguments: Namespace, evaluation: EvaluationConfig, max_steps: int | None = None
-) -> EvaluationProtocol:
-    """The episodes to play, cut at `max_steps` where the data set does not cut them before."""
-    longest = arguments.dataset.max_episode_steps
-    steps = longest if max_steps is None else min(max_steps, longest)
-    data = trajectories.load(arguments.trajectories)
-    return EvaluationProtocol(arguments.environment, evaluation, data, steps, arguments.seed)
-
-
-def actor(arguments: Namespace, policy: Path) -> LoadedPolicy:
-    """The policy of a checkpoint, ready to play."""
-    inputs = ObserverInputs(
-        arguments.features,
-        arguments.encoder,
-        arguments.prompts,
-        arguments.detector_weights,
-        arguments.device,
-    )
-    return load_policy(policy, arguments.method, inputs)
+    def load(self, policy: Path) -> LoadedPolicy:
+        """The policy of a checkpoint, ready to play."""
+        weights = self.encoder, self.prompts, self.detector_weights
+        inputs = ObserverInputs(self.features, *weights, self.device)
+        return load_policy(policy, self.method, inputs)

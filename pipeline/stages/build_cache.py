@@ -1,46 +1,47 @@
 """Encode every distinct (frame, prompt) pair with the frozen encoder into the feature cache."""
 
-from argparse import Namespace
-
 from pipeline.config.schema import EnvironmentConfig, FeaturesConfig
 from pipeline.data.trajectories import load
 from pipeline.environments import make
 from pipeline.features import encoders, feature_cache
 from pipeline.features.prompts import Prompts
 from pipeline.features.step_encoder import StepEncoder
-from pipeline.hardware import devices
 from pipeline.io.artefact import Artefact
 from pipeline.io.resumable import PartsWriter
-from pipeline.stages import StageParser, execute
+from pipeline.stages import Identity, Input, Output, OwnShard, Shards, execute
+from pipeline.stages._device import Device
 from pipeline.vision.detectors import open_regions
 
-parser = StageParser(__doc__)
-parser.sections(features=FeaturesConfig, environment=EnvironmentConfig)
-parser.add_argument("--device", type=devices.claim, default="cpu", help=devices.HELP)
-parser.shards()
-parser.inputs("encoder", "regions", "frames", "prompts", "trajectories")
-parser.outputs("output")
 
-
-def main(arguments: Namespace) -> None:
+def build_cache(
+    *,
+    features: FeaturesConfig,
+    environment: EnvironmentConfig,
+    encoder: Input,
+    regions: Input,
+    frames: Input,
+    prompts: Input,
+    trajectories: Input,
+    cache: Output,
+    device: Device = "cpu",
+    shard: OwnShard = None,
+    shards: Shards = (),
+    identity: Identity,
+) -> None:
     """Load, encode, write."""
-    config = arguments.features
-    space = make(arguments.environment).actions
-    prompts = Prompts.read(arguments.prompts)
-    frames = Artefact(arguments.frames, "frames")
-    regions = open_regions(arguments.regions, frames, memory_mb=64)
-    data = load(arguments.trajectories)
-    pairs = feature_cache.distinct_pairs(config, data, frames.read("step_frame"), prompts, space)
-    model = encoders.load(config.encoder, arguments.encoder, arguments.device)
-    encoder = StepEncoder(None, model, prompts.sentences, config.precision)
-    attributes = {"features": config.model_dump(), "weights": config.weights}
-    identity = parser.identity(arguments, main)
-    with PartsWriter(arguments.output, "cache", attributes, identity, arguments.shard) as writer:
-        if arguments.shards:
-            feature_cache.merge(config, pairs, prompts, arguments.shards, writer)
+    actions, texts = make(environment).actions, Prompts.read(prompts)
+    seen = Artefact(frames, "frames")
+    found, data = open_regions(regions, seen, memory_mb=64), load(trajectories)
+    pairs = feature_cache.distinct_pairs(features, data, seen.read("step_frame"), texts, actions)
+    model = encoders.load(features.encoder, encoder, device)
+    encode = StepEncoder(None, model, texts.sentences, features.precision)
+    attributes = {"features": features.model_dump(), "weights": features.weights}
+    with PartsWriter(cache, "cache", attributes, identity(), shard) as writer:
+        if shards:
+            feature_cache.merge(features, pairs, texts, shards, writer)
         else:
-            feature_cache.build(config, encoder, regions, pairs, prompts, writer)
+            feature_cache.build(features, encode, found, pairs, texts, writer)
 
 
 if __name__ == "__main__":
-    execute(main, parser)
+    execute(build_cache)

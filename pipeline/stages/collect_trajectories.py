@@ -1,23 +1,25 @@
 """Collect the episodes that a data set's configuration asks for into one artefact."""
 
-from argparse import Namespace
+from typing import Annotated
 
 from pipeline.config.schema import DatasetConfig, EnvironmentConfig
-from pipeline.data import trajectories
-from pipeline.stages import StageParser, execute
-
-parser = StageParser(__doc__)
-parser.sections(dataset=DatasetConfig, environment=EnvironmentConfig)
-parser.input_below("resources", lambda given: given.dataset.files, help="folder of the recordings")
-parser.outputs("output")
+from pipeline.data.trajectories import collect, save
+from pipeline.stages import GivenInput, Output, Reads, execute
 
 
-def main(arguments: Namespace) -> None:
+def collect_trajectories(
+    *,
+    dataset: DatasetConfig,
+    environment: EnvironmentConfig,
+    resources: Annotated[
+        GivenInput, Reads(lambda told: told.dataset.files), "folder of the recordings"
+    ],
+    trajectories: Output,
+) -> None:
     """Collect, write."""
-    dataset, environment = arguments.dataset, arguments.environment
-    collected = trajectories.collect(dataset, environment, arguments.resources)
-    trajectories.save(arguments.output, collected, environment, dataset)
+    collected = collect(dataset, environment, resources)
+    save(trajectories, collected, environment, dataset)
 
 
 if __name__ == "__main__":
-    execute(main, parser)
+    execute(collect_trajectories)

@@ -1,20 +1,14 @@
 """Download a data set by its name into a folder."""
 
-from argparse import Namespace
-
 from pipeline.config.schema import DatasetConfig
 from pipeline.data import trajectories
-from pipeline.stages import StageParser, execute
-
-parser = StageParser(__doc__)
-parser.sections(dataset=DatasetConfig)
-parser.outputs("output")
+from pipeline.stages import Output, execute
 
 
-def main(arguments: Namespace) -> None:
+def download_dataset(*, dataset: DatasetConfig, folder: Output) -> None:
     """Download."""
-    trajectories.download(arguments.dataset, arguments.output)
+    trajectories.download(dataset, folder)
 
 
 if __name__ == "__main__":
-    execute(main, parser)
+    execute(download_dataset)

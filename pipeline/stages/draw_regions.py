@@ -1,27 +1,27 @@
 """Draw the regions of a few frames of a data set, as a picture to look at."""
 
-from argparse import Namespace
+from typing import Annotated
 
 from pipeline.io.artefact import Artefact
 from pipeline.io.atomic import replacing
-from pipeline.stages import StageParser, execute
-from pipeline.vision import regions
+from pipeline.stages import Input, Output, execute
 from pipeline.vision.detectors import open_regions
-
-parser = StageParser(__doc__)
-parser.inputs("regions", help="artefact of detect_regions")
-parser.inputs("frames", help="artefact of render_frames")
-parser.outputs("output", help="PNG file")
+from pipeline.vision.regions import draw
 
 
-def main(arguments: Namespace) -> None:
+def draw_regions(
+    *,
+    regions: Annotated[Input, "artefact of detect_regions"],
+    frames: Annotated[Input, "artefact of render_frames"],
+    picture: Annotated[Output, "PNG"],
+) -> None:
     """Load, draw."""
-    frames = Artefact(arguments.frames, "frames")
-    found = open_regions(arguments.regions, frames)
-    title = f"{arguments.frames.stem}: regions of {found.attributes['detector']['name']}"
-    with replacing(arguments.output) as temporary:
-        regions.draw(frames, found, title, temporary)
+    seen = Artefact(frames, "frames")
+    found = open_regions(regions, seen)
+    title = f"{frames.stem}: regions of {found.attributes['detector']['name']}"
+    with replacing(picture) as temporary:
+        draw(seen, found, title, temporary)
 
 
 if __name__ == "__main__":
-    execute(main, parser)
+    execute(draw_regions)

@@ -1,46 +1,45 @@
 """Count a data set's frames and pairs, and time a few batches of detection and encoding."""
 
-from argparse import Namespace
+from typing import Annotated
 
 from pipeline.config.schema import EnvironmentConfig, FeaturesConfig
 from pipeline.data.trajectories import load
 from pipeline.environments import make
 from pipeline.features import cost_estimate, feature_cache
 from pipeline.features.prompts import Prompts
-from pipeline.hardware import devices
 from pipeline.io.artefact import Artefact
 from pipeline.io.atomic import replacing
-from pipeline.stages import StageParser, execute
+from pipeline.stages import Input, Output, execute
+from pipeline.stages._device import Device
 from pipeline.vision import detectors
 
-parser = StageParser(__doc__)
-parser.sections(features=FeaturesConfig, environment=EnvironmentConfig)
-parser.add_argument("--device", type=devices.claim, default="cpu", help=devices.HELP)
-parser.add_argument("--dataset", required=True, help="name of the data set")
-parser.add_argument("--features-name", required=True, help="name of the features")
-parser.add_argument("--regions-name", required=True, help="of the features whose regions they use")
-parser.inputs("frames", "prompts", "trajectories")
-parser.inputs("detector-weights", required=False, help="of retrieve, if it has published ones")
-parser.inputs("published", required=False, help="weights that the encoder begins with, of retrieve")
-parser.outputs("output")
 
-
-def main(arguments: Namespace) -> None:
+def estimate_costs(
+    *,
+    features: FeaturesConfig,
+    environment: EnvironmentConfig,
+    dataset: Annotated[str, "name of the data set"],
+    features_name: Annotated[str, "name of the features"],
+    regions_name: Annotated[str, "of the features whose regions they use"],
+    frames: Input,
+    prompts: Input,
+    trajectories: Input,
+    detector_weights: Annotated[Input | None, "of retrieve, if it has published ones"] = None,
+    published: Annotated[Input | None, "weights that the encoder begins with"] = None,
+    estimate: Output,
+    device: Device = "cpu",
+) -> None:
     """Load, probe, write."""
-    config, device = arguments.features, arguments.device
-    space = make(arguments.environment).actions
-    prompts = Prompts.read(arguments.prompts)
-    frames = Artefact(arguments.frames, "frames")
-    data = load(arguments.trajectories)
-    pairs = feature_cache.distinct_pairs(config, data, frames.read("step_frame"), prompts, space)
-    detector = detectors.make(config.detector, device, arguments.detector_weights)
-    seen = frames, pairs, prompts
-    found = cost_estimate.estimate(config, detector, *seen, device, arguments.published)
-    names = {"dataset": arguments.dataset, "features": arguments.features_name}
-    names |= {"regions": arguments.regions_name, "storage": config.storage}
-    with replacing(arguments.output) as temporary:
-        cost_estimate.as_row(found, **names).to_csv(temporary, index=False, encoding="utf-8")
+    actions, texts = make(environment).actions, Prompts.read(prompts)
+    seen, data = Artefact(frames, "frames"), load(trajectories)
+    pairs = feature_cache.distinct_pairs(features, data, seen.read("step_frame"), texts, actions)
+    detector = detectors.make(features.detector, device, detector_weights)
+    found = cost_estimate.estimate(features, detector, seen, pairs, texts, device, published)
+    names = {"dataset": dataset, "features": features_name, "regions": regions_name}
+    with replacing(estimate) as temporary:
+        row = cost_estimate.as_row(found, **names, storage=features.storage)
+        row.to_csv(temporary, index=False, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    execute(main, parser)
+    execute(estimate_costs)

@@ -1,23 +1,26 @@
 """Play a trained policy in closed loop: scores, and the run's description."""
 
-from argparse import Namespace
+from typing import Annotated
 
 from pipeline.evaluation.episodes import write_episodes
 from pipeline.evaluation.run import play_policy, write_run
-from pipeline.stages import _acting, execute
-
-parser = _acting.ActingParser(__doc__, "policy")
-parser.outputs("episodes-csv", "run-json")
+from pipeline.stages import Input, Output, execute
+from pipeline.stages._acting import Acting
 
 
-def main(arguments: Namespace) -> None:
+def evaluate_policy(
+    *,
+    policy: Input,
+    acting: Acting,
+    episodes: Annotated[Output, "CSV"],
+    run: Annotated[Output, "JSON: the run's description"],
+) -> None:
     """Load, play, write."""
-    course = _acting.course(arguments, arguments.method.evaluation)
-    episodes, run = play_policy(course, _acting.actor(arguments, arguments.policy))
-    steps = arguments.method.training.steps
-    write_episodes(arguments.episodes_csv, [(steps, episode) for episode in episodes])
-    write_run(arguments.run_json, run)
+    method = acting.method
+    played, described = play_policy(acting.protocol(method.evaluation), acting.load(policy))
+    write_episodes(episodes, [(method.training.steps, episode) for episode in played])
+    write_run(run, described)
 
 
 if __name__ == "__main__":
-    execute(main, parser)
+    execute(evaluate_policy)

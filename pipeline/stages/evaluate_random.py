@@ -1,33 +1,32 @@
 """Play uniformly random actions, the reference that learned play has to beat."""
 
-from argparse import Namespace
+from typing import Annotated
 
 from pipeline.config.schema import DatasetConfig, EnvironmentConfig, EvaluationConfig
-from pipeline.data import trajectories
-from pipeline.evaluation import run as runs
+from pipeline.data.trajectories import load
 from pipeline.evaluation.episodes import write_episodes
-from pipeline.stages import StageParser, execute
-
-parser = StageParser(__doc__)
-parser.sections(environment=EnvironmentConfig, dataset=DatasetConfig, evaluation=EvaluationConfig)
-parser.add_argument("--seed", type=int, required=True)
-parser.inputs("trajectories", help="whose scores the run's description quotes")
-parser.outputs("episodes-csv", "run-json")
+from pipeline.evaluation.run import EvaluationProtocol, play_random, write_run
+from pipeline.stages import Input, Output, execute
 
 
-def main(arguments: Namespace) -> None:
+def evaluate_random(
+    *,
+    environment: EnvironmentConfig,
+    dataset: DatasetConfig,
+    evaluation: EvaluationConfig,
+    seed: int,
+    trajectories: Annotated[Input, "whose scores the run's description quotes"],
+    episodes: Annotated[Output, "CSV"],
+    run: Annotated[Output, "JSON: the run's description"],
+) -> None:
     """Load, play, write."""
-    course = runs.EvaluationProtocol(
-        arguments.environment,
-        arguments.evaluation,
-        trajectories.load(arguments.trajectories),
-        arguments.dataset.max_episode_steps,
-        arguments.seed,
-    )
-    episodes, run = runs.play_random(course)
-    write_episodes(arguments.episodes_csv, [(0, episode) for episode in episodes])
-    runs.write_run(arguments.run_json, run)
+    longest = dataset.max_episode_steps
+    data = load(trajectories)
+    protocol = EvaluationProtocol(environment, evaluation, data, longest, seed)
+    played, described = play_random(protocol)
+    write_episodes(episodes, [(0, episode) for episode in played])
+    write_run(run, described)
 
 
 if __name__ == "__main__":
-    execute(main, parser)
+    execute(evaluate_random)

@@ -5,21 +5,23 @@ something behind the cell has changed or is missing.
 """
 
 import sys
-from argparse import Namespace
 from pathlib import Path
+from typing import Annotated
 
-from pipeline.provenance.explain import explain
-from pipeline.stages import StageParser, execute
-
-parser = StageParser(__doc__)
-parser.add_argument("table", type=Path, help="CSV file of tabulate, such as results/table1.csv")
-parser.add_argument("row", help="number from 0, or dataset/method/variant (default: `default`)")
-parser.add_argument("column", help="such as mean")
+from pipeline.provenance import explain as explanation
+from pipeline.stages import Positional, execute
 
 
-def main(arguments: Namespace) -> None:
+def explain(
+    *,
+    table: Annotated[Path, Positional(), "CSV file of tabulate, such as results/table1.csv"],
+    row: Annotated[
+        str, Positional(), "number from 0, or dataset/method/variant (default: `default`)"
+    ],
+    column: Annotated[str, Positional(), "such as mean"],
+) -> None:
     """Explain, print."""
-    text, sound = explain(arguments.table, arguments.row, arguments.column)
+    text, sound = explanation.explain(table, row, column)
     print(text)
     if not sound:
         sys.exit(1)
@@ -27,7 +29,7 @@ def main(arguments: Namespace) -> None:
 
 def command() -> None:
     """The command `explain`."""
-    execute(main, parser)
+    execute(explain)
 
 
 if __name__ == "__main__":

@@ -1,26 +1,26 @@
 """Write the episodes of a data set, with their frames, as a Minari data set."""
 
-from argparse import Namespace
+from typing import Annotated
 
 from pipeline.config.schema import EnvironmentConfig
-from pipeline.data import export_minari, trajectories
+from pipeline.data.export_minari import export
+from pipeline.data.trajectories import load
 from pipeline.io.artefact import Artefact
-from pipeline.stages import StageParser, execute
-
-parser = StageParser(__doc__)
-parser.sections(environment=EnvironmentConfig)
-parser.add_argument("--name", required=True, help="Minari's name of the data set, with a version")
-parser.inputs("trajectories")
-parser.inputs("frames", required=False, help="artefact of render_frames")
-parser.outputs("output", help="folder of the data set, named like it")
+from pipeline.stages import Input, Output, execute
 
 
-def main(arguments: Namespace) -> None:
+def export_minari(
+    *,
+    environment: EnvironmentConfig,
+    name: Annotated[str, "Minari's name of the data set, with a version"],
+    trajectories: Input,
+    frames: Annotated[Input | None, "artefact of render_frames"] = None,
+    folder: Annotated[Output, "of the data set, named like it"],
+) -> None:
     """Load, write."""
-    frames = Artefact(arguments.frames, "frames", memory_mb=256) if arguments.frames else None
-    data = trajectories.load(arguments.trajectories)
-    export_minari.export(data, arguments.environment, frames, arguments.name, arguments.output)
+    seen = Artefact(frames, "frames", memory_mb=256) if frames else None
+    export(load(trajectories), environment, seen, name, folder)
 
 
 if __name__ == "__main__":
-    execute(main, parser)
+    execute(export_minari)

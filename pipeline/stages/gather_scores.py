@@ -1,28 +1,27 @@
 """Runs' episodes and descriptions → `scores/<table>.csv`, one row per episode."""
 
-from argparse import Namespace
+from typing import Annotated
 
 from pipeline.io.atomic import replacing
-from pipeline.reporting.scores import gather, read_grid
-from pipeline.stages import StageParser, execute
-
-parser = StageParser(__doc__)
-parser.add_argument("--runs", type=read_grid, required=True, help="dataset, method, variant, seed")
-parser.inputs("episodes-csv", "run-json", nargs="+", help="as --runs")
-parser.add_argument(
-    "--checkpoint-runs", type=read_grid, default=[], help="those whose earlier checkpoints played"
-)
-parser.inputs("checkpoints-csv", nargs="*", default=[], required=False, help="as --checkpoint-runs")
-parser.outputs("output")
+from pipeline.reporting.scores import gather
+from pipeline.stages import Inputs, Output, execute
+from pipeline.stages._runs import Runs
 
 
-def main(arguments: Namespace) -> None:
+def gather_scores(
+    *,
+    runs: Runs,
+    episodes: Annotated[Inputs, "as --runs"],
+    run: Annotated[Inputs, "as --runs"],
+    checkpoint_runs: Runs = (),
+    checkpoints: Annotated[Inputs, "as --checkpoint-runs, whose earlier checkpoints played"] = (),
+    scores: Output,
+) -> None:
     """Read → gather → write."""
-    earlier = dict(zip(arguments.checkpoint_runs, arguments.checkpoints_csv, strict=True))
-    scores = gather(arguments.runs, arguments.episodes_csv, arguments.run_json, earlier)
-    with replacing(arguments.output) as temporary:
-        scores.to_csv(temporary, index=False, encoding="utf-8")
+    earlier = dict(zip(checkpoint_runs, checkpoints, strict=True))
+    with replacing(scores) as temporary:
+        gather(runs, episodes, run, earlier).to_csv(temporary, index=False, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    execute(main, parser)
+    execute(gather_scores)

@@ -1,27 +1,27 @@
 """The sentences of all prompt sets of one data set's actions, as a page."""
 
-from argparse import Namespace
+from collections.abc import Sequence
+from typing import Annotated
 
 from pipeline import environments
 from pipeline.config.schema import EnvironmentConfig
-from pipeline.reporting.pages import listings, page
-from pipeline.stages import StageParser, execute
-
-parser = StageParser(__doc__)
-parser.sections(environment=EnvironmentConfig)
-parser.add_argument("--prompt-sets", nargs="+", required=True)
-parser.add_argument("--title", required=True)
-parser.inputs("prompts", nargs="+", help="as --prompt-sets")
-parser.outputs("output", help="HTML")
+from pipeline.reporting.pages import listings
+from pipeline.reporting.pages import page as pages
+from pipeline.stages import Inputs, Output, execute
 
 
-def main(arguments: Namespace) -> None:
+def list_prompts(
+    *,
+    environment: EnvironmentConfig,
+    prompt_sets: Sequence[str],
+    title: str,
+    prompts: Annotated[Inputs, "as --prompt-sets"],
+    page: Annotated[Output, "HTML"],
+) -> None:
     """Read, write."""
-    space = environments.make(arguments.environment).actions
-    listed = listings.prompts(space, arguments.prompt_sets, arguments.prompts)
-    body = page.heading(arguments.title) + page.table(listed)
-    page.write(arguments.output, arguments.title, body)
+    listed = listings.prompts(environments.make(environment).actions, prompt_sets, prompts)
+    pages.write(page, title, pages.heading(title) + pages.table(listed))
 
 
 if __name__ == "__main__":
-    execute(main, parser)
+    execute(list_prompts)

@@ -1,24 +1,22 @@
 """What every run was made from, as a page."""
 
-from argparse import Namespace
+from typing import Annotated
 
-from pipeline.reporting.pages import listings, page
-from pipeline.reporting.scores import read_grid
-from pipeline.stages import StageParser, execute
-
-parser = StageParser(__doc__)
-parser.add_argument("--runs", type=read_grid, required=True, help="dataset, method, variant, seed")
-parser.inputs("run-json", nargs="+", help="as --runs")
-parser.outputs("output", help="HTML")
+from pipeline.reporting.pages import listings
+from pipeline.reporting.pages import page as pages
+from pipeline.stages import Inputs, Output, execute
+from pipeline.stages._runs import Runs
 
 TITLE = "Runs and what they were made from"
 
 
-def main(arguments: Namespace) -> None:
+def list_runs(
+    *, runs: Runs, run: Annotated[Inputs, "as --runs"], page: Annotated[Output, "HTML"]
+) -> None:
     """Read, write."""
-    listed = listings.runs(arguments.runs, arguments.run_json)
-    page.write(arguments.output, TITLE, page.heading(TITLE) + page.table(listed))
+    listed = listings.runs(runs, run)
+    pages.write(page, TITLE, pages.heading(TITLE) + pages.table(listed))
 
 
 if __name__ == "__main__":
-    execute(main, parser)
+    execute(list_runs)

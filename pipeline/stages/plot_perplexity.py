@@ -1,22 +1,22 @@
 """A language model's curve → one picture."""
 
-from argparse import Namespace
+from typing import Annotated
 
 from pipeline.io.atomic import replacing
 from pipeline.reporting.figures import perplexity
-from pipeline.stages import StageParser, execute
-
-parser = StageParser(__doc__)
-parser.add_argument("--title", required=True)
-parser.inputs("curve", help="CSV of pretrain_language_model")
-parser.outputs("output", help="PNG")
+from pipeline.stages import Input, Output, execute
 
 
-def main(arguments: Namespace) -> None:
+def plot_perplexity(
+    *,
+    title: str,
+    curve: Annotated[Input, "CSV of pretrain_language_model"],
+    picture: Annotated[Output, "PNG"],
+) -> None:
     """Read, draw."""
-    with replacing(arguments.output) as temporary:
-        perplexity.plot(arguments.curve, arguments.title, temporary)
+    with replacing(picture) as temporary:
+        perplexity.plot(curve, title, temporary)
 
 
 if __name__ == "__main__":
-    execute(main, parser)
+    execute(plot_perplexity)

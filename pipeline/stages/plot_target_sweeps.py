@@ -1,25 +1,24 @@
 """Sweeps of the target return on one data set → one picture."""
 
-from argparse import Namespace
+from typing import Annotated
 
 from pipeline.io.atomic import replacing
 from pipeline.reporting.figures import sweep_curves
-from pipeline.reporting.scores import read_grid
-from pipeline.stages import StageParser, execute
-
-parser = StageParser(__doc__)
-parser.add_argument("--runs", type=read_grid, required=True, help="dataset, method, variant, seed")
-parser.add_argument("--title", required=True)
-parser.inputs("sweeps", nargs="+", help="as --runs")
-parser.outputs("output", help="PNG")
+from pipeline.stages import Inputs, Output, execute
+from pipeline.stages._runs import Runs
 
 
-def main(arguments: Namespace) -> None:
+def plot_target_sweeps(
+    *,
+    runs: Runs,
+    title: str,
+    sweeps: Annotated[Inputs, "as --runs"],
+    picture: Annotated[Output, "PNG"],
+) -> None:
     """Read → plot."""
-    sweeps = [sweep_curves.read(path) for path in arguments.sweeps]
-    with replacing(arguments.output) as temporary:
-        sweep_curves.plot(arguments.runs, sweeps, arguments.title, temporary)
+    with replacing(picture) as temporary:
+        sweep_curves.plot(runs, [sweep_curves.read(path) for path in sweeps], title, temporary)
 
 
 if __name__ == "__main__":
-    execute(main, parser)
+    execute(plot_target_sweeps)

@@ -1,36 +1,36 @@
 """Pretrain a language model whose layers policies can begin with: weights, tokenizer, curve."""
 
-from argparse import Namespace
+from typing import Annotated
 
 from pipeline.config.schema import LanguageModelConfig
-from pipeline.hardware import devices
 from pipeline.io.atomic import replacing
-from pipeline.language import pretraining, texts, tokenizer
-from pipeline.stages import StageParser, execute
-from pipeline.training import resume
-
-parser = StageParser(__doc__)
-parser.sections(language_model=LanguageModelConfig)
-parser.add_argument("--device", type=devices.claim, default="cpu", help=devices.HELP)
-parser.add_argument("--save-every", type=int, metavar="STEPS", help=resume.HELP)
-parser.outputs("output", help="weights")
-parser.outputs("tokenizer", help="JSON")
-parser.outputs("curve", help="CSV of perplexity")
+from pipeline.language import pretraining, texts
+from pipeline.language.tokenizer import tokenize
+from pipeline.stages import Identity, Output, execute
+from pipeline.stages._device import Device, SaveEvery
+from pipeline.training.resume import Resumption
 
 
-def main(arguments: Namespace) -> None:
+def pretrain_language_model(
+    *,
+    language_model: LanguageModelConfig,
+    model: Annotated[Output, "weights"],
+    tokenizer: Annotated[Output, "JSON"],
+    curve: Annotated[Output, "CSV of perplexity"],
+    device: Device = "cpu",
+    save_every: SaveEvery = None,
+    identity: Identity,
+) -> None:
     """Read, tokenize, train, write."""
-    config = arguments.language_model
-    text = texts.read(config)
-    with replacing(arguments.tokenizer) as temporary:
-        tokens, vocabulary = tokenizer.tokenize(config, text.content, temporary)
-    identity = parser.identity(arguments, main)
-    saved = resume.Resumption(arguments.output, identity, arguments.save_every)
+    text = texts.read(language_model)
+    with replacing(tokenizer) as temporary:
+        tokens, vocabulary = tokenize(language_model, text.content, temporary)
+    saved = Resumption(model, identity(), save_every)
     read = tokens, vocabulary, text.description
-    rows = pretraining.pretrain(config, *read, arguments.output, saved, arguments.device)
-    pretraining.write_curve(arguments.curve, rows)
+    rows = pretraining.pretrain(language_model, *read, model, saved, device)
+    pretraining.write_curve(curve, rows)
     saved.remove()
 
 
 if __name__ == "__main__":
-    execute(main, parser)
+    execute(pretrain_language_model)

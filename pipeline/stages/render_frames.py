@@ -1,27 +1,27 @@
 """Replay or draw every step of a data set, and store each distinct frame once."""
 
-from argparse import Namespace
+from typing import Annotated
 
 from pipeline.config.schema import DatasetConfig, EnvironmentConfig
-from pipeline.data import frames, trajectories
-from pipeline.stages import StageParser, execute
-
-parser = StageParser(__doc__)
-parser.sections(environment=EnvironmentConfig, dataset=DatasetConfig)
-parser.inputs("trajectories")
-parser.input_below(
-    "resources", lambda given: frames.files_of(given.dataset), help="folder of the recordings"
-)
-parser.outputs("output")
+from pipeline.data.frames import files_of, of_source, render
+from pipeline.data.trajectories import load
+from pipeline.stages import GivenInput, Input, Output, Reads, execute
 
 
-def main(arguments: Namespace) -> None:
+def render_frames(
+    *,
+    environment: EnvironmentConfig,
+    dataset: DatasetConfig,
+    trajectories: Input,
+    resources: Annotated[
+        GivenInput, Reads(lambda told: files_of(told.dataset)), "folder of the recordings"
+    ],
+    frames: Output,
+) -> None:
     """Load, draw, write."""
-    data = trajectories.load(arguments.trajectories)
-    environment = arguments.environment
-    own = frames.of_source(arguments.dataset, environment, arguments.resources)
-    frames.render(data, environment, arguments.output, own)
+    own = of_source(dataset, environment, resources)
+    render(load(trajectories), environment, frames, own)
 
 
 if __name__ == "__main__":
-    execute(main, parser)
+    execute(render_frames)

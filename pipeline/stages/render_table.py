@@ -1,20 +1,18 @@
 """A table for people, from Markdown to the page that the report shows."""
 
-from argparse import Namespace
+from typing import Annotated
 
-from pipeline.reporting.pages import markdown, page
-from pipeline.stages import StageParser, execute
-
-parser = StageParser(__doc__)
-parser.inputs("markdown", help="of tabulate")
-parser.outputs("output", help="HTML")
+from pipeline.reporting.pages import markdown as texts
+from pipeline.reporting.pages import page as pages
+from pipeline.stages import Input, Output, execute
 
 
-def main(arguments: Namespace) -> None:
+def render_table(
+    *, markdown: Annotated[Input, "of tabulate"], page: Annotated[Output, "HTML"]
+) -> None:
     """Read, render, write."""
-    body = markdown.to_html(arguments.markdown.read_text(encoding="utf-8"))
-    page.write(arguments.output, arguments.markdown.stem, body)
+    pages.write(page, markdown.stem, texts.to_html(markdown.read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":
-    execute(main, parser)
+    execute(render_table)

@@ -1,27 +1,25 @@
 """Retrieve published files: download and check them, or take them from a folder."""
 
-from argparse import Namespace
 from pathlib import Path
+from typing import Annotated
 
 from pipeline.config.published import Published
 from pipeline.io.atomic import replacing_folder
-from pipeline.pretrained.download import retrieve
-from pipeline.stages import StageParser, execute
-
-parser = StageParser(__doc__)
-parser.sections(artefact=Published)
-parser.add_argument("--offline", type=Path, help="folder with a folder of files per artefact")
-parser.add_argument(
-    "--unverified", action="store_true", help="accept files without a known SHA-256"
-)
-parser.outputs("output", help="folder of the files")
+from pipeline.pretrained import download
+from pipeline.stages import Output, execute
 
 
-def main(arguments: Namespace) -> None:
+def retrieve(
+    *,
+    artefact: Published,
+    offline: Annotated[Path | None, "folder with a folder of files per artefact"] = None,
+    unverified: Annotated[bool, "accept files without a known SHA-256"] = False,
+    files: Annotated[Output, "folder of the files"],
+) -> None:
     """Retrieve; what a failed attempt has downloaded waits for the next."""
-    with replacing_folder(arguments.output, resumed=True) as folder:
-        retrieve(arguments.artefact, folder, arguments.offline, arguments.unverified)
+    with replacing_folder(files, resumed=True) as folder:
+        download.retrieve(artefact, folder, offline, unverified)
 
 
 if __name__ == "__main__":
-    execute(main, parser)
+    execute(retrieve)

@@ -1,21 +1,20 @@
 """A rollout video as a page that plays it, for the report."""
 
-from argparse import Namespace
+from typing import Annotated
 
-from pipeline.reporting.pages import page
-from pipeline.stages import StageParser, execute
-
-parser = StageParser(__doc__)
-parser.add_argument("--title", required=True)
-parser.inputs("video", help="MP4 of evaluate_policy")
-parser.outputs("output", help="HTML")
+from pipeline.reporting.pages import page as pages
+from pipeline.stages import Input, Output, execute
 
 
-def main(arguments: Namespace) -> None:
+def show_rollout(
+    *,
+    title: str,
+    video: Annotated[Input, "MP4 of film_policy"],
+    page: Annotated[Output, "HTML"],
+) -> None:
     """Read, write."""
-    body = page.heading(arguments.title) + page.video(arguments.video)
-    page.write(arguments.output, arguments.title, body)
+    pages.write(page, title, pages.heading(title) + pages.video(video))
 
 
 if __name__ == "__main__":
-    execute(main, parser)
+    execute(show_rollout)

@@ -1,19 +1,15 @@
 """Shrink every distinct frame to 84 by 84 grey pixels, for the pixel baselines."""
 
-from argparse import Namespace
+from typing import Annotated
 
-from pipeline.observations import pixels
-from pipeline.stages import StageParser, execute
-
-parser = StageParser(__doc__)
-parser.inputs("frames", help="artefact of render_frames")
-parser.outputs("output")
+from pipeline.observations.pixels import shrink_artefact
+from pipeline.stages import Input, Output, execute
 
 
-def main(arguments: Namespace) -> None:
+def shrink_frames(*, frames: Annotated[Input, "artefact of render_frames"], pixels: Output) -> None:
     """Shrink, write."""
-    pixels.shrink_artefact(arguments.frames, arguments.output)
+    shrink_artefact(frames, pixels)
 
 
 if __name__ == "__main__":
-    execute(main, parser)
+    execute(shrink_frames)

@@ -1,25 +1,23 @@
 """Play a trained policy under several target returns: a row per episode."""
 
-from argparse import Namespace
+from typing import Annotated
 
 from pipeline.config.schema import SweepConfig
-from pipeline.evaluation import target_return_sweep
+from pipeline.evaluation.target_return_sweep import play
 from pipeline.io.atomic import replacing
-from pipeline.stages import _acting, execute
-
-parser = _acting.ActingParser(__doc__, "policy")
-parser.sections(sweep=SweepConfig)
-parser.outputs("output", help="CSV")
+from pipeline.stages import Input, Output, execute
+from pipeline.stages._acting import Acting
 
 
-def main(arguments: Namespace) -> None:
+def sweep_target_return(
+    *, policy: Input, acting: Acting, sweep: SweepConfig, episodes: Annotated[Output, "CSV"]
+) -> None:
     """Load, play, write."""
-    course = _acting.course(arguments, arguments.method.evaluation)
-    actor = _acting.actor(arguments, arguments.policy)
-    played = target_return_sweep.play(course, actor, arguments.sweep)
-    with replacing(arguments.output) as temporary:
+    course = acting.protocol(acting.method.evaluation)
+    played = play(course, acting.load(policy), sweep)
+    with replacing(episodes) as temporary:
         played.to_csv(temporary, index=False, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    execute(main, parser)
+    execute(sweep_target_return)

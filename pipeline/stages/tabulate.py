@@ -1,41 +1,39 @@
 """`scores/<table>.csv` → one table, tidy (CSV) and for people (Markdown)."""
 
 import json
-from argparse import Namespace
+from typing import Annotated, Any
 
 from pipeline.config.schema import TableConfig
 from pipeline.io.atomic import replacing
 from pipeline.reporting import published_scores, tables
 from pipeline.reporting.scores import read_scores
-from pipeline.stages import StageParser, execute
-
-parser = StageParser(__doc__)
-parser.add_argument("--name", required=True, help="module of pipeline/reporting/tables/")
-parser.sections(table=TableConfig)
-parser.add_argument(
-    "--environments", type=json.loads, required=True, help="JSON: dataset → its environment"
-)
-parser.add_argument("--scale", required=True, help="label printed in the table")
-parser.inputs("scores")
-parser.given_inputs("published", help="CSV: what others published")
-parser.outputs("csv", "across-csv", "markdown")
+from pipeline.stages import GivenInput, Input, Output, Parsed, execute
 
 
-def main(arguments: Namespace) -> None:
+def tabulate(
+    *,
+    name: Annotated[str, "module of pipeline/reporting/tables/"],
+    table: TableConfig,
+    environments: Annotated[dict[str, Any], Parsed(json.loads), "JSON: dataset → its environment"],
+    scale: Annotated[str, "label printed in the table"],
+    scores: Input,
+    published: Annotated[GivenInput, "CSV: what others published"],
+    csv: Output,
+    across: Annotated[Output, "CSV"],
+    markdown: Output,
+) -> None:
     """Read → build → write."""
-    environments = tables.environments(arguments.environments)
-    scores = read_scores(arguments.scores)
-    table = tables.make(arguments.name, scores, arguments.table, environments, arguments.scale)
-    published = published_scores.read(arguments.published)
-    beside = published_scores.section(published, arguments.name, arguments.table.datasets)
+    games = tables.environments(environments)
+    made = tables.make(name, read_scores(scores), table, games, scale)
+    others = published_scores.section(published_scores.read(published), name, table.datasets)
     for path, text in (
-        (arguments.csv, tables.as_csv(table.rows)),
-        (arguments.across_csv, tables.as_csv(table.across)),
-        (arguments.markdown, table.markdown + beside),
+        (csv, tables.as_csv(made.rows)),
+        (across, tables.as_csv(made.across)),
+        (markdown, made.markdown + others),
     ):
         with replacing(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    execute(main, parser)
+    execute(tabulate)

@@ -1,21 +1,21 @@
 """Take the first layers of a published GPT-2, for policies to begin with."""
 
-from argparse import Namespace
+from typing import Annotated
 
 from pipeline.config.schema import LanguageModelConfig
-from pipeline.language.gpt2 import take_layers
-from pipeline.stages import StageParser, execute
-
-parser = StageParser(__doc__)
-parser.sections(language_model=LanguageModelConfig)
-parser.inputs("published", help="folder of retrieve")
-parser.outputs("output", help="weights")
+from pipeline.language import gpt2
+from pipeline.stages import Input, Output, execute
 
 
-def main(arguments: Namespace) -> None:
+def take_layers(
+    *,
+    language_model: LanguageModelConfig,
+    published: Annotated[Input, "folder of retrieve"],
+    model: Annotated[Output, "weights"],
+) -> None:
     """Read, rename, write."""
-    take_layers(arguments.language_model, arguments.published, arguments.output)
+    gpt2.take_layers(language_model, published, model)
 
 
 if __name__ == "__main__":
-    execute(main, parser)
+    execute(take_layers)

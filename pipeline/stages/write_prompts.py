@@ -1,36 +1,32 @@
 """Write the sentences of an environment's actions, in one prompt set, as JSON."""
 
-from argparse import Namespace
+from typing import Annotated
 
 from pipeline import environments
 from pipeline.config.schema import EnvironmentConfig
-from pipeline.data import trajectories
-from pipeline.features import prompts
+from pipeline.data.trajectories import load
+from pipeline.features.prompts import NO_PROMPTS, PROMPT_SETS, Prompts, make
 from pipeline.io.atomic import replacing
-from pipeline.stages import StageParser, execute
-
-parser = StageParser(__doc__)
-parser.sections(environment=EnvironmentConfig)
-parser.add_argument(
-    "--prompt-set", required=True, help=", ".join((*prompts.PROMPT_SETS, prompts.NO_PROMPTS))
-)
-parser.input_below(
-    "resources", lambda given: [given.environment.wording], help="folder of the prompts"
-)
-parser.inputs("trajectories", help="whose actions, if they are continuous")
-parser.outputs("output")
+from pipeline.stages import GivenInput, Input, Output, Reads, execute
 
 
-def main(arguments: Namespace) -> None:
+def write_prompts(
+    *,
+    environment: EnvironmentConfig,
+    prompt_set: Annotated[str, ", ".join((*PROMPT_SETS, NO_PROMPTS))],
+    resources: Annotated[
+        GivenInput, Reads(lambda told: [told.environment.wording]), "folder of the wording"
+    ],
+    trajectories: Annotated[Input, "whose actions, if they are continuous"],
+    prompts: Output,
+) -> None:
     """Read, write."""
-    game, prompt_set = arguments.environment, arguments.prompt_set
-    space = environments.make(game).actions
-    actions = trajectories.load(arguments.trajectories).actions
-    text = prompts.make(arguments.resources, game, prompt_set, space, actions)
-    with replacing(arguments.output) as temporary:
+    space, actions = environments.make(environment).actions, load(trajectories).actions
+    text = make(resources, environment, prompt_set, space, actions)
+    with replacing(prompts) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    print(f"{len(prompts.Prompts.read(arguments.output).sentences)} distinct sentences")
+    print(f"{len(Prompts.read(prompts).sentences)} distinct sentences")
 
 
 if __name__ == "__main__":
-    execute(main, parser)
+    execute(write_prompts)

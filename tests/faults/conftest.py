@@ -10,7 +10,6 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
-from types import ModuleType
 
 import pytest
 import torch
@@ -18,21 +17,20 @@ from tqdm import tqdm
 
 from pipeline.config import experiment
 from pipeline.config.load import load
-from pipeline.stages import (
-    build_cache,
-    collect_trajectories,
-    detect_regions,
-    evaluate_policy,
-    execute,
-    gather_scores,
-    plot_perplexity,
-    pretrain_encoder,
-    pretrain_language_model,
-    render_frames,
-    shrink_frames,
-    train_policy,
-    write_prompts,
-)
+from pipeline.stages import execute
+from pipeline.stages._signature import Stage
+from pipeline.stages.build_cache import build_cache
+from pipeline.stages.collect_trajectories import collect_trajectories
+from pipeline.stages.detect_regions import detect_regions
+from pipeline.stages.evaluate_policy import evaluate_policy
+from pipeline.stages.gather_scores import gather_scores
+from pipeline.stages.plot_perplexity import plot_perplexity
+from pipeline.stages.pretrain_encoder import pretrain_encoder
+from pipeline.stages.pretrain_language_model import pretrain_language_model
+from pipeline.stages.render_frames import render_frames
+from pipeline.stages.shrink_frames import shrink_frames
+from pipeline.stages.train_policy import train_policy
+from pipeline.stages.write_prompts import write_prompts
 
 ROOT = Path(__file__).parents[2]
 LONGEST = 120
@@ -43,7 +41,7 @@ LONGEST = 120
 class Job:
     """A stage with its command line; outputs go to a folder of choice."""
 
-    stage: ModuleType
+    stage: Stage
     options: dict[str, str]
     outputs: dict[str, str]
     """Option → name of the file or folder."""
@@ -51,7 +49,7 @@ class Job:
     def words(self, folder: Path) -> list[str]:
         """The command line."""
         given = {**self.options, **{k: str(folder / v) for k, v in self.outputs.items()}}
-        return [word for name, value in given.items() for word in (f"--{name}", value)]
+        return [word for name, value in given.items() for word in (_flag(name), value)]
 
     def start(self, folder: Path, log: Path | None = None, file_size: int | None = None) -> int:
         """Run in a fork of this process, which has imported all that is slow; returns its id.
@@ -64,7 +62,6 @@ class Job:
         try:
             signal.alarm(LONGEST)
             tqdm.set_lock(RLock())  # the usual one is shared by forks: a kill may leave it held
-            sys.argv = [self.stage.__name__, *self.words(folder)]
             file = (log or folder / "log").open("w", buffering=1)
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
@@ -72,7 +69,7 @@ class Job:
             if file_size is not None:
                 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # an error number instead
                 resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
-            execute(self.stage.main, self.stage.parser)
+            execute(self.stage, self.words(folder))
         except BaseException as error:
             code = error.code if isinstance(error, SystemExit) else 70
             if code == 70:
@@ -105,6 +102,10 @@ class Job:
         os.kill(process, signal.SIGKILL)
         _, status = os.waitpid(process, 0)
         return os.WIFSIGNALED(status)
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def contents(folder: Path, names: list[str]) -> dict[str, bytes]:
@@ -183,7 +184,7 @@ def jobs(config: experiment.Config, made: Path) -> dict[str, Job]:
         "method": method.as_json(),
         "language_model": language_model.as_json(),
         "resources": str(ROOT / "resources"),
-        "prompt-set": "original",
+        "prompt_set": "original",
         "seed": "0",
         "runs": json.dumps(
             [{"dataset": "catch", "method": "more3s", "variant": "default", "seed": 0}]
@@ -192,35 +193,34 @@ def jobs(config: experiment.Config, made: Path) -> dict[str, Job]:
     }
     found: dict[str, Job] = {}
 
-    def stage(module: ModuleType, options: str, inputs: dict[str, str], **outputs: str) -> None:
+    def stage(function: Stage, options: str, inputs: dict[str, str], **outputs: str) -> None:
         paths = {name: str(made / file) for name, file in inputs.items()}
         chosen = {name: sections[name] for name in options.split()}
-        named = {key.replace("_", "-"): value for key, value in outputs.items()}
-        job = Job(module, {**chosen, **paths}, named)
+        job = Job(function, {**chosen, **paths}, outputs)
         job.run(made)
-        found[module.__name__.rpartition(".")[2]] = job
+        found[function.__name__] = job
 
     steps = {"trajectories": "trajectories.h5"}
     frames = {"frames": "frames.h5"}
     seen = {**steps, **frames, "prompts": "prompts.json", "regions": "regions.h5"}
     acting = {**steps, "policy": "policy", "prompts": "prompts.json", "encoder": "encoder"}
-    stage(collect_trajectories, "dataset environment resources", {}, output="trajectories.h5")
-    stage(render_frames, "environment dataset resources", steps, output="frames.h5")
-    stage(write_prompts, "environment prompt-set resources", steps, output="prompts.json")
-    stage(shrink_frames, "", frames, output="pixels.h5")
-    stage(detect_regions, "detector", frames, output="regions.h5")
-    stage(pretrain_encoder, "features environment", seen, output="encoder", curve="encoder.csv")
+    stage(collect_trajectories, "dataset environment resources", {}, trajectories="trajectories.h5")
+    stage(render_frames, "environment dataset resources", steps, frames="frames.h5")
+    stage(write_prompts, "environment prompt_set resources", steps, prompts="prompts.json")
+    stage(shrink_frames, "", frames, pixels="pixels.h5")
+    stage(detect_regions, "detector", frames, regions="regions.h5")
+    stage(pretrain_encoder, "features environment", seen, encoder="encoder", curve="encoder.csv")
     stage(
         build_cache,
         "features environment",
         {**seen, "encoder": "encoder"},
-        output="cache.h5",
+        cache="cache.h5",
     )
     stage(
         pretrain_language_model,
         "language_model",
         {},
-        output="language_model",
+        model="language_model",
         tokenizer="tokenizer.json",
         curve="perplexity.csv",
     )
@@ -228,7 +228,7 @@ def jobs(config: experiment.Config, made: Path) -> dict[str, Job]:
         train_policy,
         "method environment seed",
         {**steps, "observations": "cache.h5"},
-        output="policy",
+        policy="policy",
         checkpoints="checkpoints",
         curve="curve.csv",
     )
@@ -236,10 +236,10 @@ def jobs(config: experiment.Config, made: Path) -> dict[str, Job]:
         evaluate_policy,
         "method features environment dataset seed",
         acting,
-        episodes_csv="episodes.csv",
-        run_json="run.json",
+        episodes="episodes.csv",
+        run="run.json",
     )
-    played = {"episodes-csv": "episodes.csv", "run-json": "run.json"}
-    stage(gather_scores, "runs", played, output="scores.csv")
-    stage(plot_perplexity, "title", {"curve": "perplexity.csv"}, output="perplexity.png")
+    played = {"episodes": "episodes.csv", "run": "run.json"}
+    stage(gather_scores, "runs", played, scores="scores.csv")
+    stage(plot_perplexity, "title", {"curve": "perplexity.csv"}, picture="perplexity.png")
     return found

@@ -10,6 +10,7 @@ import pytest
 from conftest import Job, contents
 
 from pipeline.provenance import record
+from pipeline.stages._signature import parser_of
 
 WRITING = (
     *("collect_trajectories", "render_frames", "shrink_frames", "detect_regions"),
@@ -45,7 +46,7 @@ def whole_or_not_at_all(job: Job, folder: Path, expected: dict[str, bytes]) -> N
         assert content == expected[name], f"{name} is there, but not whole"
     left = {path.name for path in folder.iterdir()} - set(job.outputs.values())
     kept = {name for name in left if name.endswith(record.SUFFIX)}
-    options = job.stage.parser.format_help()
+    options = parser_of(job.stage).format_help()
     if "--save-every" in options:  # goes on with these
         kept |= {f".{name}.resume" for name in job.outputs.values()}
         kept |= {f".partial.{name}" for name in job.outputs.values()}

@@ -42,6 +42,16 @@ def test_rules_and_stages_have_the_same_names() -> None:
     assert rules == stages - {"explain", "verify_cache"}
 
 
+def test_a_rule_runs_the_stage_of_its_name() -> None:
+    """And a share of a stage's work that of the rule which it is like."""
+    for path in (ROOT / "rules").glob("*.smk"):
+        blocks = re.split(r"^(?=rule |use rule )", path.read_text(), flags=re.MULTILINE)[1:]
+        for block in blocks:
+            name = re.match(r"(?:use )?rule (\w+)", block)
+            assert name
+            assert re.findall(r'\*\*stage\(\s*"(\w+)"', block) == [name[1]], block
+
+
 def test_files_and_rules_stay_small() -> None:
     for path in [*(ROOT / "pipeline").rglob("*.py"), *(ROOT / "rules").glob("*.smk")]:
         assert len(path.read_text().splitlines()) <= 400, path

@@ -51,7 +51,7 @@ def test_a_cell_is_followed_to_the_first_data(project: Path) -> None:
 
 def test_the_chain_names_each_link(project: Path) -> None:
     done = explain(project, "catch/more3s", "iqm")
-    chain = ["table", "scores", "episodes_csv", "policy", "observations", "encoder", "regions"]
+    chain = ["table", "scores", "episodes", "policy", "observations", "encoder", "regions"]
     chain += ["frames", "trajectories"]
     options = re.findall(r"^ *(\w+): results/", done.stdout, flags=re.MULTILINE)
     assert options[: len(chain)] == chain

@@ -5,7 +5,7 @@ from pathlib import Path
 import yaml
 from toy_project import ABLATED, METHODS, RUNS, SEEDS, edited, planned
 
-from pipeline.config.plugins import observation_kinds
+from pipeline.config.methods import settings_class
 
 
 def test_nothing_is_done_twice(project: Path) -> None:
@@ -33,7 +33,7 @@ def test_other_hardware_runs_nothing(project: Path) -> None:
 
 
 def test_training_code_keeps_the_cache(project: Path) -> None:
-    with edited(project / "pipeline" / "training.py", "\n\n\n", "\n\nEDITED = 1\n\n\n"):
+    with edited(project / "pipeline" / "training" / "loop.py", "\n\n\n", "\n\nEDITED = 1\n\n\n"):
         jobs = planned(project)
     assert jobs["train_policy"] == RUNS
     assert jobs["evaluate_policy"] == RUNS
@@ -47,7 +47,7 @@ def test_training_code_keeps_the_cache(project: Path) -> None:
 
 
 def test_a_model_touches_its_own_runs(project: Path) -> None:
-    model = project / "pipeline" / "models" / "more3s.py"
+    model = project / "pipeline" / "methods" / "more3s.py"
     with edited(model, "\n\n\n", "\n\nEDITED = 1\n\n\n"):
         jobs = planned(project)
     assert jobs["train_policy"] == jobs["evaluate_policy"] == SEEDS + len(ABLATED)
@@ -55,10 +55,11 @@ def test_a_model_touches_its_own_runs(project: Path) -> None:
 
 
 def test_the_detector_redoes_everything_after_it(project: Path) -> None:
-    detector = project / "pipeline" / "detectors" / "fast_rcnn.py"
+    detector = project / "pipeline" / "vision" / "detectors" / "fast_rcnn.py"
     with edited(detector, "\n\n\n", "\n\nEDITED = 1\n\n\n"):
         jobs = planned(project)
-    seeing = [method for method in METHODS if observation_kinds(method)[0] == "embeddings"]
+    kinds = {method: settings_class(method).observations for method in METHODS}
+    seeing = [method for method in METHODS if kinds[method][0] == "embeddings"]
     # Ablations of prompts and of the encoder have the same regions.
     assert jobs["detect_regions"] == jobs["draw_regions"] == 1
     assert jobs["pretrain_encoder"] == jobs["build_cache"] == 1 + len(ABLATED)

@@ -4,11 +4,11 @@ the library itself.
 """
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from command_line import words
 from policies import policy_of
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -17,7 +17,8 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from pipeline.config.schema import LanguageModelConfig
 from pipeline.errors import PipelineError
 from pipeline.language import gpt2, pretraining
-from pipeline.stages import execute, take_layers
+from pipeline.stages import execute
+from pipeline.stages.take_layers import take_layers
 
 CONFIG = LanguageModelConfig(published="tiny", width=16, layers=2, heads=2, activation="gelu_tanh")
 
@@ -47,13 +48,9 @@ def test_names_as_the_hub_has_them(published: Path) -> None:
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_a_policy_begins_with_them(
-    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_policy_begins_with_them(published: Path, tmp_path: Path) -> None:
     output = tmp_path / "layers.safetensors"
-    given = ["--language_model", CONFIG.as_json(), "--published", str(published)]
-    monkeypatch.setattr(sys, "argv", ["stage", *given, "--output", str(output)])
-    execute(take_layers.main, take_layers.parser)
+    execute(take_layers, words(language_model=CONFIG.as_json(), published=published, model=output))
     policy = policy_of("more3s", width=16, layers=2, heads=2, activation="gelu_tanh")
     biases = {n: p.clone() for n, p in policy.transformer.named_parameters() if "distance" in n}
     assert biases

@@ -1,7 +1,6 @@
 """Retrieving from a server on this machine that is broken, wrong or gone; and from a folder."""
 
 import hashlib
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import words
 
 from pipeline.config.published import Published, PublishedFile
 from pipeline.errors import PipelineError
 from pipeline.pretrained.download import Patience, retrieve
 from pipeline.stages import execute
-from pipeline.stages import retrieve as stage
+from pipeline.stages.retrieve import retrieve as stage
 
 CONTENT = np.random.default_rng(0).integers(256, size=300_000, dtype=np.uint8).tobytes()
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -218,13 +218,9 @@ def test_a_full_disk_is_known_before(server: Server, tmp_path: Path) -> None:
     assert server.asked == []
 
 
-def test_the_stage_writes_the_folder_whole_or_not_at_all(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_stage_writes_the_folder_whole_or_not_at_all(server: Server, tmp_path: Path) -> None:
     def run(artefact: Published) -> None:
-        arguments = ["--artefact", artefact.as_json(), "--output", str(tmp_path / "net")]
-        monkeypatch.setattr(sys, "argv", ["stage", *arguments])
-        execute(stage.main, stage.parser)
+        execute(stage, words(artefact=artefact.as_json(), files=tmp_path / "net"))
 
     two = published(server.url("whole")).files
     two += published(server.url("gone"), file="vocab.txt").files

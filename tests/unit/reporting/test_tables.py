@@ -1,12 +1,12 @@
 """A table from fixed scores equals the expected CSV and reads as it should."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from command_line import words
 
 from pipeline.config.load import load
 from pipeline.config.schema import EnvironmentConfig, TableConfig
@@ -15,7 +15,8 @@ from pipeline.reporting import tables
 from pipeline.reporting.figures.learning_curves import plot, read_curve
 from pipeline.reporting.formatting import figure, interval, plus_minus
 from pipeline.reporting.scores import COLUMNS, Run
-from pipeline.stages import execute, tabulate
+from pipeline.stages import execute
+from pipeline.stages.tabulate import tabulate
 
 ENVIRONMENTS = {
     "breakout": EnvironmentConfig(
@@ -92,25 +93,21 @@ def build(scores: pd.DataFrame) -> tables.Table:
     return tables.make("table1", scores, GRID, ENVIRONMENTS, "laptop")
 
 
-def test_table1_from_fixed_scores(
-    scores: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_table1_from_fixed_scores(scores: pd.DataFrame, tmp_path: Path) -> None:
     scores.to_csv(tmp_path / "scores.csv", index=False)
     environments = {name: item.model_dump() for name, item in ENVIRONMENTS.items()}
-    arguments = {
-        "--name": "table1",
-        "--table": GRID.as_json(),
-        "--environments": json.dumps(environments),
-        "--scale": "laptop",
-        "--scores": tmp_path / "scores.csv",
-        "--published": PUBLISHED,
-        "--csv": tmp_path / "table1.csv",
-        "--across-csv": tmp_path / "across.csv",
-        "--markdown": tmp_path / "table1.md",
-    }
-    words = [str(word) for pair in arguments.items() for word in pair]
-    monkeypatch.setattr(sys, "argv", ["tabulate", *words])
-    execute(tabulate.main, tabulate.parser)
+    told = words(
+        name="table1",
+        table=GRID.as_json(),
+        environments=json.dumps(environments),
+        scale="laptop",
+        scores=tmp_path / "scores.csv",
+        published=PUBLISHED,
+        csv=tmp_path / "table1.csv",
+        across=tmp_path / "across.csv",
+        markdown=tmp_path / "table1.md",
+    )
+    execute(tabulate, told)
     assert (tmp_path / "table1.csv").read_text() == EXPECTED
     written = (tmp_path / "table1.md").read_text()
     assert written.startswith(build(scores).markdown)

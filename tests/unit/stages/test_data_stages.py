@@ -10,20 +10,20 @@ import h5py
 import minari
 import numpy as np
 import pytest
+from command_line import words
 
 from pipeline.config.schema import DatasetConfig, EnvironmentConfig
 from pipeline.data import export_minari, frames, trajectories
 from pipeline.errors import PipelineError
 from pipeline.io.artefact import Artefact, ArtefactWriter
 from pipeline.provenance import record
-from pipeline.stages import (
-    collect_trajectories,
-    download_dataset,
-    execute,
-    render_frames,
-    shrink_frames,
-    write_prompts,
-)
+from pipeline.stages import execute
+from pipeline.stages._signature import Stage
+from pipeline.stages.collect_trajectories import collect_trajectories
+from pipeline.stages.download_dataset import download_dataset
+from pipeline.stages.render_frames import render_frames
+from pipeline.stages.shrink_frames import shrink_frames
+from pipeline.stages.write_prompts import write_prompts
 
 ROOT = Path(__file__).parents[3]
 CATCH = EnvironmentConfig(family="catch", game="Catch", random_score=-2, reference_score=6)
@@ -68,15 +68,9 @@ def test_missing_file_is_one_line(tmp_path: Path) -> None:
     assert result.stderr.count("\n") == 1
 
 
-def test_stages_from_play_to_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(stage: object, **options: object) -> None:
-        named = [
-            part
-            for key, value in options.items()
-            for part in (f"--{key.replace('_', '-')}", str(value))
-        ]
-        monkeypatch.setattr(sys, "argv", ["stage", *named])
-        execute(stage.main, stage.parser)  # type: ignore[attr-defined]
+def test_stages_from_play_to_pixels(tmp_path: Path) -> None:
+    def run(stage: Stage, **options: object) -> None:
+        execute(stage, words(**options))
 
     game, data = CATCH.as_json(), PLAYED.as_json()
     resources, made = ROOT / "resources", tmp_path
@@ -85,7 +79,7 @@ def test_stages_from_play_to_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         dataset=data,
         environment=game,
         resources=resources,
-        output=made / "t.h5",
+        trajectories=made / "t.h5",
     )
     run(
         render_frames,
@@ -93,16 +87,16 @@ def test_stages_from_play_to_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         dataset=data,
         resources=resources,
         trajectories=made / "t.h5",
-        output=made / "f.h5",
+        frames=made / "f.h5",
     )
-    run(shrink_frames, frames=made / "f.h5", output=made / "p.h5")
+    run(shrink_frames, frames=made / "f.h5", pixels=made / "p.h5")
     run(
         write_prompts,
         environment=game,
         prompt_set="original",
         resources=resources,
         trajectories=made / "t.h5",
-        output=made / "p.json",
+        prompts=made / "p.json",
     )
     assert Artefact(made / "p.h5", "pixels").shape("step_frame") == (18,)
     assert json.loads((made / "p.json").read_text())["action_prompt"] == [0, 1, 2]
@@ -125,9 +119,8 @@ def test_the_code_that_ran_has_late_plug_ins_and_no_more(tmp_path: Path) -> None
     """In a process of its own, as a rule runs it."""
     command = [sys.executable, "-m", "pipeline.stages.collect_trajectories"]
     options = {"dataset": PLAYED.as_json(), "environment": CATCH.as_json()}
-    paths = {"resources": "resources", "output": str(tmp_path / "t.h5")}
-    words = [word for name, text in (options | paths).items() for word in (f"--{name}", text)]
-    subprocess.run([*command, *words], cwd=ROOT, check=True, capture_output=True)
+    paths = {"resources": "resources", "trajectories": str(tmp_path / "t.h5")}
+    subprocess.run([*command, *words(**options | paths)], cwd=ROOT, check=True, capture_output=True)
     modules = set(record.read(tmp_path / "t.h5").code.modules)
     assert {"pipeline.stages.collect_trajectories", "pipeline.data.sources.scripted"} <= modules
     assert "pipeline.environments.catch" in modules
@@ -141,9 +134,9 @@ def test_the_code_that_ran_has_late_plug_ins_and_no_more(tmp_path: Path) -> None
 def test_a_failed_stage_records_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pipeline.stages.render_frames", "--trajectories", "none.h5"]
     output = tmp_path / "f.h5"
-    words = ["--environment", CATCH.as_json(), "--dataset", PLAYED.as_json()]
-    words += ["--resources", "resources", "--output", str(output)]
-    done = subprocess.run([*command, *words], cwd=ROOT, check=False, capture_output=True)
+    options = {"environment": CATCH.as_json(), "dataset": PLAYED.as_json()}
+    told = words(**options, resources="resources", frames=output)
+    done = subprocess.run([*command, *told], cwd=ROOT, check=False, capture_output=True)
     assert done.returncode == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -164,15 +157,11 @@ def test_a_data_set_is_downloaded_by_its_name(
     monkeypatch.setattr(minari, "download_dataset", client)
     wanted = DatasetConfig(environment="catch", source="minari", name="games/catch/played-v0")
     folder = tmp_path / "downloads"
-    words = ["stage", "--dataset", wanted.as_json(), "--output", str(folder)]
-    monkeypatch.setattr(sys, "argv", words)
-    execute(download_dataset.main, download_dataset.parser)
+    execute(download_dataset, words(dataset=wanted.as_json(), folder=folder))
     assert record.read(folder).stage == "download_dataset"
 
-    sections = ["--dataset", wanted.as_json(), "--environment", CATCH.as_json()]
-    words = ["stage", *sections, "--resources", str(folder), "--output", str(played)]
-    monkeypatch.setattr(sys, "argv", words)
-    execute(collect_trajectories.main, collect_trajectories.parser)
+    sections = {"dataset": wanted.as_json(), "environment": CATCH.as_json()}
+    execute(collect_trajectories, words(**sections, resources=folder, trajectories=played))
     np.testing.assert_array_equal(trajectories.load(played).actions, data.actions)
     (read,) = record.read(played).inputs
     assert read.path == str(folder / "games/catch/played-v0")

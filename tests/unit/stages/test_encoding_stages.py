@@ -4,13 +4,12 @@ written.
 
 import csv
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
+from command_line import words
 
 from pipeline.config.schema import (
     DatasetConfig,
@@ -24,14 +23,13 @@ from pipeline.data.frames import render
 from pipeline.features import prompts
 from pipeline.features.encoders import lxmert
 from pipeline.io.artefact import Artefact
-from pipeline.stages import (
-    build_cache,
-    detect_regions,
-    draw_regions,
-    execute,
-    pretrain_encoder,
-    probe_embeddings,
-)
+from pipeline.stages import execute
+from pipeline.stages._signature import Stage
+from pipeline.stages.build_cache import build_cache
+from pipeline.stages.detect_regions import detect_regions
+from pipeline.stages.draw_regions import draw_regions
+from pipeline.stages.pretrain_encoder import pretrain_encoder
+from pipeline.stages.probe_embeddings import probe_embeddings
 
 RESOURCES = Path(__file__).parents[3] / "resources"
 CATCH = EnvironmentConfig(
@@ -73,10 +71,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(made: Path, tmp_path: Path) -> Run:
     """Run a stage with the files made so far; `changed` replaces options by name."""
 
-    def run(stage: ModuleType, options: tuple[str, ...], **changed: object) -> None:
+    def run(stage: Stage, options: tuple[str, ...], **changed: object) -> None:
         values: dict[str, object] = {
             "features": FEATURES.as_json(),
             "environment": CATCH.as_json(),
@@ -89,9 +87,7 @@ def run(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
             "curve": tmp_path / "curve.csv",
             **changed,
         }
-        given = [part for name in options for part in (f"--{name}", str(values[name]))]
-        monkeypatch.setattr(sys, "argv", ["stage", *given])
-        execute(stage.main, stage.parser)
+        execute(stage, words(**{name: values[name] for name in options}))
 
     return run
 
@@ -100,22 +96,22 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-DETECT = ("detector", "frames", "output")
-DRAW = ("frames", "regions", "output")
+DETECT = ("detector", "frames", "regions")
+DRAW = ("frames", "regions", "picture")
 INPUTS = ("features", "environment", "trajectories", "frames", "prompts", "regions")
-PRETRAIN = (*INPUTS, "output", "curve")
-BUILD = (*INPUTS, "encoder", "output")
-PROBE = tuple(name for name in BUILD if name != "trajectories")
+PRETRAIN = (*INPUTS, "encoder", "curve")
+BUILD = (*INPUTS, "encoder", "cache")
+PROBE = (*(name for name in INPUTS if name != "trajectories"), "encoder", "probe")
 
 
 @pytest.mark.parametrize("features", [FEATURES, UNTRAINED], ids=["pretrained", "random"])
 def test_from_frames_to_cache(run: Run, tmp_path: Path, features: FeaturesConfig) -> None:
     settings = features.as_json()
-    run(detect_regions, DETECT, output=tmp_path / "regions.h5")
-    run(draw_regions, DRAW, output=tmp_path / "regions.png")
-    run(pretrain_encoder, PRETRAIN, features=settings, output=tmp_path / "encoder")
-    run(build_cache, BUILD, features=settings, output=tmp_path / "cache.h5")
-    run(probe_embeddings, PROBE, features=settings, output=tmp_path / "probe.csv")
+    run(detect_regions, DETECT, regions=tmp_path / "regions.h5")
+    run(draw_regions, DRAW, picture=tmp_path / "regions.png")
+    run(pretrain_encoder, PRETRAIN, features=settings, encoder=tmp_path / "encoder")
+    run(build_cache, BUILD, features=settings, cache=tmp_path / "cache.h5")
+    run(probe_embeddings, PROBE, features=settings, probe=tmp_path / "probe.csv")
 
     assert (tmp_path / "regions.png").stat().st_size > 1000
     steps = features.encoder.pretraining_steps
@@ -137,9 +133,9 @@ def test_from_frames_to_cache(run: Run, tmp_path: Path, features: FeaturesConfig
 def test_text_without_image(run: Run, tmp_path: Path) -> None:
     detector = FEATURES.detector.model_copy(update={"name": "no_regions"})
     blind = FEATURES.model_copy(update={"detector": detector}).as_json()
-    run(detect_regions, DETECT, detector=detector.as_json(), output=tmp_path / "regions.h5")
-    run(pretrain_encoder, PRETRAIN, features=blind, output=tmp_path / "encoder")
-    run(build_cache, BUILD, features=blind, output=tmp_path / "cache.h5")
+    run(detect_regions, DETECT, detector=detector.as_json(), regions=tmp_path / "regions.h5")
+    run(pretrain_encoder, PRETRAIN, features=blind, encoder=tmp_path / "encoder")
+    run(build_cache, BUILD, features=blind, cache=tmp_path / "cache.h5")
     stored = Artefact(tmp_path / "cache.h5", "cache")
     text = stored.attributes["text_tokens"]
     assert not stored.read("mask")[:, text:].any()
@@ -150,9 +146,9 @@ def test_text_without_image(run: Run, tmp_path: Path) -> None:
 
 def test_nothing_to_probe_is_a_header(run: Run, tmp_path: Path) -> None:
     bare = CATCH.model_copy(update={"state_variables": {}}).as_json()
-    run(detect_regions, DETECT, output=tmp_path / "regions.h5")
-    run(pretrain_encoder, PRETRAIN, features=UNTRAINED.as_json(), output=tmp_path / "encoder")
-    run(probe_embeddings, PROBE, environment=bare, output=tmp_path / "probe.csv")
+    run(detect_regions, DETECT, regions=tmp_path / "regions.h5")
+    run(pretrain_encoder, PRETRAIN, features=UNTRAINED.as_json(), encoder=tmp_path / "encoder")
+    run(probe_embeddings, PROBE, environment=bare, probe=tmp_path / "probe.csv")
     assert (tmp_path / "probe.csv").read_text() == "variable,initial_r2,pretrained_r2\n"
 
 
@@ -171,26 +167,28 @@ def error_of(
 def test_errors_are_one_line(
     run: Run, tmp_path: Path, made: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(detect_regions, DETECT, output=tmp_path / "regions.h5")
-    output = {"output": tmp_path / "out"}
+    run(detect_regions, DETECT, regions=tmp_path / "regions.h5")
+    output = tmp_path / "out"
     wrong_kind = {"frames": made / "trajectories.h5"}
     for stage, options in ((detect_regions, DETECT), (draw_regions, DRAW), (build_cache, BUILD)):
-        line = error_of(capsys, run, stage, options, **wrong_kind, **output)
+        line = error_of(capsys, run, stage, options, **wrong_kind, **{options[-1]: output})
         assert "trajectories.h5: holds trajectories, expected frames" in line
-    line = error_of(capsys, run, build_cache, BUILD, **output)
+    line = error_of(capsys, run, build_cache, BUILD, cache=output)
     assert "encoder/config.json: missing; run pretrain_encoder again" in line
-    line = error_of(capsys, run, pretrain_encoder, PRETRAIN, prompts=made / "frames.h5", **output)
+    line = error_of(
+        capsys, run, pretrain_encoder, PRETRAIN, prompts=made / "frames.h5", encoder=output
+    )
     assert "frames.h5: not a prompt file" in line
 
     other = FEATURES.model_copy(
         update={"encoder": FEATURES.encoder.model_copy(update={"width": 32})}
     ).as_json()
     wide = DetectorConfig(regions=4, feature_size=16).as_json()
-    run(pretrain_encoder, PRETRAIN, output=tmp_path / "encoder")
-    line = error_of(capsys, run, build_cache, BUILD, features=other, **output)
+    run(pretrain_encoder, PRETRAIN, encoder=tmp_path / "encoder")
+    line = error_of(capsys, run, build_cache, BUILD, features=other, cache=output)
     assert "hidden_size is 16, the configuration asks for 32" in line
-    run(detect_regions, DETECT, detector=wide, output=tmp_path / "wide.h5")
-    line = error_of(capsys, run, build_cache, BUILD, regions=tmp_path / "wide.h5", **output)
+    run(detect_regions, DETECT, detector=wide, regions=tmp_path / "wide.h5")
+    line = error_of(capsys, run, build_cache, BUILD, regions=tmp_path / "wide.h5", cache=output)
     assert "regions have 16 features each, the encoder takes 8" in line
     assert not (tmp_path / "out").exists()
 
@@ -198,8 +196,8 @@ def test_errors_are_one_line(
 def test_a_failed_pretraining_leaves_what_was_there(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(detect_regions, DETECT, output=tmp_path / "regions.h5")
-    run(pretrain_encoder, PRETRAIN, output=tmp_path / "encoder")
+    run(detect_regions, DETECT, regions=tmp_path / "regions.h5")
+    run(pretrain_encoder, PRETRAIN, encoder=tmp_path / "encoder")
     before = {path.name: path.read_bytes() for path in (tmp_path / "encoder").iterdir()}
 
     def fail(*_: object) -> None:
@@ -208,7 +206,7 @@ def test_a_failed_pretraining_leaves_what_was_there(
     monkeypatch.setattr(lxmert, "pretrain", fail)
     for name in ("encoder", "second"):
         with pytest.raises(RuntimeError, match="memory"):
-            run(pretrain_encoder, PRETRAIN, output=tmp_path / name, curve=tmp_path / f"{name}.csv")
+            run(pretrain_encoder, PRETRAIN, encoder=tmp_path / name, curve=tmp_path / f"{name}.csv")
     after = {path.name: path.read_bytes() for path in (tmp_path / "encoder").iterdir()}
     assert after == before
     made = {"regions.h5", "encoder", "curve.csv"}
@@ -218,20 +216,20 @@ def test_a_failed_pretraining_leaves_what_was_there(
 def test_only_our_own_progress_is_shown(
     run: Run, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    run(detect_regions, DETECT, output=tmp_path / "regions.h5")
+    run(detect_regions, DETECT, regions=tmp_path / "regions.h5")
     capfd.readouterr()
-    run(pretrain_encoder, PRETRAIN, output=tmp_path / "encoder")
+    run(pretrain_encoder, PRETRAIN, encoder=tmp_path / "encoder")
     out, shown = capfd.readouterr()
     assert not out
     assert all(part.startswith("pretrain LXMERT") for part in shown.split("\r") if part.strip())
 
 
 def test_same_seed_same_bytes(run: Run, tmp_path: Path) -> None:
-    run(detect_regions, DETECT, output=tmp_path / "regions.h5")
+    run(detect_regions, DETECT, regions=tmp_path / "regions.h5")
     content = []
     for name in ("one", "two"):
-        run(pretrain_encoder, PRETRAIN, output=tmp_path / name)
-        run(build_cache, BUILD, encoder=tmp_path / name, output=tmp_path / f"{name}.h5")
+        run(pretrain_encoder, PRETRAIN, encoder=tmp_path / name)
+        run(build_cache, BUILD, encoder=tmp_path / name, cache=tmp_path / f"{name}.h5")
         folder = sorted((tmp_path / name).iterdir())
         content.append([path.read_bytes() for path in (*folder, tmp_path / f"{name}.h5")])
     assert content[0] == content[1]

@@ -1,10 +1,9 @@
 """The video shows the beginning of an episode, and no more of it."""
 
-import sys
 from pathlib import Path
 
 import av
-import pytest
+from command_line import words
 from policies import method_config, policy_of, spec_of
 
 from pipeline.config.schema import (
@@ -15,7 +14,8 @@ from pipeline.config.schema import (
 )
 from pipeline.data import trajectories
 from pipeline.data.sources import scripted
-from pipeline.stages import execute, film_policy
+from pipeline.stages import execute
+from pipeline.stages.film_policy import film_policy
 from pipeline.training import checkpoint
 
 CATCH = EnvironmentConfig(family="catch", game="Catch", random_score=-2, reference_score=6)
@@ -23,9 +23,7 @@ DATA = DatasetConfig(environment="catch", source="scripted", episodes=2, max_epi
 METHOD = "behaviour_cloning"
 
 
-def test_the_first_steps_of_the_first_episode(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_first_steps_of_the_first_episode(tmp_path: Path) -> None:
     evaluation = EvaluationConfig(episodes=3, video_steps=5)
     method = method_config(METHOD).model_copy(update={"evaluation": evaluation})
     data, policy, video = (tmp_path / name for name in ("t.h5", "policy", "rollout.mp4"))
@@ -43,8 +41,6 @@ def test_the_first_steps_of_the_first_episode(
         "video": video,
     }
 
-    words = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
-    monkeypatch.setattr(sys, "argv", ["stage", *words])
-    execute(film_policy.main, film_policy.parser)
+    execute(film_policy, words(**options))
     with av.open(video) as container:
         assert sum(1 for _ in container.decode(video=0)) == 5

@@ -1,7 +1,6 @@
 """Stage two on state vectors, from recorded play to a sweep, where nothing can be rendered."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from command_line import words
 
 from pipeline.config import load
 from pipeline.config.schema import SweepConfig
@@ -16,15 +16,14 @@ from pipeline.environments import mujoco
 from pipeline.errors import PipelineError
 from pipeline.io.csv import read_csv
 from pipeline.reporting.figures import learning_curves
-from pipeline.stages import (
-    collect_trajectories,
-    evaluate_checkpoints,
-    evaluate_policy,
-    evaluate_random,
-    execute,
-    sweep_target_return,
-    train_policy,
-)
+from pipeline.stages import execute
+from pipeline.stages._signature import Stage
+from pipeline.stages.collect_trajectories import collect_trajectories
+from pipeline.stages.evaluate_checkpoints import evaluate_checkpoints
+from pipeline.stages.evaluate_policy import evaluate_policy
+from pipeline.stages.evaluate_random import evaluate_random
+from pipeline.stages.sweep_target_return import sweep_target_return
+from pipeline.stages.train_policy import train_policy
 from pipeline.training import checkpoint
 
 ROOT = Path(__file__).parents[3]
@@ -77,15 +76,8 @@ def test_a_table_s_files_without_a_frame(
 
     monkeypatch.setattr(mujoco.MujocoEnvironment, "frame", draw)
 
-    def run(stage: object, sections: str, **paths: object) -> None:
-        options = {name: settings[name] for name in sections.split()} | paths
-        named = [
-            word
-            for name, value in options.items()
-            for word in (f"--{name.replace('_', '-')}", str(value))
-        ]
-        monkeypatch.setattr(sys, "argv", ["stage", *named])
-        execute(stage.main, stage.parser)  # type: ignore[attr-defined]
+    def run(stage: Stage, sections: str, **paths: object) -> None:
+        execute(stage, words(**{name: settings[name] for name in sections.split()} | paths))
 
     made = {name: tmp_path / name for name in ("t.h5", "policy", "steps", "curve.csv", "run.json")}
     data, policy = made["t.h5"], made["policy"]
@@ -94,9 +86,9 @@ def test_a_table_s_files_without_a_frame(
         collect_trajectories,
         "dataset environment",
         resources=ROOT / "resources",
-        output=data,
+        trajectories=data,
     )
-    training = {"observations": data, "trajectories": data, "output": policy}
+    training = {"observations": data, "trajectories": data, "policy": policy}
     training |= {"checkpoints": made["steps"], "curve": made["curve.csv"]}
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "save", only_checkpoints_before_the_last(policy))
@@ -110,7 +102,7 @@ def test_a_table_s_files_without_a_frame(
     assert np.isfinite(curve[["held_out_mse", "mean_action_mse", "repeat_mse"]]).all(axis=None)
     everything = "method features environment dataset seed"
     episodes = tmp_path / "episodes.csv"
-    run(evaluate_policy, everything, **acting, episodes_csv=episodes, run_json=made["run.json"])
+    run(evaluate_policy, everything, **acting, episodes=episodes, run=made["run.json"])
     described = json.loads(made["run.json"].read_text())
     assert described["settings"]["observation"] == "states"
     assert described["sampling"].startswith("predicted action")
@@ -122,17 +114,17 @@ def test_a_table_s_files_without_a_frame(
         everything,
         trajectories=data,
         checkpoints=made["steps"],
-        episodes_csv=tmp_path / "earlier.csv",
+        episodes=tmp_path / "earlier.csv",
     )
     assert pd.read_csv(tmp_path / "earlier.csv")["step"].tolist() == [2]
-    run(sweep_target_return, f"{everything} sweep", **acting, output=tmp_path / "sweep.csv")
+    run(sweep_target_return, f"{everything} sweep", **acting, episodes=tmp_path / "sweep.csv")
     sweep = read_csv(tmp_path / "sweep.csv", ["factor", "target_return"], "")
     assert sweep["factor"].tolist() == [0.5, 1.0]
     run(
         evaluate_random,
         "environment dataset evaluation seed",
         trajectories=data,
-        episodes_csv=tmp_path / "random.csv",
-        run_json=made["run.json"],
+        episodes=tmp_path / "random.csv",
+        run=made["run.json"],
     )
     assert pd.read_csv(tmp_path / "random.csv")["return"].between(-100, 100).all()

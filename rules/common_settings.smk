@@ -1,0 +1,170 @@
+"""Settings, plug-ins and environments of jobs, from their wildcards."""
+
+from pipeline.config.schema import EvaluationConfig
+
+
+def dataset_of(wildcards):
+    """Which episodes are used."""
+    return CONFIG.datasets[wildcards.dataset]
+
+
+def environment_of(wildcards):
+    """The environment of a dataset."""
+    return CONFIG.environment(wildcards.dataset)
+
+
+@cache
+def run_settings(method, variant, dataset):
+    """The settings of a run, in a table or not, and the kind of observation that it reads."""
+    settings = CONFIG.method(method, variant, dataset)
+    return settings, settings.policy.observed
+
+
+def method_of(wildcards):
+    """A run's method in its variant."""
+    return run_settings(wildcards.method, wildcards.variant, wildcards.dataset)[0]
+
+
+def trained_method_of(wildcards):
+    """The same without the evaluation's settings: a change of those must not train anew."""
+    return method_of(wildcards).model_copy(update={"evaluation": EvaluationConfig()})
+
+
+def features_of(wildcards):
+    """Settings of stage one for a job: by its own wildcard, or what its method reads."""
+    return CONFIG.features[feature_wildcards(wildcards)["features"]]
+
+
+def feature_wildcards(wildcards, *sections):
+    """Wildcards of a job's stage-one artefacts; of one that depends on `sections` only, those it shares."""
+    name = getattr(wildcards, "features", None) or method_of(wildcards).features
+    return {
+        "dataset": wildcards.dataset,
+        "features": CONFIG.shared(name, *sections) if sections else name,
+        "prompt_set": CONFIG.features[name].prompt_set,
+    }
+
+
+def language_model_of(wildcards):
+    """Text and size of a language model."""
+    return CONFIG.language_models[wildcards.language_model]
+
+
+def table_of(wildcards):
+    """The grid of a table."""
+    return CONFIG.tables[wildcards.table]
+
+
+def environments_of(wildcards):
+    """Each dataset of a table → its environment."""
+    names = table_of(wildcards).datasets
+    return {name: CONFIG.environment(name).model_dump(mode="json") for name in names}
+
+
+def estimated_regions(wildcards):
+    """Whose regions a data set's features use."""
+    return feature_wildcards(wildcards, *REGIONS_DEPEND_ON)["features"]
+
+
+# What stages are told.
+RECORDED = {"dataset": dataset_of, "environment": environment_of, "resources": resources_dir}
+DETECTING = {"detector": lambda wildcards: features_of(wildcards).detector}
+ENCODING = {"features": features_of, "environment": environment_of}
+TRAINING = {"method": trained_method_of, "environment": environment_of, "seed": "{seed}"}
+IN_PROCESSES = {"options": training_options, "processes": CONFIG.hardware.processes}
+PRETRAINING = {"language_model": language_model_of, "options": training_options}
+ACTING = {**ENCODING, "method": method_of, "dataset": dataset_of, "seed": "{seed}"}
+
+
+SWEEPING = {**ACTING, "sweep": lambda wildcards: CONFIG.sweep}
+AT_RANDOM = {
+    "environment": environment_of,
+    "dataset": dataset_of,
+    "evaluation": lambda wildcards: CONFIG.evaluation(wildcards.dataset),
+    "seed": "{seed}",
+}
+ESTIMATING = {
+    **ENCODING,
+    "dataset": "{dataset}",
+    "features_name": "{features}",
+    "regions_name": estimated_regions,
+}
+
+
+# Modules that a stage loads by name.
+
+
+def source_of(wildcards):
+    return f"data.sources.{dataset_of(wildcards).source}"
+
+
+def family_of(wildcards):
+    return f"environments.{environment_of(wildcards).family}"
+
+
+def detector_of(wildcards):
+    return f"vision.detectors.{features_of(wildcards).detector.name}"
+
+
+def encoder_of(wildcards):
+    return f"features.encoders.{features_of(wildcards).encoder.name}"
+
+
+def text_source_of(wildcards):
+    return f"language.texts.{language_model_of(wildcards).source}"
+
+
+def table_builder(wildcards):
+    return f"reporting.tables.{wildcards.table}"
+
+
+def observation_of(wildcards):
+    """The kind of observation that a run's method reads."""
+    return run_settings(wildcards.method, wildcards.variant, wildcards.dataset)[1]
+
+
+def reads_embeddings(wildcards):
+    """Whether a run's method sees cached embeddings rather than pixels or state vectors."""
+    return observation_of(wildcards) in FROM_CACHE
+
+
+def model_of(wildcards):
+    """A method's model and the observations that it reads."""
+    return f"methods.{wildcards.method}", f"observations.{observation_of(wildcards)}"
+
+
+def observer_plugins(wildcards):
+    """What turns a live frame into the method's observation, as stage one did."""
+    return (detector_of(wildcards), encoder_of(wildcards)) if reads_embeddings(wildcards) else ()
+
+
+SEEING_PLUGINS = (detector_of, encoder_of, family_of)
+ACTING_PLUGINS = (model_of, observer_plugins, family_of)
+
+
+# The environments of jobs that run a detector: some need a library that the others must do without.
+
+own_environment = cache(lambda detector: detector_constant(detector, "environment"))
+
+
+def detecting_environment(wildcards, otherwise="features"):
+    """The detector's own environment if it has one."""
+    name = own_environment(features_of(wildcards).detector.name)
+    return f"../envs/{name or otherwise}.yaml"
+
+
+def acting_environment(wildcards):
+    """That of stage two, unless the policy sees through such a detector."""
+    seeing = reads_embeddings(wildcards)
+    return detecting_environment(wildcards, "policy") if seeing else "../envs/policy.yaml"
+
+
+def memory_with_detector(megabytes):
+    """What a job needs in all, with a network of detectron2 or without."""
+
+    def needed(wildcards):
+        embeddings = hasattr(wildcards, "features") or reads_embeddings(wildcards)
+        large = embeddings and own_environment(features_of(wildcards).detector.name)
+        return megabytes + (DETECTOR_MEMORY if large else 0)
+
+    return needed

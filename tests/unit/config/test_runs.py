@@ -1,0 +1,69 @@
+"""The table of runs: what is in it, in which order, and how it is asked."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.config.load import load
+from pipeline.config.runs import Runs, runs_of
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def runs() -> Runs:
+    return runs_of(load(ROOT / "config" / "toy.yaml"))
+
+
+def test_a_table_begins_with_random_play(runs: Runs) -> None:
+    of_table = runs.where(table="table1", dataset="catch")
+    methods = ("random", "more3s", "decision_transformer", "behaviour_cloning")
+    expected = [(method, seed) for method in methods for seed in (0, 1)]
+    assert [(run.method, run.seed) for run in of_table] == expected
+    assert not any(run.trained for run in of_table.where(method="random"))
+    assert len(of_table.where(trained=True)) == 6
+
+
+def test_all_values_count(runs: Runs) -> None:
+    assert runs.where(table="table1", method="more3s", seed=1) == runs.where(
+        table="table1", method="more3s"
+    ).where(seed=1)
+    assert runs.where(method="nothing") == ()
+    with pytest.raises(AttributeError):
+        runs.where(colour="red")
+
+
+def test_a_run_of_two_tables_is_one_place(runs: Runs) -> None:
+    default = runs.where(method="more3s", variant="default", seed=0)
+    assert {run.table for run in default} == {"table1", "table5", "figure3"}
+    assert len(default.places) == 1
+    assert default.places[0] == {
+        **{"dataset": "catch", "method": "more3s"},
+        **{"variant": "default", "seed": 0},
+    }
+
+
+def test_the_first_of_each_method_is_shown(runs: Runs) -> None:
+    shown = runs.where(shown=True)
+    assert [(run.table, run.method, run.seed) for run in shown] == [
+        ("table1", method, 0) for method in ("more3s", "decision_transformer", "behaviour_cloning")
+    ]
+    assert [run.method for run in runs.where(swept=True)] == ["more3s", "decision_transformer"]
+
+
+def test_what_a_run_is_made_from(runs: Runs) -> None:
+    default, synonym = runs.where(table="table5", trained=True)
+    assert (default.variant, synonym.variant) == ("default", "synonym_prompts")
+    assert default.features == default.encoder == default.regions == "toy"
+    assert synonym.features == synonym.encoder == "toy-prompt_set=synonym"
+    assert synonym.regions == "toy"  # they do not depend on prompts
+    pixels = runs.where(method="behaviour_cloning")
+    assert {(run.observation, run.from_cache, run.features) for run in pixels} == {
+        ("pixels", False, None)
+    }
+
+
+def test_checkpoints_are_of_the_tables_that_ask_for_them(runs: Runs) -> None:
+    played = runs.where(checkpoints=True)
+    assert {run.table for run in played} == {"figure3"}
+    assert {run.language_model for run in played} == {None, "toy"}

@@ -1,0 +1,61 @@
+"""What the rules tell their stages, of every rule there is, without running one; and people."""
+
+import re
+import shlex
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from pipeline.stages._signature import parser_of
+
+pytestmark = pytest.mark.workflow
+
+ROOT = Path(__file__).parents[2]
+BESIDE = (
+    *("results/published/lxmert_base", "results/published_layers/gpt2_6.safetensors"),
+    *("results/downloads/pong_minari", "results/minari/catch-v0", "plan"),
+)
+"""Targets of rules that the toy workflow does not need."""
+TARGETS = {"all", "demo"}
+"""Rules that make nothing themselves."""
+
+
+def snakemake(*arguments: str) -> str:
+    command = [sys.executable, "-m", "snakemake", "--configfile", "config/toy.yaml", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def listed() -> dict[str, str]:
+    """Rule → what `snakemake --list` says of it."""
+    lines = snakemake("--list").splitlines()
+    found = [re.fullmatch(r"(\w+)(?: \((.+)\))?", line) for line in lines]
+    return {rule[1]: rule[2] or "" for rule in found if rule}
+
+
+def test_every_rule_says_what_it_makes(listed: dict[str, str]) -> None:
+    assert len(listed) > 35
+    for rule, text in listed.items():
+        assert re.fullmatch(r"[A-Z].{20,}\.", text), f"{rule}: {text}"
+    assert len(set(listed.values())) == len(listed)
+
+
+def test_every_stage_understands_its_rule(listed: dict[str, str]) -> None:
+    """Required options are there, and none that it does not know."""
+    sharded = ("--dry-run", "--printshellcmds", "--forceall", "--set-scatter", "shards=2")
+    text = snakemake(*sharded, "--", "all", "demo", *BESIDE)
+    job = r"^(?:local)?rule (\w+):\n(?:    .*\n)+Shell command: (.+)"
+    jobs = [found for found in re.findall(job, text, re.MULTILINE) if found[0] not in TARGETS]
+    assert {rule for rule, _ in jobs} == listed.keys() - TARGETS
+    for rule, line in jobs:
+        words = shlex.split(re.split(r" (?:>|2>&1) ", line)[0])
+        assert words[:2] == ["python", "-m"], line
+        name = words[2].removeprefix("pipeline.stages.")
+        stage = getattr(import_module(words[2]), name)
+        told = vars(parser_of(stage).parse_args(words[3:]))
+        assert told["threads"] == 1, rule
