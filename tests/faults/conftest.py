@@ -35,8 +35,8 @@ from pipeline.stages import (
 )
 
 ROOT = Path(__file__).parents[2]
-LONGEST = 120
-"""Seconds after which a stage is ended as stuck."""
+LONGEST = 900
+"""Seconds after which a stage is ended as stuck; beside other work it takes minutes."""
 
 
 @dataclass(frozen=True)
