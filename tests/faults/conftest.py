@@ -33,8 +33,8 @@ from pipeline.stages.train_policy import train_policy
 from pipeline.stages.write_prompts import write_prompts
 
 ROOT = Path(__file__).parents[2]
-LONGEST = 120
-"""Seconds after which a stage is ended as stuck."""
+LONGEST = 900
+"""Seconds after which a stage is ended as stuck; beside other work it takes minutes."""
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,16 @@
 """Disks that take no more: one line says so, and nothing half written has an artefact's name."""
 
 import os
+import resource
+import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import Job, contents
+from conftest import ROOT, Job, contents
 
 from pipeline.provenance import record
 from pipeline.stages._signature import parser_of
@@ -65,6 +68,29 @@ def test_a_file_may_not_grow(jobs: dict[str, Job], made: Path, name: str, tmp_pa
     assert str(folder) in said
     assert "cannot be written: File too large" in said
     whole_or_not_at_all(job, folder, expected)
+
+
+@pytest.mark.parametrize("name", ["collect_trajectories", "render_frames"])
+def test_the_process_ends_with_an_ordinary_code(
+    jobs: dict[str, Job], made: Path, name: str, tmp_path: Path
+) -> None:
+    """Not by a signal: libraries write once more when a process ends."""
+    job = jobs[name]
+    _, largest = undisturbed(job, made)
+    for share in (10, 2):
+        limit = largest // share
+
+        def limited(limit: int = limit) -> None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+        folder = tmp_path / str(share)
+        folder.mkdir()
+        command = [sys.executable, "-m", job.stage.__name__, *job.words(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, preexec_fn=limited)
+        assert done.returncode == 1, done.stderr
+        assert "cannot be written: File too large" in done.stderr
+        assert list(folder.iterdir()) == []
 
 
 @needs_root

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import h5py
@@ -11,7 +12,7 @@ import pytest
 from conftest import Job
 
 from pipeline.errors import PipelineError
-from pipeline.io.artefact import Artefact
+from pipeline.io.artefact import Artefact, ArtefactWriter
 from pipeline.provenance import record
 
 READ_BY = {
@@ -63,6 +64,32 @@ def test_a_stage_refuses_it(jobs: dict[str, Job], made: Path, name: str, tmp_pat
     assert "delete it and run" in said or "make it again: snakemake --force" in said
     left = {path.name for path in outputs.iterdir()}
     assert not left & set(job.outputs.values())
+
+
+def test_a_stage_refuses_a_swapped_cache(jobs: dict[str, Job], made: Path, tmp_path: Path) -> None:
+    """Whole, of the same kind and shapes, of other prompts; the file's time is the right one's."""
+    job, outputs = jobs["train_policy"], tmp_path / "outputs"
+    outputs.mkdir()
+    cache, other = made / "cache.h5", made / "other.h5"
+    ours = Artefact(cache, "cache")
+    with ArtefactWriter(other, "cache", {**ours.attributes, "features": "other prompts"}) as writer:
+        for name in ours.names:
+            writer.write(name, ours.read(name))
+    ours.close()
+    record.write(record.Job("pipeline.stages.build_cache", {}, [], [other]), datetime.now(UTC))
+    whole, times = cache.read_bytes(), cache.stat()
+    cache.write_bytes(other.read_bytes())
+    os.utime(cache, ns=(times.st_atime_ns, times.st_mtime_ns))
+    try:
+        said = job.refused(outputs, tmp_path / "log")
+    finally:
+        cache.write_bytes(whole)
+        os.utime(cache, ns=(times.st_atime_ns, times.st_mtime_ns))
+        other.unlink()
+        record.sidecar(other).unlink()
+    assert said.startswith(f"{cache}: holds what {other} holds, not what build_cache wrote here")
+    assert "make it again: snakemake --force" in said
+    assert list(outputs.iterdir()) == []
 
 
 def test_every_kind_of_artefact(jobs: dict[str, Job], made: Path) -> None:

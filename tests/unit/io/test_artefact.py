@@ -206,6 +206,35 @@ def test_killed_write_leaves_no_result_and_can_be_repeated(tmp_path: Path) -> No
     np.testing.assert_array_equal(Artefact(target, "cache").read("tokens"), TOKENS)
 
 
+def test_a_disk_that_takes_no_more_ends_no_process_by_a_signal(tmp_path: Path) -> None:
+    """Refused while HDF5 writes, flushes, closes or ends: it writes once more in each of them."""
+    program = (
+        "import resource, signal, sys; from pathlib import Path; import numpy as np\n"
+        "from pipeline.errors import PipelineError; from pipeline.io.artefact import *\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)\n"
+        "try:\n"
+        "    with ArtefactWriter(Path(sys.argv[1]), 'cache', {'a': 'b' * 3000}) as writer:\n"
+        "        writer.write('x', np.random.default_rng(0).random((600, 500)))\n"
+        "        writer.write('y', np.arange(5000))\n"
+        "except PipelineError as error: sys.exit(str(error))\n"
+    )
+    path = tmp_path / "whole.h5"
+
+    def attempt(limit: int) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-c", program, str(path), str(limit)]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    assert attempt(1 << 30).returncode == 0
+    size = path.stat().st_size
+    path.unlink()
+    for limit in (0, 1000, 5000, 20_000, size // 3, size // 2, size - 60_000, size - 1):
+        done = attempt(limit)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1), (limit, done)
+        assert f"{path}: cannot be written: File too large; raise the" in done.stderr
+        assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     "rows", [np.zeros((2, 5), np.float16), np.zeros((2, 56, 32), np.float32)], ids=["shape", "type"]
 )
