@@ -257,6 +257,10 @@ def code(stage, *plugins):
     return source_digest(f"pipeline.stages.{stage}", *(f"pipeline.{plugin}" for plugin in plugins))
 
 
+def kind_of_table(wildcards):
+    return f"reporting.tables.{CONFIG.tables[wildcards.table].kind}"
+
+
 def text_source_of(wildcards):
     return f"language.texts.{CONFIG.language_models[wildcards.language_model].source}"
 

@@ -46,7 +46,7 @@ rule tabulate:
     conda:
         "../envs/tables.yaml"
     params:
-        code=lambda w: code("tabulate", f"reporting.tables.{w.table}"),
+        code=lambda w: code("tabulate", kind_of_table(w)),
         table=lambda w: CONFIG.tables[w.table].as_json(),
         environments=environments_of,
         scale=CONFIG.scale,

@@ -10,7 +10,7 @@ from pipeline.reporting.scores import read_scores
 from pipeline.stages import StageParser, execute
 
 parser = StageParser(__doc__)
-parser.add_argument("--name", required=True, help="module of pipeline/reporting/tables/")
+parser.add_argument("--name", required=True, help="of the table, printed in each row")
 parser.sections(table=TableConfig)
 parser.add_argument(
     "--environments", type=json.loads, required=True, help="JSON: dataset → its environment"
