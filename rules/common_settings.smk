@@ -115,7 +115,7 @@ def text_source_of(wildcards):
 
 
 def table_builder(wildcards):
-    return f"reporting.tables.{wildcards.table}"
+    return f"reporting.tables.{CONFIG.tables[wildcards.table].kind}"
 
 
 def observation_of(wildcards):

@@ -10,12 +10,14 @@ from itertools import product
 from pipeline.config import plugins
 from pipeline.config.experiment import DIFFERENCE, Config
 from pipeline.config.methods import TransformerSettings
-from pipeline.config.schema import EncoderConfig, LanguageModelConfig, MethodConfig
+from pipeline.config.schema import EncoderConfig, LanguageModelConfig, MethodConfig, TableConfig
 from pipeline.config.section import known
 from pipeline.errors import PipelineError
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._+=-]*"
 """What a file may be called: nothing that a shell or a folder reads as more than a name."""
+NAMING = "a name has letters, digits and . _ + - =, a letter or digit first"
+"""NAME for people."""
 
 
 def check_data(config: Config, where: str) -> None:
@@ -70,7 +72,9 @@ def check_tables(config: Config, where: str) -> None:
     methods = plugins.names("methods")
     for name, table in config.tables.items():
         place = f"{where}: tables.{name}"
-        known("table", name, plugins.names("reporting.tables"), f"{where}: tables")
+        if re.fullmatch(NAME, name) is None:
+            raise PipelineError(f"{where}: tables: {name!r} cannot be a table's name; {NAMING}")
+        known("kind of table", table.kind, plugins.names("reporting.tables"), place)
         for dataset_name in table.datasets:
             known("dataset", dataset_name, config.datasets, place)
         for method in (*table.methods, *table.beside):
@@ -81,6 +85,8 @@ def check_tables(config: Config, where: str) -> None:
             run = f"{place}: {method}, {variant}, {dataset}"
             settings = config.method(method, variant, dataset)
             known("features", settings.features, config.features, place)
+            if method in table.methods:
+                _check_row_name(config, table, settings, place)
             known("observation", settings.policy.observed, settings.policy.observations, run)
             if isinstance(settings.policy, TransformerSettings):
                 _check_heads(settings.policy, f"{run}: policy")
@@ -92,6 +98,15 @@ def check_tables(config: Config, where: str) -> None:
                 )
             if settings.policy.from_language_model:
                 _check_language_model(config, settings, run)
+
+
+def _check_row_name(config: Config, table: TableConfig, settings: MethodConfig, place: str) -> None:
+    """Check that a run has the settings that its row is called by."""
+    features = config.features[settings.features].model_dump()
+    try:
+        table.row_name({**settings.model_dump(), "features": features})
+    except PipelineError as error:
+        raise PipelineError(f"{place}.setting: {error}") from None
 
 
 def _check_language_model(config: Config, settings: MethodConfig, where: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from pipeline.config import plugins, published
-from pipeline.config.checks import NAME, check_data, check_models, check_tables
+from pipeline.config.checks import NAME, NAMING, check_data, check_models, check_tables
 from pipeline.config.experiment import DIFFERENCE, Config, Entry, Where
 from pipeline.config.methods import own, settings_class
 from pipeline.config.schema import (
@@ -23,6 +23,7 @@ from pipeline.config.schema import (
     LanguageModelConfig,
     MethodConfig,
     Section,
+    TableConfig,
 )
 from pipeline.config.section import known, merge, validate
 from pipeline.errors import PipelineError
@@ -32,9 +33,11 @@ FOLDERS: dict[str, type[Section] | None] = {
     "datasets": DatasetConfig,
     "features": FeaturesConfig,
     "language_models": LanguageModelConfig,
+    "tables": None,
     "variants": None,
 }
-"""Folders beside the configuration file; a file's name is the name of what it defines."""
+"""Folders beside the configuration file; a file's name is the name of what it defines, or, of the
+last two, of what it says in part."""
 ARTEFACTS = "artefacts.csv"
 """Beside the configuration file: what others have published."""
 
@@ -53,7 +56,9 @@ def load(
     sections["published"] = published.read(folder / ARTEFACTS)
     given = [(_shown(file), _read(file)) for file in (path, *further)]
     given.append(("--config", dict(command_line or {})))
-    raw = merge({}, *(content for _, content in given))
+    shared, raw = sections.pop("tables"), merge({}, *(content for _, content in given))
+    if isinstance(tables := raw.get("tables"), dict):
+        raw["tables"] = merge({name: shared.get(name, {}) for name in tables}, tables)
     allowed = [name for name in Config.model_fields if name not in sections]
     for key in raw:
         known("key", key, allowed, where)
@@ -71,13 +76,15 @@ def _folders(folder: Path) -> dict[str, dict[str, Any]]:
     """What the files of FOLDERS define, by folder and name."""
     sections: dict[str, dict[str, Any]] = {}
     for name, schema in FOLDERS.items():
-        files = {_name_of(file): file for file in sorted((folder / name).glob("*.yaml"))}
-        sections[name] = {
-            stem: validate(schema, _read(file), _shown(file))
-            if schema
-            else _overlay(_read(file), _shown(file), sections)  # the last: names all others
-            for stem, file in files.items()
-        }
+        sections[name] = {}
+        for file in sorted((folder / name).glob("*.yaml")):
+            stem, content, shown = _name_of(file), _read(file), _shown(file)
+            if name == "variants":  # the last, for it names others
+                _overlay(content, shown, sections)
+            elif name == "tables":
+                for key in content:
+                    known("key", key, TableConfig.model_fields, shown)
+            sections[name][stem] = validate(schema, content, shown) if schema else content
     return sections
 
 
@@ -161,10 +168,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _name_of(file: Path) -> str:
     """What a file defines, which becomes part of paths and of commands."""
     if re.fullmatch(NAME, file.stem) is None:
-        raise PipelineError(
-            f"{_shown(file)}: a name has letters, digits and . _ + - =, a letter or digit first; "
-            "rename the file"
-        )
+        raise PipelineError(f"{_shown(file)}: {NAMING}; rename the file")
     if file.parent.name == "features" and DIFFERENCE in file.stem:
         raise PipelineError(
             f"{_shown(file)}: a name of features must not contain {DIFFERENCE!r}, which joins it "

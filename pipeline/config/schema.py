@@ -1,39 +1,23 @@
 """The configuration's schema: frozen, strict, documented; `load` reads it from disk. The
-sections on data are in `data`, and known here as well.
+sections on data are in `data`, that of a table in `table`, and known here as well.
 
 Each stage receives only its own part as JSON with sorted keys (`as_json`, `Model.from_json`), so
 that reordering or editing an unrelated section re-runs nothing. The driver imports this: no torch.
 """
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    SerializeAsAny,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator
 
 from pipeline.config.data import DatasetConfig as DatasetConfig
 from pipeline.config.data import EnvironmentConfig as EnvironmentConfig
 from pipeline.config.data import RenderingConfig as RenderingConfig
 from pipeline.config.methods import Activation, MethodSettings, settings_class
+from pipeline.config.section import Distinct
 from pipeline.config.section import Section as Section
+from pipeline.config.table import TableConfig as TableConfig
 
-Item = TypeVar("Item")
 Share = Annotated[float, Field(ge=0, lt=1)]
-
-
-def _distinct(items: list[Item]) -> list[Item]:
-    if twice := [item for item in items if items.count(item) > 1]:
-        raise ValueError(f"{twice[0]!r} is listed twice; once is enough")
-    return items
-
-
-Distinct = Annotated[list[Item], AfterValidator(_distinct)]
-"""What is listed twice would count twice."""
 Precision = Literal["float32", "bfloat16"]
 
 
@@ -308,31 +292,3 @@ class MethodConfig(Section):
         if isinstance(value, MethodSettings):
             value = value.model_dump(exclude_unset=True)
         return schema.model_validate(value)
-
-
-class TableConfig(Section):
-    """One table: the grid of runs whose scores it shows."""
-
-    datasets: Distinct[str] = Field(min_length=1)
-    methods: Distinct[str] = Field(min_length=1)
-    variants: Distinct[str] = Field(["default"], min_length=1)
-    seeds: Distinct[Annotated[int, Field(ge=0)]] = Field(min_length=1)
-    beside: Distinct[str] = Field(
-        [], description="further methods, in their default variant only, to compare with"
-    )
-    checkpoints: bool = Field(
-        False, description="whether the checkpoints before the last are played as well"
-    )
-
-    @model_validator(mode="after")
-    def _distinct_rows(self) -> "TableConfig":
-        _distinct(self.rows)
-        return self
-
-    @property
-    def rows(self) -> list[tuple[str, str]]:
-        """(method, variant) of every row that is trained, in order."""
-        return [
-            *((method, variant) for method in self.methods for variant in self.variants),
-            *((method, "default") for method in self.beside),
-        ]

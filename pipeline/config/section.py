@@ -5,13 +5,25 @@ laid over one another.
 import json
 from collections.abc import Iterable, Mapping
 from itertools import chain
-from typing import Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from pipeline.errors import PipelineError, unknown_name
 
 Model = TypeVar("Model", bound=BaseModel)
+Item = TypeVar("Item")
+
+
+def distinct(items: list[Item]) -> list[Item]:
+    """The items, as a validator; ValueError if one is listed twice."""
+    if twice := [item for item in items if items.count(item) > 1]:
+        raise ValueError(f"{twice[0]!r} is listed twice; once is enough")
+    return items
+
+
+Distinct = Annotated[list[Item], AfterValidator(distinct)]
+"""What is listed twice would count twice."""
 
 
 class Section(BaseModel):

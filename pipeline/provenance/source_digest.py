@@ -14,7 +14,7 @@ from typing import TypeGuard
 
 from pipeline.config.source_code import PACKAGE, first_party_imports, tree, with_packages
 
-SETTINGS = (f"{PACKAGE}.config.schema", f"{PACKAGE}.config.data", f"{PACKAGE}.config.methods.")
+SETTINGS = tuple(f"{PACKAGE}.config.{module}" for module in ("schema", "data", "table", "methods."))
 """How the names of modules begin of which functions and plain constants count alone: settings reach
 a stage as JSON that its rule carries as a parameter of its own, so a new key changes nothing.
 """

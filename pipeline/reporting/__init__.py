@@ -1,1 +1,1 @@
-"""Episodes → scores → statistics → tables (`tables/`, a plug-in each), figures and pages."""
+"""Episodes → scores → statistics → tables (`tables/`, a plug-in a kind), figures and pages."""

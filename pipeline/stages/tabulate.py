@@ -12,7 +12,7 @@ from pipeline.stages import GivenInput, Input, Output, Parsed, execute
 
 def tabulate(
     *,
-    name: Annotated[str, "module of pipeline/reporting/tables/"],
+    name: Annotated[str, "of the table, printed in each row"],
     table: TableConfig,
     environments: Annotated[dict[str, Any], Parsed(json.loads), "JSON: dataset → its environment"],
     scale: Annotated[str, "label printed in the table"],

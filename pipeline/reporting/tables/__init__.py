@@ -1,6 +1,6 @@
-"""Tables: one file per table, each with `build(scores, table, environments, scale) -> Table`.
+"""Tables: one file per kind, each with `build(name, scores, table, environments, scale) -> Table`.
 
-What tables share is here: the columns of a tidy table and a row from the scores of one method on
+What kinds share is here: the columns of a tidy table and a row from the scores of one method on
 one game; figures across games, Markdown and warnings are in the files that begin with an
 underscore. A figure is never typed in; every cell comes from `scores`.
 """
@@ -15,7 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.config import plugins
-from pipeline.config.schema import EnvironmentConfig, TableConfig
+from pipeline.config.schema import EnvironmentConfig
+from pipeline.config.table import TableConfig
 from pipeline.errors import PipelineError
 from pipeline.reporting import statistics
 from pipeline.reporting.aggregate_metrics import Runs
@@ -67,11 +68,12 @@ def make(
     environments: Mapping[str, EnvironmentConfig],
     scale: str,
 ) -> Table:
-    """Build the table that `name` names; `environments` by data set.
+    """Build the table `name` of the kind that it is of; `environments` by data set.
 
-    Raises PipelineError for an unknown table, and for a run of its grid that `scores` lacks.
+    Raises PipelineError for an unknown kind, and for a run of its grid that `scores` lacks.
     """
-    made: Table = plugins.load("reporting.tables", name).build(scores, table, environments, scale)
+    kind = plugins.load("reporting.tables", table.kind)
+    made: Table = kind.build(name, scores, table, environments, scale)
     return made
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from pipeline.config.schema import TableConfig
+from pipeline.config.table import TableConfig
 from pipeline.reporting.aggregate_metrics import (
     Estimate,
     estimate,

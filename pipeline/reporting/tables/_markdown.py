@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
-from pipeline.config.schema import EnvironmentConfig, TableConfig
+from pipeline.config.schema import EnvironmentConfig
+from pipeline.config.table import TableConfig
 from pipeline.reporting.formatting import markdown_grid
 from pipeline.reporting.tables import listing, printed, select
 from pipeline.reporting.tables._warnings import warnings

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from pipeline.config.data import CLIPPED
-from pipeline.config.schema import TableConfig
+from pipeline.config.table import TableConfig
 from pipeline.reporting.tables import best_per_seed, printed, select
 
 

@@ -17,7 +17,7 @@ from pipeline.reporting import tables
 from pipeline.reporting.figures.learning_curves import plot
 from pipeline.reporting.figures.performance_profiles import plot as plot_profiles
 from pipeline.reporting.scores import COLUMNS, Run
-from pipeline.reporting.tables import figure3
+from pipeline.reporting.tables import pretraining
 
 ENVIRONMENTS = {
     name: EnvironmentConfig(family="atari", game=name, random_score=2, reference_score=30)
@@ -38,6 +38,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "features": {"prompt_set": "synonym"},
     },
 }
+SHIPPED = load.load(CONFIG / "config.yaml").tables
 RANDOM, DATA = 0.0, 100.0
 ROWS = [
     ("random", "default", [[0, 0], [0, 0]]),
@@ -90,7 +91,8 @@ def scores() -> pd.DataFrame:
 
 
 def made(name: str, scores: pd.DataFrame, grid: TableConfig = GRID) -> tables.Table:
-    return tables.make(name, scores, grid, ENVIRONMENTS, "laptop")
+    table = SHIPPED[name].model_copy(update=grid.model_dump(exclude_unset=True))
+    return tables.make(name, scores, table, ENVIRONMENTS, "laptop")
 
 
 def test_rows_are_called_by_what_is_ablated(scores: pd.DataFrame) -> None:
@@ -142,7 +144,7 @@ def test_settings_that_differ_between_games_are_warned_of(scores: pd.DataFrame) 
     assert "Warning: MORE-3S: set per game: policy.memory_length." in text
 
 
-FIGURE = GRID.model_copy(update={"beside": [], "checkpoints": True})
+FIGURE = TableConfig(**{**GRID.model_dump(exclude_unset=True), "beside": [], "checkpoints": True})
 
 
 @pytest.fixture
@@ -190,13 +192,12 @@ def test_starts_that_were_recorded_are_counted(scores: pd.DataFrame) -> None:
 @pytest.mark.parametrize("name", ["config.yaml", "paper.yaml"])
 def test_the_settings_of_figure3_have_names_of_their_own(name: str) -> None:
     config = load.load(CONFIG / name)
-    label, names = figure3.LAST_CHECKPOINT.setting, set()
+    names = set()
     for variant in config.tables["figure3"].variants:
         method = config.method("more3s", variant)
         features = config.features[method.features].as_json()
         settings = {"features": json.loads(features), "policy": method.policy.model_dump()}
-        assert label is not None
-        names.add(label(settings))
+        names.add(pretraining.what_is_pretrained(settings))
     both = [(a, b) for a in ("pretrained", "random") for b in ("pretrained", "random")]
     assert names == {f"LXMERT {lxmert}, GPT {gpt}" for lxmert, gpt in both}
 

@@ -9,7 +9,7 @@ from pipeline.config import plugins
 from pipeline.config.experiment import Config
 from pipeline.config.load import load
 from pipeline.config.methods import settings_class
-from pipeline.config.schema import EvaluationConfig, MethodConfig
+from pipeline.config.schema import EvaluationConfig, MethodConfig, TableConfig
 from pipeline.errors import PipelineError
 
 STEPS = {"training": {"steps": 7}}
@@ -206,6 +206,23 @@ def test_further_files_are_laid_over_the_first(folder: Path) -> None:
     settings = config.method("more3s")
     assert (config.scale, settings.policy.dropout) == ("mine", 0.5)
     assert (settings.training.steps, settings.training.batch_size) == (8, 3)
+
+
+def test_a_table_is_declared_by_configuration_alone(folder: Path) -> None:
+    grid = {"datasets": ["catch"], "methods": ["more3s"], "seeds": [3]}
+    freeway = {
+        "kind": "ablation",
+        "title": "Mine",
+        "setting": "K = {policy.context_length}",
+        **grid,
+    }
+    edit(folder / "toy.yaml", tables={"freeway": freeway, "table5": {"title": "Prompts"}})
+    tables = load(folder / "toy.yaml").tables
+    assert tables["freeway"] == TableConfig.model_validate(freeway)
+    # What a file of tables/ says holds unless the configuration says otherwise.
+    shipped, changed = load(CONFIG / "toy.yaml").tables["table5"], tables["table5"]
+    assert shipped.title == "Table 5: prompt sets"
+    assert changed == shipped.model_copy(update={"title": "Prompts"})
 
 
 def test_json_is_canonical_and_round_trips() -> None:

@@ -177,8 +177,23 @@ def test_json_of_a_stage_names_the_key() -> None:
         ),
         (
             "config.yaml",
-            {"tables": {"tabel1": {"datasets": ["pong"], "methods": ["more3s"], "seeds": [0]}}},
-            r"config/config.yaml: tables: unknown table 'tabel1' .*'table1'",
+            {"tables": {"table1": {"kind": "comparision"}}},
+            r"tables.table1: unknown kind of table 'comparision' .*'comparison'.*ablation",
+        ),
+        (
+            "config.yaml",
+            {"tables": {"$(id)": {"datasets": ["pong"], "methods": ["more3s"], "seeds": [0]}}},
+            r"config/config.yaml: tables: '\$\(id\)' cannot be a table's name; a name has letters",
+        ),
+        (
+            "config.yaml",
+            {"tables": {"table3": {"setting": "W = {policy.widht}"}}},
+            r"config/config.yaml: tables.table3.setting: unknown setting 'widht' .*'width'",
+        ),
+        (
+            "tables/table3.yaml",
+            {"clam": "it helps."},
+            r"config/tables/table3.yaml: unknown key 'clam' \(did you mean 'claim'\?\)",
         ),
         (
             "config.yaml",

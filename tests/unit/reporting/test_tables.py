@@ -26,7 +26,14 @@ ENVIRONMENTS = {
 }
 ROOT = Path(__file__).parents[3]
 PUBLISHED = ROOT / "resources" / "published_scores.csv"
-GRID = TableConfig(datasets=["breakout", "pong"], methods=["more3s", "my_method"], seeds=[0, 1])
+GRID = TableConfig(
+    title="Table 1",
+    normalised="Gamer-normalised score: 0 is random play and 100 a human gamer, both from the "
+    "literature.",
+    datasets=["breakout", "pong"],
+    methods=["more3s", "my_method"],
+    seeds=[0, 1],
+)
 SETTINGS = json.dumps({"policy": {"width": 32}, "method": "any", "observation": "embeddings"})
 RETURNS = {
     ("breakout", "random"): [[1, 1, 2, 0], [2, 0, 1, 1]],
@@ -172,9 +179,33 @@ def test_a_missing_run_is_named(scores: pd.DataFrame) -> None:
         build(kept)
 
 
-def test_an_unknown_table_is_named(scores: pd.DataFrame) -> None:
-    with pytest.raises(PipelineError, match=r"unknown table 'tabel1'.*table1"):
-        tables.make("tabel1", scores, GRID, ENVIRONMENTS, "laptop")
+def test_an_unknown_kind_of_table_is_named(scores: pd.DataFrame) -> None:
+    grid = GRID.model_copy(update={"kind": "comparisons"})
+    with pytest.raises(PipelineError, match=r"unknown table 'comparisons'.*comparison"):
+        tables.make("table1", scores, grid, ENVIRONMENTS, "laptop")
+
+
+def test_a_table_says_what_its_configuration_does(scores: pd.DataFrame) -> None:
+    """None of it is in the code: neither its name, nor its title, nor what it claims."""
+    grid = TableConfig(datasets=["pong"], methods=["more3s"], seeds=[0, 1])
+    plain = tables.make("freeway", scores, grid, ENVIRONMENTS, "laptop")
+    assert set(plain.rows["table"]) == set(plain.across["table"]) == {"freeway"}
+    assert plain.markdown.startswith("# freeway (laptop scale)\n")
+    assert "Normalised score: 0 is random play" in plain.markdown
+    said = {
+        "kind": "ablation",
+        "title": "Width",
+        "claim": "it helps.",
+        "setting": "W{policy.width}",
+    }
+    made = tables.make("w", scores, grid.model_copy(update=said), ENVIRONMENTS, "laptop")
+    assert made.markdown.startswith("# Width (laptop scale)\n")
+    assert "| game | Random | W32 | data mean |" in made.markdown
+    assert "The paper's claim: it helps." in made.markdown
+    unnamed = grid.model_copy(update={"kind": "ablation"})
+    made = tables.make("w", scores, unnamed, ENVIRONMENTS, "laptop")
+    assert "| game | Random | MORE-3S | data mean |" in made.markdown
+    assert "claim" not in made.markdown
 
 
 def test_figures() -> None:
@@ -214,7 +245,10 @@ def test_table2_is_d4rl_normalised_and_tells_best_from_last(scores: pd.DataFrame
         renamed.loc[chosen & (renamed["method"] == "more3s"), "return"] = robot.reference_score
     ours = renamed[(renamed["method"] == "my_method") & (renamed["seed"] == 0)]
     better = ours.assign(checkpoint="earlier", step=50, **{"return": ours["return"] + 10})
-    grid = GRID.model_copy(update={"datasets": datasets})
+    grid = config.tables["table2"].model_copy(
+        update={"datasets": datasets, **GRID.model_dump(include={"methods", "seeds"})}
+        | {"variants": ["default"], "beside": []}
+    )
     table = tables.make("table2", pd.concat([renamed, better]), grid, robots, "laptop")
     rows = table.rows.set_index(["dataset", "method"])
     for dataset in datasets:

@@ -1,4 +1,4 @@
-"""Figure 3: what pretrained LXMERT and a pretrained transformer are worth, as learning curves.
+"""What pretrained LXMERT and a pretrained transformer are worth, as learning curves (Figure 3).
 
 `reporting/figures/learning_curves.py` draws the curves; their figures are here: the score of every
 checkpoint that was played, by {LXMERT pretrained | random} × {GPT pretrained | random}.
@@ -10,32 +10,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.config.schema import EnvironmentConfig, TableConfig
+from pipeline.config.schema import EnvironmentConfig
+from pipeline.config.table import TableConfig
 from pipeline.reporting import statistics
 from pipeline.reporting.formatting import figure, interval, markdown_grid
 from pipeline.reporting.scores import EARLIER, LAST
-from pipeline.reporting.tables import Table, select
-from pipeline.reporting.tables._ablation import Ablation
+from pipeline.reporting.tables import Table, ablation, select
 
 POINT = ("step", "seeds", "episodes", "mean", "std", "ci_low", "ci_high")
 
 
-def _setting(settings: dict[str, Any]) -> str:
-    encoder = settings["features"]["encoder"]
-    lxmert = "pretrained" if encoder["pretraining_steps"] or encoder["published"] else "random"
-    gpt = settings["policy"]["initial_weights"]
-    return f"LXMERT {lxmert}, GPT {'pretrained' if gpt == 'language_model' else 'random'}"
-
-
-LAST_CHECKPOINT = Ablation(
-    name="figure3",
-    title="Figure 3: pretraining",
-    claim="frozen pretrained LXMERT helps; a randomly initialised GPT nearly catches up.",
-    setting=_setting,
-)
-
-
 def build(
+    name: str,
     scores: pd.DataFrame,
     table: TableConfig,
     environments: Mapping[str, EnvironmentConfig],
@@ -45,17 +31,25 @@ def build(
 
     PipelineError for a missing run.
     """
-    last = LAST_CHECKPOINT(scores, table, environments, scale)
+    last = ablation.build(name, scores, table, environments, scale, what_is_pretrained)
     rows = pd.DataFrame(_points(scores, table))
-    label = LAST_CHECKPOINT.labels(scores, table)
+    label = ablation.labels(scores, table, what_is_pretrained)
     rows["setting"] = [label(*key) for key in zip(rows["method"], rows["variant"], strict=True)]
-    rows.insert(0, "table", "figure3")
+    rows.insert(0, "table", name)
     rows["scale"] = scale
     curves = (
         "Mean score by updates, in brackets its 95 % interval (episodes resampled in each seed)."
     )
     markdown = "\n\n".join([last.markdown.rstrip(), curves, _grid(rows)]) + "\n"
     return Table(rows, last.across, markdown)
+
+
+def what_is_pretrained(settings: dict[str, Any]) -> str:
+    """A row's name, of its run's settings."""
+    encoder = settings["features"]["encoder"]
+    lxmert = "pretrained" if encoder["pretraining_steps"] or encoder["published"] else "random"
+    gpt = settings["policy"]["initial_weights"]
+    return f"LXMERT {lxmert}, GPT {'pretrained' if gpt == 'language_model' else 'random'}"
 
 
 def _points(scores: pd.DataFrame, table: TableConfig) -> Iterator[dict[str, object]]:

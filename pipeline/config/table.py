@@ -1,0 +1,65 @@
+"""The section of the configuration that declares a table."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from pipeline.config.section import Distinct, Section, distinct
+from pipeline.errors import unknown_name
+
+
+class TableConfig(Section):
+    """One table: the grid of runs whose scores it shows, and what it says of them."""
+
+    kind: str = Field("comparison", description="module of pipeline/reporting/tables/")
+    title: str | None = Field(None, description="default: the table's name")
+    claim: str | None = Field(None, description="what the paper says of a table of ablations")
+    setting: str | None = Field(
+        None,
+        description="what an ablation's row is called, with settings of its run in it, as "
+        "`K = {policy.context_length}`; default: its variant",
+    )
+    normalised: str = Field(
+        "Normalised score: 0 is random play and 100 the reference, both from the literature.",
+        description="what a comparison's normalised scores are, in a sentence or two",
+    )
+    datasets: Distinct[str] = Field(min_length=1)
+    methods: Distinct[str] = Field(min_length=1)
+    variants: Distinct[str] = Field(["default"], min_length=1)
+    seeds: Distinct[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    beside: Distinct[str] = Field(
+        [], description="further methods, in their default variant only, to compare with"
+    )
+    checkpoints: bool = Field(
+        False, description="whether the checkpoints before the last are played as well"
+    )
+
+    @model_validator(mode="after")
+    def _distinct_rows(self) -> "TableConfig":
+        distinct(self.rows)
+        return self
+
+    def row_name(self, settings: Mapping[str, Any]) -> str | None:
+        """`setting` with a run's values in it; PipelineError for a key that the run lacks."""
+        if self.setting is None:
+            return None
+        return re.sub(r"\{([\w.]+)\}", lambda key: str(_value(settings, key[1])), self.setting)
+
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """(method, variant) of every row that is trained, in order."""
+        return [
+            *((method, variant) for method in self.methods for variant in self.variants),
+            *((method, "default") for method in self.beside),
+        ]
+
+
+def _value(settings: Mapping[str, Any], path: str) -> Any:
+    """What nested `settings` have at the dotted key `path`."""
+    key, _, below = path.partition(".")
+    if key not in settings:
+        raise unknown_name("setting", key, list(settings))
+    value = settings[key]
+    return _value(value if isinstance(value, Mapping) else {}, below) if below else value
