@@ -147,8 +147,10 @@ def specification(config: EnvironmentConfig) -> EnvSpec:
     found = copy.deepcopy(gymnasium.spec(f"ALE/{rom_id_to_name(rom)}-v5"))
     skip, outside = config.frame_skip, config.screen in {"maximum", "grey_84"}
     outside &= skip > 1
+    step = 1 if outside else skip  # emulator frames in a step inside of the wrappers
+    found.max_episode_steps = found.kwargs["max_num_frames_per_episode"] // step
     found.kwargs |= {
-        "frameskip": 1 if outside else skip,
+        "frameskip": step,
         "repeat_action_probability": config.sticky_actions,
     }
     if outside and config.screen == "maximum":

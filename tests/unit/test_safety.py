@@ -18,9 +18,26 @@ FORBIDDEN_CALLS = {
     *("yaml.load", "yaml.load_all", "yaml.full_load", "yaml.unsafe_load", "torch.jit.load"),
     *("torch.hub.load", "np.fromfile", "shutil.unpack_archive"),
 }
+THIRD_PARTIES = {
+    # Minari reads a data set by making whatever environment it names
+    *("MinariStorage.read", "MinariDataset", "load_dataset", "minari.load_dataset"),
+    *("recover_environment", "EnvSpec.from_json"),
+    # readers that choose a decoder by what a file says of itself
+    *("iio.imread", "imageio.imread", "imageio.v3.imread", "cv2.imread", "plt.imread"),
+}
+"""What third parties do with our inputs: each runs, or may run, what a file names."""
+ALONE = {
+    "gymnasium.make": {"environments/mujoco.py"},  # of ids in gymnasium's own registry
+    "gym.make": set(),
+    "h5py.File": {"io/artefact.py", "data/sources/_hdf5.py"},  # that look where numbers lie
+    "datasets.load_dataset": {"language/texts/hugging_face.py"},  # texts; no scripts since 4.0
+}
+"""What only some modules may call, for they look at what they are given."""
 ERRORS = {"UnpicklingError"}
 """What may be imported of those: what others raise."""
 REQUIRED = {"np.load": ("allow_pickle", False), "torch.load": ("weights_only", True)}
+LISTED = {"Image.open": "formats"}
+"""What needs a list of what is allowed: Pillow would start Ghostscript for a picture in EPS."""
 
 
 def dotted(node: ast.expr) -> str:
@@ -41,11 +58,17 @@ def faults(tree: ast.AST) -> list[str]:
         if not isinstance(node, ast.Call):
             continue
         name = dotted(node.func)
+        lists = {each.arg: each.value for each in node.keywords}
         given = {each.arg: getattr(each.value, "value", None) for each in node.keywords}
         if name in FORBIDDEN_CALLS or name.endswith((".extractall", ".extract")):
             found.append(name)
         if name in REQUIRED and given.get(REQUIRED[name][0]) is not REQUIRED[name][1]:
             found.append(f"{name} without {REQUIRED[name][0]}={REQUIRED[name][1]}")
+        for call, keyword in LISTED.items():
+            if f".{name}".endswith(f".{call}") and not isinstance(lists.get(keyword), ast.List):
+                found.append(f"{name} without a list of {keyword}")
+        if name not in ALONE and any(f".{name}".endswith(f".{each}") for each in THIRD_PARTIES):
+            found.append(name)
         if given.get("shell") or given.get("trust_remote_code"):
             found.append(f"{name} with shell or trust_remote_code")
     return found
@@ -63,10 +86,43 @@ def test_no_code_runs_from_data(path: Path) -> None:
         *("np.load(path)", "np.load(path, allow_pickle=True)", "torch.load(path)"),
         *("torch.load(path, weights_only=False)", "archive.extractall(folder)"),
         "subprocess.run(words, shell=True)",
+        *("Image.open(file)", "Image.open(file, formats=None)", "PIL.Image.open(file)"),
+        *("MinariStorage.read(folder)", "minari.load_dataset(name)", "data.recover_environment()"),
+        *("load_dataset(name)", "EnvSpec.from_json(text)", "minari.MinariDataset(folder)"),
+        *("gymnasium.envs.registration.EnvSpec.from_json(text)", "iio.imread(path)"),
     ],
 )
 def test_what_would_be_found(code: str) -> None:
     assert faults(ast.parse(code))
+
+
+def misplaced(tree: ast.AST, place: str) -> list[str]:
+    """What a module calls that only others may, under its own name or another that it was given."""
+    names = {name.partition(".")[2]: name for name in ALONE}
+    calls = [dotted(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    found = [name for name in calls if name in ALONE and place not in ALONE[name]]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module in {"gymnasium", "h5py", "datasets"}:
+            found += [
+                names[each.name]
+                for each in node.names
+                if each.name in names and place not in ALONE[names[each.name]]
+            ]
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_makes_and_opens_is_called_where_its_input_is_looked_at(path: Path) -> None:
+    place = path.relative_to(ROOT / "pipeline").as_posix()
+    assert misplaced(ast.parse(path.read_text()), place) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["gymnasium.make(spec)", "gym.make(spec)", "h5py.File(path)", "from gymnasium import make"],
+)
+def test_what_would_be_misplaced(code: str) -> None:
+    assert misplaced(ast.parse(code), "data/sources/minari.py")
 
 
 @pytest.mark.parametrize("path", RULES, ids=lambda path: path.name)
