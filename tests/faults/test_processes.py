@@ -13,7 +13,7 @@ from pipeline.provenance import record as records
 def test_training_through_torchrun(jobs: dict[str, Job], tmp_path: Path) -> None:
     job = jobs["train_policy"]
     launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    module = ["-m", job.stage.__name__, *job.words(tmp_path)]
+    module = ["-m", job.stage.__module__, *job.words(tmp_path)]
     done = subprocess.run(
         [sys.executable, "-m", *launcher, *module],
         cwd=ROOT,
