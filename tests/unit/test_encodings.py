@@ -92,14 +92,14 @@ def test_stages_in_a_locale_that_is_not_utf8(tmp_path: Path) -> None:
     done = run(
         "collect_trajectories",
         *("--dataset", config.datasets["catch"].as_json(), *told),
-        *("--resources", str(ROOT / "resources"), "--output", str(data)),
+        *("--resources", str(ROOT / "resources"), "--trajectories", str(data)),
     )
     assert done.returncode == 0, done.stderr
     prompts = tmp_path / "prompts.json"
     done = run(
         "write_prompts",
         *("--prompt-set", "original", *told, "--trajectories", str(data)),
-        *("--resources", str(resources), "--output", str(prompts)),
+        *("--resources", str(resources), "--prompts", str(prompts)),
     )
     assert done.returncode == 0, done.stderr
     sentences = json.loads(prompts.read_text(encoding="utf-8"))["sentences"]

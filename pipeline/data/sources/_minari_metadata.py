@@ -91,7 +91,7 @@ def _content(file: Path) -> dict[str, Any]:
         raise _Unsound(f"no {FILE}")
     if (size := file.stat().st_size) > LARGEST_FILE:
         raise _Unsound(f"{FILE} has {size:,} bytes")
-    return _mapping(json.loads(file.read_text("utf-8")), FILE)
+    return _mapping(json.loads(file.read_text(encoding="utf-8")), FILE)
 
 
 def _metadata(folder: Path, content: dict[str, Any]) -> Metadata:
