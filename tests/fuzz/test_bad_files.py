@@ -24,8 +24,9 @@ from pipeline.config.schema import (
     LanguageModelConfig,
     MethodConfig,
 )
-from pipeline.data.sources import recorded, recorded_states
+from pipeline.data.sources import _minari_metadata, _recorded_in, recorded, recorded_states
 from pipeline.environments.action_space import ActionSpace
+from pipeline.errors import PipelineError
 from pipeline.features import encoders
 from pipeline.features.encoders import lxmert
 from pipeline.io.artefact import Artefact, ArtefactWriter
@@ -249,6 +250,63 @@ def test_frames_of_any_kind(frames: np.ndarray) -> None:
         assert found.mask.shape == (len(frames), 3)
         assert torch.isfinite(found.features).all()
         assert shrink(frames).shape == (len(frames), 84, 84)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=5,
+)
+BOX = {"type": "Box", "dtype": "uint8", "shape": [2, 2], "low": [[0, 0]] * 2, "high": [[9, 9]] * 2}
+SKIP = {"name": "MaxAndSkipObservation", "kwargs": {"skip": 4}}
+SPECIFICATION = {
+    "id": "ALE/Qbert-v5",
+    "entry_point": "ale_py.env:AtariEnv",
+    "kwargs": {"game": "qbert", "frameskip": 1, "repeat_action_probability": 0},
+    "max_episode_steps": 100,
+    "additional_wrappers": [
+        {**SKIP, "entry_point": "gymnasium.wrappers.stateful_observation:MaxAndSkipObservation"},
+    ],
+}
+DESCRIPTION = {
+    "data_format": "hdf5",
+    "dataset_id": "a-v0",
+    "total_episodes": 1,
+    "total_steps": 2,
+    "observation_space": BOX,
+    "action_space": {"type": "Discrete", "n": 4, "start": 0},
+    "env_spec": SPECIFICATION,
+}
+
+
+def with_another(content: Any, data: st.DataObject) -> Any:
+    """The content with something else in one place, at any depth."""
+    if data.draw(st.integers(0, 3)) == 0 or not isinstance(content, dict | list) or not content:
+        return data.draw(JSON)
+    if isinstance(content, list):
+        return [with_another(content[0], data), *content[1:]]
+    key = data.draw(st.sampled_from(sorted(content)))
+    return {**content, key: with_another(content[key], data)}
+
+
+@given(data=st.data())
+@settings(max_examples=400)
+def test_descriptions_of_minari_data_sets(folder: Path, data: st.DataObject) -> None:
+    """What they say of spaces and environments; that none is made is held by the data's tests."""
+    changed = with_another(DESCRIPTION, data)
+    if isinstance(changed, dict) and data.draw(st.booleans()):
+        changed = {k: json.dumps(v) if k.endswith("space") else v for k, v in changed.items()}
+    (folder / "metadata.json").write_text(json.dumps(changed), encoding="utf-8")
+
+    def understand() -> None:
+        found = _minari_metadata.read(folder)
+        try:
+            for family in ("atari", "mujoco", "catch"):
+                _recorded_in.read(found.specification or {"id": "x"}, family)
+        except _recorded_in.Refused as why:
+            raise PipelineError(f"{folder}: {why}") from None
+
+    attempt(understand)
 
 
 ORIGINAL = recorded.collect(
