@@ -104,6 +104,11 @@ def _update(
     """
     losses: dict[str, float] = {}
     for name, loss in _losses(learner, windows.batch(ends), precision, step):
+        if name not in optimizers:
+            raise PipelineError(
+                f"training: a loss for {name!r}, but the method's optimised() has "
+                f"{', '.join(optimizers)} only"
+            )
         losses[name], norm = optimizers[name].take(loss, step)
         if not (math.isfinite(losses[name]) and math.isfinite(norm)):
             which = "loss" if len(optimizers) == 1 else f"{name} loss"
@@ -131,6 +136,11 @@ def _losses(
 def _drawn_from(windows: Windows, settings: TrainingConfig, seed: int) -> NDArray[np.int64]:
     """The steps that windows may end at, each as often as it is to be drawn."""
     steps = windows.drawn_from(split_steps(windows, settings, seed)[0])
+    if not len(steps):
+        raise PipelineError(
+            f"{windows.trajectories.source}: no step to train on; every episode was cut after its "
+            "first step, and the method looks ahead"
+        )
     timesteps = windows.trajectories.timesteps[steps]
     return repeat_starts(steps, timesteps, settings.start_steps, settings.start_weight)
 

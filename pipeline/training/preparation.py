@@ -33,7 +33,8 @@ def prepare(
     its checkpoint's description.
 
     `begin` gives a transformer the layers of a language model and says which; it is called where
-    the configuration says so. Raises PipelineError where the method has no transformer then.
+    the configuration says so. Raises PipelineError where the method has no transformer then, or
+    where there is nothing to begin with.
     """
     game = environments.make(environment)
     store = open_observations(config, game, data, observations)
@@ -42,7 +43,11 @@ def prepare(
         torch.manual_seed(seed)
         learner = make(config, spec)
     initial = None
-    if begin and config.policy.from_language_model:
+    if config.policy.from_language_model:
+        if begin is None:
+            raise PipelineError(
+                "policy.initial_weights: language_model, but no language model's layers were given"
+            )
         initial = begin(_trunk(learner, config.method))
     scale = config.training.return_scale or default_return_scale(data)
     learner.to(device)

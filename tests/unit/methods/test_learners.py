@@ -3,6 +3,7 @@ noise, a policy that is a part of its learner.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ from pipeline.config.methods import MethodSettings
 from pipeline.config.schema import MethodConfig, TrainingConfig
 from pipeline.data.trajectories import Trajectories
 from pipeline.environments.action_space import ActionSpace
+from pipeline.errors import PipelineError
 from pipeline.methods import ActingState, Learner, Moment, Spec
 from pipeline.nn.masking import masked_mean
 from pipeline.observations import Observation
@@ -228,3 +230,16 @@ def test_what_is_played_is_all_that_a_checkpoint_holds(
     assert torch.equal(loaded.actor.weight, learner.actor.weight)
     assert not torch.equal(loaded.critic.weight, learner.critic.weight)
     assert path.stat().st_size < 4000
+
+
+def test_nothing_to_learn_from_and_an_unknown_optimiser_are_said() -> None:
+    data, store = chain(limit=1)
+    cut = replace(data, terminated=np.zeros_like(data.terminated))
+    windows = Windows(cut, store, SPACE, 1.0, SETTINGS)
+    with pytest.raises(PipelineError, match="no step to train on; every episode was cut"):
+        train(ActorCritic(SETTINGS, SPEC), windows, TRAINING, seed=0)
+    learner = ActorCritic(SETTINGS, SPEC)
+    learner.optimised = lambda: {"critic": learner.critic}  # type: ignore[method-assign]
+    windows = Windows(*chain(), SPACE, 1.0, SETTINGS)
+    with pytest.raises(PipelineError, match=r"a loss for 'actor', but .* has critic only"):
+        train(learner, windows, TRAINING, seed=0)
