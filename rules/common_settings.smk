@@ -13,16 +13,13 @@ def environment_of(wildcards):
     return CONFIG.environment(wildcards.dataset)
 
 
-@cache
-def run_settings(method, variant, dataset):
-    """The settings of a run, in a table or not, and the kind of observation that it reads."""
-    settings = CONFIG.method(method, variant, dataset)
-    return settings, settings.policy.observed
+# Merging settings takes a while, and every job of a run asks for them.
+run_settings = cache(CONFIG.method)
 
 
 def method_of(wildcards):
-    """A run's method in its variant."""
-    return run_settings(wildcards.method, wildcards.variant, wildcards.dataset)[0]
+    """The settings of a run, in a table or not."""
+    return run_settings(wildcards.method, wildcards.variant, wildcards.dataset)
 
 
 def trained_method_of(wildcards):
@@ -74,9 +71,8 @@ TRAINING = {"method": trained_method_of, "environment": environment_of, "seed": 
 IN_PROCESSES = {"options": training_options, "processes": CONFIG.hardware.processes}
 PRETRAINING = {"language_model": language_model_of, "options": training_options}
 ACTING = {**ENCODING, "method": method_of, "dataset": dataset_of, "seed": "{seed}"}
-
-
 SWEEPING = {**ACTING, "sweep": lambda wildcards: CONFIG.sweep}
+DECLARED = {"table": table_of, "environments": environments_of}
 AT_RANDOM = {
     "environment": environment_of,
     "dataset": dataset_of,
@@ -115,12 +111,12 @@ def text_source_of(wildcards):
 
 
 def table_builder(wildcards):
-    return f"reporting.tables.{CONFIG.tables[wildcards.table].kind}"
+    return f"reporting.tables.{table_of(wildcards).kind}"
 
 
 def observation_of(wildcards):
     """The kind of observation that a run's method reads."""
-    return run_settings(wildcards.method, wildcards.variant, wildcards.dataset)[1]
+    return method_of(wildcards).policy.observed
 
 
 def reads_embeddings(wildcards):

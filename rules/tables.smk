@@ -8,6 +8,13 @@ localrules:
     plot_training_curves,
 
 
+# What is known of how a table's runs learned.
+LEARNING = {
+    "curves": of_runs(rules.train_policy.output.curve, table="{table}", trained=True),
+    "trainings": of_runs(rules.train_policy.benchmark, table="{table}", trained=True),
+}
+
+
 rule gather_scores:
     """The scores of a table's runs, one row per episode."""
     input:
@@ -35,6 +42,7 @@ rule gather_scores:
 rule tabulate:
     """A table: tidy, across games, and for people."""
     input:
+        **LEARNING,
         scores=rules.gather_scores.output.scores,
         published=f"{RESOURCES}/published_scores.csv",
     output:
@@ -50,9 +58,9 @@ rule tabulate:
             "tabulate",
             table_builder,
             name="{table}",
-            table=table_of,
-            environments=environments_of,
+            runs=places_of_runs(table="{table}", trained=True),
             scale=lambda w: CONFIG.scale,
+            **DECLARED,
         ),
     shell:
         STAGE
@@ -61,7 +69,7 @@ rule tabulate:
 rule plot_training_curves:
     """A picture of the training curves of a table's runs."""
     input:
-        curves=of_runs(rules.train_policy.output.curve, table="{table}", trained=True),
+        **LEARNING,
         scores=rules.gather_scores.output.scores,
     output:
         picture=in_report("results/learning_curves/{table}.png", "learning_curves"),

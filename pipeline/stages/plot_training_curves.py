@@ -3,8 +3,9 @@
 from typing import Annotated
 
 from pipeline.io.atomic import replacing
-from pipeline.reporting.figures.learning_curves import plot, read_curve
+from pipeline.reporting.figures.learning_curves import plot
 from pipeline.reporting.scores import read_scores
+from pipeline.reporting.trainings import join, read_cpu_seconds, read_curve
 from pipeline.stages import Input, Inputs, Output, execute
 from pipeline.stages._runs import Runs
 
@@ -13,12 +14,15 @@ def plot_training_curves(
     *,
     runs: Runs,
     curves: Annotated[Inputs, "as --runs"],
+    trainings: Annotated[Inputs, "as --runs: Snakemake's benchmark files of their training"] = (),
     scores: Input,
     picture: Annotated[Output, "PNG"],
 ) -> None:
     """Read → plot."""
     with replacing(picture) as temporary:
-        plot(runs, [read_curve(path) for path in curves], read_scores(scores), temporary)
+        read = [read_curve(path) for path in curves]
+        seconds = [read_cpu_seconds(path) for path in trainings]
+        plot(runs, read, join(read_scores(scores), runs, read, seconds), temporary)
 
 
 if __name__ == "__main__":

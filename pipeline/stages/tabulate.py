@@ -7,7 +7,9 @@ from pipeline.config.schema import TableConfig
 from pipeline.io.atomic import replacing
 from pipeline.reporting import published_scores, tables
 from pipeline.reporting.scores import read_scores
-from pipeline.stages import GivenInput, Input, Output, Parsed, execute
+from pipeline.reporting.trainings import join, read_cpu_seconds, read_curve
+from pipeline.stages import GivenInput, Input, Inputs, Output, Parsed, execute
+from pipeline.stages._runs import Runs
 
 
 def tabulate(
@@ -17,6 +19,9 @@ def tabulate(
     environments: Annotated[dict[str, Any], Parsed(json.loads), "JSON: dataset → its environment"],
     scale: Annotated[str, "label printed in the table"],
     scores: Input,
+    runs: Runs = (),
+    curves: Annotated[Inputs, "of the trained runs, as --runs"] = (),
+    trainings: Annotated[Inputs, "as --runs: Snakemake's benchmark files of their training"] = (),
     published: Annotated[GivenInput, "CSV: what others published"],
     csv: Output,
     across: Annotated[Output, "CSV"],
@@ -24,7 +29,9 @@ def tabulate(
 ) -> None:
     """Read → build → write."""
     games = tables.environments(environments)
-    made = tables.make(name, read_scores(scores), table, games, scale)
+    seconds = [read_cpu_seconds(path) for path in trainings]
+    known = join(read_scores(scores), runs, [read_curve(path) for path in curves], seconds)
+    made = tables.make(name, known, table, games, scale)
     others = published_scores.section(published_scores.read(published), name, table.datasets)
     for path, text in (
         (csv, tables.as_csv(made.rows)),

@@ -6,26 +6,19 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pipeline.errors import PipelineError
 from pipeline.reporting.formatting import figure as figure_of
+from pipeline.reporting.trainings import read_benchmark
 
 COLUMNS = ("stage", "jobs", "total_seconds", "max_rss_mb")
 
 
-def read(path: Path) -> tuple[float, float]:
-    """Seconds and peak resident MB of a job; the memory is NaN of a job too short to be sampled."""
-    try:
-        table = pd.read_csv(path, sep="\t", na_values=["-"], encoding="utf-8")
-        return float(table["s"].sum()), float(table["max_rss"].max())
-    except FileNotFoundError:
-        raise PipelineError(f"{path}: no such file; run its job again") from None
-    except (KeyError, TypeError, ValueError, pd.errors.ParserError) as error:
-        raise PipelineError(f"{path}: not a benchmark file ({error}); run its job again") from None
-
-
 def summarise(stages: Sequence[str], files: Sequence[Path]) -> pd.DataFrame:
     """A row per stage as they appear, columns COLUMNS; `files` in the order of `stages`."""
-    jobs = [(stage, *read(file)) for stage, file in zip(stages, files, strict=True)]
+    read = [read_benchmark(file) for file in files]
+    jobs = [
+        (stage, job["s"].sum(), job["max_rss"].max())
+        for stage, job in zip(stages, read, strict=True)
+    ]
     by_stage = pd.DataFrame(jobs, columns=["stage", "seconds", "rss"]).groupby("stage", sort=False)
     costs = by_stage.agg(
         jobs=("seconds", "size"), total_seconds=("seconds", "sum"), max_rss_mb=("rss", "max")

@@ -1,8 +1,9 @@
-"""Figure: held-out accuracy (of continuous actions: error) over training, per game, with the
-methods' scores beside it.
+"""Figure: held-out accuracy (of continuous actions: error; of methods that only play can judge: the
+training loss) over training, per game, with the methods' scores beside it.
 """
 
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,20 +15,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import PipelineError
-from pipeline.io.csv import read_csv
-from pipeline.reporting import statistics
+from pipeline.reporting import statistics, trainings
 from pipeline.reporting.scores import EARLIER, LAST, Run
-from pipeline.reporting.tables import printed, select
+from pipeline.reporting.tables import printed, select, trained_on
+from pipeline.reporting.trainings import CPU_SECONDS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MEASURED = {
-    "held_out_accuracy": "held-out accuracy",
-    "held_out_mse": "held-out mean square error",
-}
-"""What a curve has one of, and what it is called."""
+TRAINING_LOSS = "training loss"
+"""What is drawn where no method of a game reads actions."""
 BASELINES = {
     "majority_accuracy": ("majority action", ":"),
     "mean_action_mse": ("mean action", ":"),
@@ -36,54 +33,82 @@ BASELINES = {
 }
 
 
-def read_curve(path: Path) -> pd.DataFrame:
-    """A training curve; raises PipelineError naming the file and the column it lacks."""
-    curve = read_csv(path, ["step"], "train the policy again")
-    if not set(MEASURED) & set(curve.columns):
-        names = " or ".join(map(repr, MEASURED))
-        raise PipelineError(f"{path}: no column {names}; train the policy again")
-    return curve
-
-
 def plot(
     runs: Sequence[Run], curves: Sequence[pd.DataFrame], scores: pd.DataFrame, output: Path
 ) -> None:
-    """Draw a row per data set, accuracy to the left and scores to the right, as PNG."""
+    """Draw a row per data set as PNG: accuracy against updates, environment steps and, where
+    `trainings.join` knows them, CPU seconds; then scores.
+    """
     datasets = list(dict.fromkeys(run.dataset for run in runs))
+    against = ["updates", "environment steps", "CPU seconds"][: 3 if CPU_SECONDS in scores else 2]
+    width, height = 4.5 * (len(against) + 1), 2.8 * len(datasets)
     figure, axes = plt.subplots(
-        len(datasets), 2, figsize=(9, 2.8 * len(datasets)), squeeze=False, layout="constrained"
+        len(datasets),
+        len(against) + 1,
+        figsize=(width, height),
+        squeeze=False,
+        layout="constrained",
     )
-    for (left, right), dataset in zip(axes, datasets, strict=True):
+    for (*left, right), dataset in zip(axes, datasets, strict=True):
         chosen = [(r, c) for r, c in zip(runs, curves, strict=True) if r.dataset == dataset]
         keys = list(dict.fromkeys((run.method, run.variant) for run, _ in chosen))
-        for color, key in enumerate(keys):
-            of_key = [curve for run, curve in chosen if (run.method, run.variant) == key]
-            measured = _learning(left, of_key, printed(*key), f"C{color}")
-        _baselines(left, [curve for _, curve in chosen])
+        measured = trainings.measured([curve for _, curve in chosen])
+        for panel, unit in zip(left, against, strict=True):
+            for color, key in enumerate(keys):
+                of_key = [curve for run, curve in chosen if (run.method, run.variant) == key]
+                scale = _per_update(unit, scores, dataset, *key)
+                _learning(panel, of_key, measured, scale, printed(*key), f"C{color}")
+            _baselines(panel, [curve for _, curve in chosen])
+            panel.set(title=dataset, xlabel=unit)
         if (scores["checkpoint"] == EARLIER).any():
             _score_curves(right, scores, dataset, keys)
         else:
             _scores(right, scores, dataset, [("random", "default"), *keys])
-        left.set(title=dataset, ylabel=measured)
-        left.legend(fontsize=7)
+        left[0].set(ylabel=trainings.MEASURED.get(measured or "", TRAINING_LOSS))
+        left[0].legend(fontsize=7)
         right.legend(fontsize=7)
-    axes[-1][0].set_xlabel("training step")
     figure.savefig(output, dpi=120, format="png", metadata={"Software": None})
     plt.close(figure)
 
 
-def _learning(axes: "Axes", curves: Sequence[pd.DataFrame], label: str, color: str) -> str:
-    """Mean over seeds; with several, a band for its 95 % interval, a bootstrap over seeds. Returns
-    what is drawn.
+def _per_update(unit: str, scores: pd.DataFrame, dataset: str, method: str, variant: str) -> float:
+    """How much of `unit` an update takes, on the mean over a row's seeds; CPU time is spread evenly
+    over the updates.
     """
-    (measured,) = (name for name in MEASURED if name in curves[0])
-    by_step = pd.concat(curves).groupby("step")[measured]
-    mean = by_step.mean()
-    ends = [statistics.confidence_interval([values.to_numpy()]) for _, values in by_step]
-    low, high = np.array(ends).T
-    axes.plot(mean.index, mean, color=color, label=label)
-    axes.fill_between(mean.index, low, high, color=color, alpha=0.2)
-    return MEASURED[measured]
+    if unit == "updates":
+        return 1.0
+    amounts = trained_on(scores, dataset, method, variant)
+    if unit == "CPU seconds":
+        spent = select(scores, dataset, method, variant)[CPU_SECONDS].mean()
+        return float(spent) / amounts["updates"]
+    return amounts["environment_steps"] / amounts["updates"]
+
+
+def _learning(
+    axes: "Axes",
+    curves: Sequence[pd.DataFrame],
+    measured: str | None,
+    scale: float,
+    label: str,
+    color: str,
+) -> None:
+    """Mean over seeds; with several, a band for its 95 % interval. An update is `scale` wide. Of a
+    method that does not have what is `measured`, the legend alone says so.
+    """
+    columns = [measured] if measured else trainings.losses(curves[0])
+    for column, style in zip(columns, cycle(["-", "--", ":", "-."])):
+        if column not in curves[0]:
+            axes.plot([], [], color=color, label=f"{label} (only its score tells)")
+            continue
+        by_step = pd.concat(curves).groupby("step")[column]
+        mean, x = by_step.mean(), np.array([step for step, _ in by_step]) * scale
+        ends = [
+            statistics.confidence_interval([*values.to_numpy()[:, None]]) for _, values in by_step
+        ]
+        low, high = np.array(ends).T
+        named = label if len(columns) == 1 else f"{label}, {column.removeprefix('train_loss_')}"
+        axes.plot(x, mean, style, color=color, label=named)
+        axes.fill_between(x, low, high, color=color, alpha=0.2)
 
 
 def _baselines(axes: "Axes", curves: Sequence[pd.DataFrame]) -> None:
@@ -116,8 +141,8 @@ def _score_curves(
 def _scores(
     axes: "Axes", scores: pd.DataFrame, dataset: str, keys: Sequence[tuple[str, str]]
 ) -> None:
-    """Each seed's mean score as a dot, their mean as a bar with its 95 % interval, a bootstrap over
-    each seed's episodes, and the data's mean as a line.
+    """Each seed's mean score as a dot, their mean as a bar with its 95 % interval, and the data's
+    mean as a line.
     """
     for position, (method, variant) in enumerate(keys):
         episodes = select(scores, dataset, method, variant)

@@ -23,8 +23,10 @@ from pipeline.reporting.aggregate_metrics import Runs
 from pipeline.reporting.scores import EARLIER, LAST
 from pipeline.reporting.statistics import Scores
 
+BUDGET = ("updates", "windows", "environment_steps")
+"""What a run was trained on: updates, windows of them all, and steps that carried loss in those."""
 COLUMNS = (
-    *("table", "dataset", "method", "variant", "seeds", "episodes"),
+    *("table", "dataset", "method", "variant", "seeds", "episodes", *BUDGET),
     *("mean", "std", "ci_low", "ci_high", "iqm", "normalized_mean", "normalized_std"),
     *("best_mean", "random_score", "data_mean", "observation", "scale"),
     *("weights", "data_source", "sampling", "versions"),
@@ -132,6 +134,15 @@ def settings_of(scores: pd.DataFrame, dataset: str, method: str, variant: str) -
     return settings
 
 
+def trained_on(scores: pd.DataFrame, dataset: str, method: str, variant: str) -> dict[str, float]:
+    """The columns BUDGET of a row's runs; 0 of what is not trained."""
+    settings = settings_of(scores, dataset, method, variant)
+    updates = float(select(scores, dataset, method, variant)["step"].mean())
+    windows = updates * settings.get("training", {}).get("batch_size", 0)
+    steps = windows * settings.get("policy", {}).get("context_length", 0)
+    return dict(zip(BUDGET, (updates, windows, steps), strict=True))
+
+
 def printed(method: str, variant: str = "default") -> str:
     """A row's name in a table for people."""
     label = PRINTED.get(method, method)
@@ -180,6 +191,7 @@ def _row(
     episodes = select(scores, dataset, method, variant)
     row: dict[str, object] = {"dataset": dataset, "method": method, "variant": variant}
     row |= {"seeds": len(per_seed), "episodes": sum(len(seed) for seed in per_seed)}
+    row |= trained_on(scores, dataset, method, variant)
     row |= {"mean": statistics.mean(per_seed), "std": statistics.deviation(per_seed)}
     row |= {"ci_low": low, "ci_high": high, "iqm": statistics.interquartile_mean(per_seed)}
     row |= {"normalized_mean": statistics.mean(normalized)}

@@ -1,14 +1,13 @@
 """Tables as people read them: numbers, grids of games × rows, and what a reader must know."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 
-import numpy as np
 import pandas as pd
 
 from pipeline.config.schema import EnvironmentConfig
 from pipeline.config.table import TableConfig
-from pipeline.reporting.formatting import markdown_grid
-from pipeline.reporting.tables import listing, printed, select
+from pipeline.reporting.formatting import count, interval, markdown_grid, plus_minus
+from pipeline.reporting.tables import listing, printed
 from pipeline.reporting.tables._warnings import warnings
 
 Label = Callable[[str, str], str]
@@ -18,22 +17,48 @@ Label = Callable[[str, str], str]
 def game_grid(
     rows: pd.DataFrame,
     text: str,
-    value: str,
     data: Callable[["pd.Series[float]"], str] | None,
     label: Label = printed,
+    bold: bool = True,
 ) -> str:
-    """Games × rows of column `text`, the best learned one by `value` in bold, and the data's."""
+    """Games × rows of column `text` and the data's; in bold the one that is `ahead`, if any is."""
     keys = list(dict.fromkeys(zip(rows["method"], rows["variant"], strict=True)))
     header = ["game", *(label(*key) for key in keys), *(["data mean"] if data else [])]
     lines = []
     for dataset, game in rows.groupby("dataset", sort=False):
-        best = game.loc[game["method"] != "random", value].max()
-        cells = [
-            f"**{cell}**" if method != "random" and np.isclose(number, best) else cell
-            for cell, number, method in zip(game[text], game[value], game["method"], strict=True)
-        ]
+        best = ahead(game) if bold else None
+        cells = [f"**{cell}**" if row == best else cell for row, cell in game[text].items()]
         lines.append([str(dataset), *cells, *([data(game.iloc[0])] if data else [])])
     return markdown_grid(header, lines)
+
+
+def ahead(game: pd.DataFrame) -> Hashable | None:
+    """Of a game's rows that learned, the index of that whose interval lies above all others'; None
+    where intervals overlap, say nothing of other seeds, or nothing else learned.
+    """
+    learned = game[game["method"] != "random"].sort_values("mean")
+    if len(learned) < 2 or learned["seeds"].min() < 2:
+        return None
+    return learned.index[-1] if learned["ci_low"].iloc[-1] > learned["ci_high"][:-1].max() else None
+
+
+def explained(seeds: int) -> str:
+    """What the cells of `with_intervals` are."""
+    resampled = "its episodes resampled, which says nothing of other seeds"
+    if seeds > 1:
+        resampled = "seeds resampled, widened for their small number"
+    return (
+        f"Raw score, mean ± standard deviation across {count(seeds, 'seed')}, in brackets the 95 % "
+        f"interval of the mean ({resampled}); in bold what lies above all others by its interval."
+    )
+
+
+def with_intervals(rows: pd.DataFrame) -> list[str]:
+    """Of each row `mean ± deviation [low, high]`."""
+    return [
+        f"{plus_minus(row['mean'], row['std'])} {interval(row['ci_low'], row['ci_high'])}".strip()
+        for _, row in rows.iterrows()
+    ]
 
 
 def footnote(
@@ -46,7 +71,6 @@ def footnote(
     """What a reader must know to judge the figures, and what weakens them."""
     learned = rows[rows["method"] != "random"]
     runs = scores[scores["dataset"].isin(table.datasets)]
-    played = [select(runs, dataset, *row) for dataset in table.datasets for row in table.rows]
     sticky = [environments[dataset].sticky_actions for dataset in table.datasets]
     episodes = rows["episodes"] / rows["seeds"]
     notes = [
@@ -54,9 +78,8 @@ def footnote(
         f"Observed: {_by_method(learned, 'observation')}.",
         f"Data: {listing(learned['data_source'])}.",
         f"Weights: {_by_method(learned, 'weights')}.",
-        f"Updates: {_by_method(pd.concat(played), 'step')}.",
         f"Sampling: {_by_method(learned, 'sampling')}.",
-        f"Evaluation: {len(table.seeds)} seeds ({listing(table.seeds)}) × "
+        f"Evaluation: {count(len(table.seeds), 'seed')} ({listing(table.seeds)}) × "
         f"{listing(f'{count:g}' for count in episodes)} episodes, cut at "
         f"{listing(runs['max_episode_steps'])} actions; sticky actions {listing(sticky)}.",
         f"Random: uniform actions, measured under the same protocol; normalised scores use "

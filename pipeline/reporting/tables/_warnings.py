@@ -8,6 +8,7 @@ import pandas as pd
 from pipeline.config.data import CLIPPED
 from pipeline.config.table import TableConfig
 from pipeline.reporting.tables import best_per_seed, printed, select
+from pipeline.reporting.trainings import LATE_GAIN, LEVEL
 
 
 def warnings(scores: pd.DataFrame, table: TableConfig) -> list[str]:
@@ -18,6 +19,7 @@ def warnings(scores: pd.DataFrame, table: TableConfig) -> list[str]:
         *best_against_last(scores, table),
         *settings_by_game(scores, table),
         *clipped_returns(scores, table),
+        *still_learning(scores, table),
     ]
 
 
@@ -97,6 +99,21 @@ def clipped_returns(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
             f"{', '.join(clipped)}: the data's rewards are clipped, so the data mean, and what is "
             "given as a share of it, are not on the scale of the scores"
         )
+
+
+def still_learning(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
+    """Rows whose training was ended before their held-out error had levelled off."""
+    if LATE_GAIN not in scores:
+        return
+    for dataset in table.datasets:
+        for method, variant in table.rows:
+            gains = select(scores, dataset, method, variant).groupby("seed")[LATE_GAIN].first()
+            if gains.mean() >= LEVEL:
+                yield (
+                    f"{dataset}, {printed(method, variant)}: still learning when training ended; "
+                    f"the held-out error fell by {gains.mean():.0%} from the last fifth but one of "
+                    f"its updates to the last, and levelled off means less than {LEVEL:.0%}"
+                )
 
 
 def _flat(settings: dict[str, object], path: str = "") -> dict[str, object]:

@@ -7,10 +7,16 @@ import pandas as pd
 
 from pipeline.config.schema import EnvironmentConfig
 from pipeline.config.table import TableConfig
-from pipeline.reporting.formatting import count, figure, interval, plus_minus
-from pipeline.reporting.tables import Table, printed, settings_of, summarise
+from pipeline.reporting.formatting import figure
+from pipeline.reporting.tables import Table, _budget, printed, settings_of, summarise
 from pipeline.reporting.tables._across import across_games, section
-from pipeline.reporting.tables._markdown import Label, footnote, game_grid
+from pipeline.reporting.tables._markdown import (
+    Label,
+    explained,
+    footnote,
+    game_grid,
+    with_intervals,
+)
 
 Naming = Callable[[dict[str, Any]], str | None]
 """A run's settings → what its row is called; None: as its variant."""
@@ -34,14 +40,12 @@ def build(
     for frame in (rows, across):
         keys = zip(frame["method"], frame["variant"], strict=True)
         frame["setting"] = [label(*key) for key in keys]
-    seeds = count(len(table.seeds), "seed")
     sections = [
         f"# {table.title or name} ({scale} scale)",
-        f"Raw score, mean ± standard deviation across {seeds}, in brackets "
-        "the 95 % interval of the mean of these runs (episodes resampled within each seed); "
-        "the best in bold.",
-        game_grid(rows.assign(text=_texts(rows)), "text", "mean", _data_mean, label),
+        explained(len(table.seeds)),
+        game_grid(rows.assign(text=with_intervals(rows)), "text", _data_mean, label),
         section(across, label),
+        _budget.section(rows, scores, label),
         *([f"The paper's claim: {table.claim}"] if table.claim else []),
         footnote(rows, scores, table, environments, scale),
     ]
@@ -59,13 +63,6 @@ def labels(scores: pd.DataFrame, table: TableConfig, naming: Naming | None = Non
         return " or ".join(dict.fromkeys(names)) or printed(method, variant)  # set per game
 
     return label
-
-
-def _texts(rows: pd.DataFrame) -> list[str]:
-    return [
-        f"{plus_minus(row['mean'], row['std'])} {interval(row['ci_low'], row['ci_high'])}".strip()
-        for _, row in rows.iterrows()
-    ]
 
 
 def _data_mean(row: "pd.Series[float]") -> str:

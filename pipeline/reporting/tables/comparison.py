@@ -10,9 +10,9 @@ from pipeline.config.schema import EnvironmentConfig
 from pipeline.config.table import TableConfig
 from pipeline.reporting.formatting import figure, plus_minus
 from pipeline.reporting.statistics import share_of_data
-from pipeline.reporting.tables import Table, printed, summarise
+from pipeline.reporting.tables import Table, _budget, printed, summarise
 from pipeline.reporting.tables._across import across_games, section
-from pipeline.reporting.tables._markdown import footnote, game_grid
+from pipeline.reporting.tables._markdown import explained, footnote, game_grid, with_intervals
 
 
 def build(
@@ -32,21 +32,25 @@ def build(
             share_of_data(*cells)
             for cells in zip(rows["mean"], rows["random_score"], rows["data_mean"], strict=True)
         ],
-        raw_text=_texts(rows, "mean", "std"),
-        normalized_text=_texts(rows, "normalized_mean", "normalized_std"),
+        raw_text=with_intervals(rows),
+        normalized_text=[
+            plus_minus(*cells)
+            for cells in zip(rows["normalized_mean"], rows["normalized_std"], strict=True)
+        ],
     )
     shown["g_text"] = [figure(value, digits=2) for value in shown["g"]]
     sections = [
         f"# {table.title or name} ({scale} scale)",
-        "Raw score, mean ± standard deviation across seeds; the best method in bold.",
-        game_grid(shown, "raw_text", "mean", lambda row: figure(row["data_mean"])),
+        explained(len(table.seeds)),
+        game_grid(shown, "raw_text", lambda row: figure(row["data_mean"])),
         table.normalised,
-        game_grid(shown, "normalized_text", "normalized_mean", None),
+        game_grid(shown, "normalized_text", None),
         "g = (score - random) / (data mean - random), with random play as measured here: 0 is "
         "random play, 1 the mean of the episodes that were trained on.",
-        game_grid(shown, "g_text", "g", lambda row: "1.00"),
+        game_grid(shown, "g_text", lambda row: "1.00"),
         *_best(shown),
         section(across, printed),
+        _budget.section(rows, scores, printed),
         footnote(rows, scores, table, environments, scale),
     ]
     return Table(rows, across, "\n\n".join(sections) + "\n")
@@ -60,9 +64,5 @@ def _best(rows: pd.DataFrame) -> list[str]:
     return [
         "Everything above is of the last checkpoint. Raw score of each seed's best checkpoint "
         "instead, chosen by the score that is shown, which flatters it:",
-        game_grid(rows.assign(text=texts), "text", "best_mean", None),
+        game_grid(rows.assign(text=texts), "text", None, bold=False),
     ]
-
-
-def _texts(rows: pd.DataFrame, mean: str, deviation: str) -> list[str]:
-    return [plus_minus(m, d) for m, d in zip(rows[mean], rows[deviation], strict=True)]

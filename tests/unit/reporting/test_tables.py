@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,9 +13,10 @@ from pipeline.config.load import load
 from pipeline.config.schema import EnvironmentConfig, TableConfig
 from pipeline.errors import PipelineError
 from pipeline.reporting import tables
-from pipeline.reporting.figures.learning_curves import plot, read_curve
+from pipeline.reporting.figures.learning_curves import plot
 from pipeline.reporting.formatting import figure, interval, plus_minus
 from pipeline.reporting.scores import COLUMNS, Run
+from pipeline.reporting.trainings import join, read_curve
 from pipeline.stages import execute
 from pipeline.stages.tabulate import tabulate
 
@@ -34,7 +36,10 @@ GRID = TableConfig(
     methods=["more3s", "my_method"],
     seeds=[0, 1],
 )
-SETTINGS = json.dumps({"policy": {"width": 32}, "method": "any", "observation": "embeddings"})
+POLICY = {"width": 32, "context_length": 4}
+SETTINGS = json.dumps(
+    {"policy": POLICY, "training": {"batch_size": 8}, "method": "any", "observation": "embeddings"}
+)
 RETURNS = {
     ("breakout", "random"): [[1, 1, 2, 0], [2, 0, 1, 1]],
     ("breakout", "more3s"): [[30, 10, 20, 20], [40, 20, 30, 30]],
@@ -44,20 +49,25 @@ RETURNS = {
     ("pong", "my_method"): [[10, 12, 14, 16], [10, 12, 14, 16]],
 }
 EXPECTED = """\
-table,dataset,method,variant,seeds,episodes,mean,std,ci_low,ci_high,iqm,normalized_mean,\
-normalized_std,best_mean,random_score,data_mean,observation,scale,weights,data_source,sampling,versions
-table1,breakout,random,default,2,8,1.0000,0.0000,0.5000,1.5000,1.0000,-3.5714,0.0000,,1.0000,\
-51.0000,,laptop,none,recorded,uniform,ale-py 1
-table1,breakout,more3s,default,2,8,25.0000,7.0711,20.0000,30.0000,25.0000,82.1429,25.2538,,1.0000,\
-51.0000,embeddings,laptop,trained here,recorded,temperature 0.5,ale-py 1
-table1,breakout,my_method,default,2,8,4.0000,1.4142,4.0000,4.0000,4.0000,7.1429,5.0508,,1.0000,\
-51.0000,embeddings,laptop,trained here,recorded,temperature 0.5,ale-py 1
-table1,pong,random,default,2,8,-20.5000,0.0000,-20.8750,-20.1250,-20.5000,1.3889,0.0000,,-20.5000,\
-9.5000,,laptop,none,recorded,uniform,ale-py 1
-table1,pong,more3s,default,2,8,3.0000,0.0000,1.5000,4.5000,3.0000,66.6667,0.0000,,-20.5000,\
-9.5000,embeddings,laptop,trained here,recorded,temperature 0.5,ale-py 1
-table1,pong,my_method,default,2,8,13.0000,0.0000,11.5000,14.5000,13.0000,94.4444,0.0000,,-20.5000,\
-9.5000,embeddings,laptop,trained here,recorded,temperature 0.5,ale-py 1
+table,dataset,method,variant,seeds,episodes,updates,windows,environment_steps,mean,std,\
+ci_low,ci_high,iqm,normalized_mean,normalized_std,best_mean,random_score,data_mean,observation,\
+scale,weights,data_source,sampling,versions
+table1,breakout,random,default,2,8,0.0000,0.0000,0.0000,1.0000,0.0000,1.0000,1.0000,1.0000,\
+-3.5714,0.0000,,1.0000,51.0000,,laptop,none,recorded,uniform,ale-py 1
+table1,breakout,more3s,default,2,8,100.0000,800.0000,3200.0000,25.0000,7.0711,-20.8409,70.8409,\
+25.0000,82.1429,25.2538,,1.0000,51.0000,embeddings,laptop,trained here,recorded,\
+temperature 0.5,ale-py 1
+table1,breakout,my_method,default,2,8,100.0000,800.0000,3200.0000,4.0000,1.4142,-5.1682,13.1682,\
+4.0000,7.1429,5.0508,,1.0000,51.0000,embeddings,laptop,trained here,recorded,\
+temperature 0.5,ale-py 1
+table1,pong,random,default,2,8,0.0000,0.0000,0.0000,-20.5000,0.0000,-20.5000,-20.5000,-20.5000,\
+1.3889,0.0000,,-20.5000,9.5000,,laptop,none,recorded,uniform,ale-py 1
+table1,pong,more3s,default,2,8,100.0000,800.0000,3200.0000,3.0000,0.0000,3.0000,3.0000,3.0000,\
+66.6667,0.0000,,-20.5000,9.5000,embeddings,laptop,trained here,recorded,\
+temperature 0.5,ale-py 1
+table1,pong,my_method,default,2,8,100.0000,800.0000,3200.0000,13.0000,0.0000,13.0000,13.0000,\
+13.0000,94.4444,0.0000,,-20.5000,9.5000,embeddings,laptop,trained here,recorded,\
+temperature 0.5,ale-py 1
 """
 
 
@@ -129,16 +139,22 @@ def test_columns_are_those_agreed_on() -> None:
 def test_markdown_reads_like_a_paper(scores: pd.DataFrame) -> None:
     lines = build(scores).markdown.splitlines()
     assert "| game | Random | MORE-3S | my_method | data mean |" in lines
-    assert "| breakout | 1.0 ± 0.0 | **25.0 ± 7.1** | 4.0 ± 1.4 | 51.0 |" in lines
-    assert "| pong | -20.5 ± 0.0 | 3.0 ± 0.0 | **13.0 ± 0.0** | 9.5 |" in lines
-    assert "| breakout | -3.6 ± 0.0 | **82.1 ± 25.3** | 7.1 ± 5.1 |" in lines
-    assert "| breakout | 0.00 | **0.48** | 0.06 | 1.00 |" in lines
+    assert (
+        "| breakout | 1.0 ± 0.0 [1.0, 1.0] | 25.0 ± 7.1 [-20.8, 70.8] | 4.0 ± 1.4 [-5.2, 13.2] "
+        "| 51.0 |" in lines
+    )
+    assert (
+        "| pong | -20.5 ± 0.0 [-20.5, -20.5] | 3.0 ± 0.0 [3.0, 3.0] "
+        "| **13.0 ± 0.0 [13.0, 13.0]** | 9.5 |" in lines
+    )
+    assert "| breakout | -3.6 ± 0.0 | 82.1 ± 25.3 | 7.1 ± 5.1 |" in lines
+    assert "| breakout | 0.00 | 0.48 | 0.06 | 1.00 |" in lines
+    assert "| pong | 0.00 | 0.78 | **1.12** | 1.00 |" in lines
     footnote = "\n".join(line for line in lines if line.startswith("- "))
     for expected in (
         "Scale: laptop",
         "Data: recorded",
         "Weights: trained here.",
-        "Updates: 100.",
         "Sampling: temperature 0.5.",
         "2 seeds (0; 1) × 4 episodes, cut at 2000 actions; sticky actions 0.0",
         "breakout 2/30, pong -21/15",
@@ -148,9 +164,37 @@ def test_markdown_reads_like_a_paper(scores: pd.DataFrame) -> None:
     assert "Warning" not in footnote
 
 
-def test_unequal_updates_are_said(scores: pd.DataFrame) -> None:
+def test_the_budget_is_said(scores: pd.DataFrame) -> None:
+    """Updates × 8 windows × 4 steps; seconds where they were measured."""
     scores.loc[scores["method"] == "more3s", "step"] = 250
-    assert "Updates: MORE-3S: 250; my_method: 100." in build(scores).markdown
+    table = build(scores)
+    assert "| pong | 2,000; 8,000 | 800; 3,200 |" in table.markdown
+    rows = table.rows.set_index(["dataset", "method"])
+    budget = rows.loc[("pong", "more3s"), ["updates", "windows", "environment_steps"]]
+    assert budget.tolist() == [250, 2000, 8000]
+    runs = [Run("pong", "more3s", "default", seed) for seed in (0, 1)]
+    curve = pd.DataFrame({"step": [50, 100, 150, 200, 250], "held_out_accuracy": 0.5})
+    known = join(scores, runs, [curve, curve], [100.0, 140.0])
+    assert "| pong | 2,000; 8,000; 120 s | 800; 3,200 |" in build(known).markdown
+
+
+def test_a_row_that_is_still_learning_is_warned_of(scores: pd.DataFrame) -> None:
+    """The error of the last fifth against that of the fifth before it, on the mean over seeds."""
+    runs = [Run("pong", "more3s", "default", seed) for seed in (0, 1)]
+    steps = [50, 100, 150, 200, 250]
+
+    def markdown(column: str, *late: float) -> str:
+        curve = pd.DataFrame({"step": steps, column: [0.1, 0.1, 0.1, *late]})
+        return build(join(scores, runs, [curve, curve], [1.0, 1.0])).markdown
+
+    expected = "pong, MORE-3S: still learning when training ended; the held-out error fell by 20%"
+    assert expected in markdown("held_out_accuracy", 0.5, 0.6)
+    assert expected in markdown("held_out_mse", 0.05, 0.04)
+    for level in (
+        *(markdown("held_out_accuracy", 0.5, 0.52), markdown("held_out_mse", 0.05, 0.048)),
+        *(markdown("held_out_mse", 0.05, 0.06), markdown("train_loss", 0.05, 0.01)),
+    ):
+        assert "still learning" not in level
 
 
 def test_repeated_episodes_are_warned_of(scores: pd.DataFrame) -> None:
@@ -170,7 +214,9 @@ def test_a_single_seed_has_no_deviation(scores: pd.DataFrame) -> None:
     grid = GRID.model_copy(update={"seeds": [0]})
     table = tables.make("table1", scores, grid, ENVIRONMENTS, "laptop")
     assert table.rows["std"].isna().all()
-    assert "| breakout | 1.0 | **20.0** | 3.0 | 51.0 |" in table.markdown
+    expected = "| breakout | 1.0 [0.2, 1.8] | 20.0 [12.5, 27.5] | 3.0 [3.0, 3.0] | 51.0 |"
+    assert expected in table.markdown
+    assert "**" not in table.markdown  # an interval of one seed says nothing of others
 
 
 def test_a_missing_run_is_named(scores: pd.DataFrame) -> None:
@@ -272,3 +318,25 @@ def test_curves_of_continuous_actions_are_drawn(scores: pd.DataFrame, tmp_path: 
     runs = [Run(d, "more3s", "default", seed) for d in ENVIRONMENTS for seed in (0, 1)]
     plot(runs, [curve] * len(runs), scores, tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size > 1000
+
+
+def test_a_method_that_only_play_judges_is_in_the_legend(
+    scores: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside one that reads actions it has no line; where none does, training losses are drawn."""
+    reading = pd.DataFrame({"step": [10, 20], "train_loss": [2.0, 1.0], "held_out_mse": [0.3, 0.1]})
+    (tmp_path / "curve.csv").write_text("step,train_loss_critic,train_loss_actor\n10,1,3\n20,2,1\n")
+    value = read_curve(tmp_path / "curve.csv")
+    legends: list[list[str]] = []
+    monkeypatch.setattr(
+        plt.Figure,
+        "savefig",
+        lambda figure, *args, **options: legends.append(
+            [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+        ),
+    )
+    runs = [Run("pong", method, "default", 0) for method in ("more3s", "my_method")]
+    plot(runs, [reading, value], scores, tmp_path / "curves.png")
+    assert legends.pop() == ["MORE-3S", "my_method (only its score tells)"]
+    plot(runs[1:], [value], scores, tmp_path / "curves.png")
+    assert legends.pop() == ["my_method, critic", "my_method, actor"]

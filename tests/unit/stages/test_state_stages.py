@@ -15,7 +15,7 @@ from pipeline.config.schema import SweepConfig
 from pipeline.environments import mujoco
 from pipeline.errors import PipelineError
 from pipeline.io.csv import read_csv
-from pipeline.reporting.figures import learning_curves
+from pipeline.reporting.trainings import read_curve
 from pipeline.stages import execute
 from pipeline.stages._signature import Stage
 from pipeline.stages.collect_trajectories import collect_trajectories
@@ -97,7 +97,7 @@ def test_a_table_s_files_without_a_frame(
     assert not made["steps"].exists()
     run(train_policy, "method environment seed", **training)  # goes on from the failed one
     assert [path.name for path in made["steps"].iterdir()] == [checkpoint.name(2)]
-    curve = learning_curves.read_curve(made["curve.csv"])
+    curve = read_curve(made["curve.csv"])
     assert curve["step"].tolist() == [2, 4]
     assert np.isfinite(curve[["held_out_mse", "mean_action_mse", "repeat_mse"]]).all(axis=None)
     everything = "method features environment dataset seed"

@@ -1,0 +1,91 @@
+"""What training says of a run beside its scores: what it cost, and whether it had levelled off."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import PipelineError
+from pipeline.io.csv import read_csv
+from pipeline.reporting.scores import Run
+
+MEASURED = {
+    "held_out_accuracy": "held-out accuracy",
+    "held_out_mse": "held-out mean square error",
+}
+"""What the curve of a method that reads actions has one of, and what it is called."""
+CPU_SECONDS, LATE_GAIN = "cpu_seconds", "late_gain"
+"""Columns that `join` adds to scores."""
+LEVEL = 0.05
+"""A run has levelled off if its `late_gain` is below this."""
+
+
+def losses(curve: pd.DataFrame) -> list[str]:
+    """The columns of training losses, one per optimiser."""
+    return [name for name in map(str, curve) if name.startswith("train_loss")]
+
+
+def measured(curves: Sequence[pd.DataFrame]) -> str | None:
+    """The first of MEASURED that any of the curves has."""
+    return next((name for name in MEASURED if any(name in curve for curve in curves)), None)
+
+
+def read_curve(path: Path) -> pd.DataFrame:
+    """A training curve; raises PipelineError naming the file and the column it lacks."""
+    curve = read_csv(path, ["step"], "train the policy again")
+    if not measured([curve]) and not losses(curve):
+        names = " or ".join(map(repr, [*MEASURED, "train_loss"]))
+        raise PipelineError(f"{path}: no column {names}; train the policy again")
+    return curve
+
+
+def read_cpu_seconds(path: Path) -> float:
+    """CPU seconds of a job from its benchmark file; NaN of one too short to be sampled."""
+    return float(read_benchmark(path)["cpu_time"].sum(min_count=1))
+
+
+def read_benchmark(path: Path) -> pd.DataFrame:
+    """Snakemake's measurements of a job: `s`, `max_rss` in MB, `cpu_time` in seconds; PipelineError
+    naming the file.
+    """
+    needed = ["s", "max_rss", "cpu_time"]
+    try:
+        table = pd.read_csv(path, sep="\t", na_values=["-", "NA"], encoding="utf-8")
+        return table[needed].astype(float)
+    except FileNotFoundError:
+        raise PipelineError(f"{path}: no such file; run its job again") from None
+    except (KeyError, TypeError, ValueError, pd.errors.ParserError) as error:
+        raise PipelineError(f"{path}: not a benchmark file ({error}); run its job again") from None
+
+
+def late_gain(curve: pd.DataFrame) -> float:
+    """By what share the held-out error fell from the last fifth but one of updates to the last.
+
+    The error is 1 - accuracy, or the mean square; NaN where a curve has neither, or too few rows.
+    """
+    name = measured([curve])
+    if name is None:
+        return float("nan")
+    error = 1 - curve[name] if name == "held_out_accuracy" else curve[name]
+    done = curve["step"] / curve["step"].max()
+    before, last = error[(done > 0.6) & (done <= 0.8)].mean(), error[done > 0.8].mean()
+    return float(1 - last / before) if before else 0.0
+
+
+def join(
+    scores: pd.DataFrame,
+    runs: Sequence[Run],
+    curves: Sequence[pd.DataFrame],
+    seconds: Sequence[float],
+) -> pd.DataFrame:
+    """`scores` with CPU_SECONDS and LATE_GAIN of the run of each row; NaN of random play."""
+    keys = ["dataset", "method", "variant", "seed"]
+    rows = [
+        (run.dataset, run.method, run.variant, run.seed, spent, late_gain(curve))
+        for run, curve, spent in zip(runs, curves, seconds, strict=True)
+    ]
+    known = pd.DataFrame(rows, columns=[*keys, CPU_SECONDS, LATE_GAIN])
+    if not len(known):
+        return scores.assign(**{CPU_SECONDS: np.nan, LATE_GAIN: np.nan})
+    return scores.merge(known, how="left", on=keys, validate="many_to_one")
