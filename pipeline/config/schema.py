@@ -19,6 +19,10 @@ from pipeline.config.table import TableConfig as TableConfig
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Precision = Literal["float32", "bfloat16"]
+TrainingPrecision = Literal["float32", "bfloat16", "native"]
+"""`native`: bfloat16 where the processor or card multiplies it itself, float32 where it would have
+to be imitated, which takes several times as long.
+"""
 
 
 class DetectorConfig(Section):
@@ -144,7 +148,7 @@ class LanguageModelConfig(Section):
     warmup_steps: int = Field(60, ge=0)
     learning_rate: float = Field(3e-4, gt=0)
     weight_decay: float = Field(0.1, ge=0)
-    precision: Precision = "float32"
+    precision: TrainingPrecision = "float32"
     held_out_fraction: float = Field(
         0.05, gt=0, lt=1, description="the text's last part, which perplexity is measured on"
     )
@@ -175,7 +179,11 @@ class TrainingConfig(Section):
         description="decay, by update, of the average of the weights that is kept and played "
         "instead of the last ones; 0 keeps the last ones",
     )
-    precision: Precision = "float32"
+    precision: TrainingPrecision = Field(
+        "float32",
+        description="of matrix products and convolutions; native: bfloat16 on machines that "
+        "multiply it themselves, float32 on others",
+    )
     return_scale: float | None = Field(
         None, gt=0, description="divides R̂; default: the data's largest |R̂|"
     )

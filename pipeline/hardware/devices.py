@@ -15,12 +15,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import IO
 
 import torch
 
-from pipeline.config.schema import Precision
+from pipeline.config.schema import TrainingPrecision
 from pipeline.errors import PipelineError
 from pipeline.hardware import distributed
 
@@ -89,13 +90,26 @@ def visible() -> list[str]:
 
 
 @contextmanager
-def mixed_precision(precision: Precision) -> Iterator[None]:
+def mixed_precision(precision: TrainingPrecision) -> Iterator[None]:
     """Matrix products and convolutions in `precision`, wherever they run; the rest in float32."""
     with ExitStack() as stack:
-        if precision != "float32":
-            for kind in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
-                stack.enter_context(torch.autocast(kind, getattr(torch, precision)))
+        for kind in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
+            if precision == "bfloat16" or (precision == "native" and multiplies_bfloat16(kind)):
+                stack.enter_context(torch.autocast(kind, torch.bfloat16))
         yield
+
+
+@cache
+def multiplies_bfloat16(kind: str) -> bool:
+    """Whether `cpu` or `cuda` has instructions for it. Without them a product in bfloat16 takes up
+    to twenty times as long as one in float32.
+    """
+    if kind == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    found = torch.cpu.get_capabilities()
+    if found["architecture"] == "x86_64":
+        return bool(found["avx512_bf16"] or found["amx_bf16"])
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _lock_folder() -> Path:

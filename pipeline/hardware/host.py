@@ -14,12 +14,17 @@ from typing import Any
 CPU = Path("/proc/cpuinfo")
 GPUS = Path("/proc/driver/nvidia/gpus")
 """A folder per card, where NVIDIA's driver is loaded on Linux."""
+ROUNDING = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")
+"""Instructions by which the same computation differs in its last bits."""
 
 
 def describe() -> dict[str, Any]:
-    """`cpu`, `logical_cores`, `memory_gb`, `gpus` and `system`, as far as they are known."""
+    """`cpu`, `instructions`, `logical_cores`, `memory_gb`, `gpus` and `system`, as far as they are
+    known.
+    """
     found = {
         "cpu": _cpu(),
+        "instructions": _instructions(),
         "logical_cores": os.cpu_count(),
         "memory_gb": _memory_gb(),
         "gpus": _gpus(),
@@ -35,6 +40,12 @@ def _cpu() -> str:
         done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
         return done.stdout.strip()
     return _named("model name", CPU) or platform.processor()
+
+
+def _instructions() -> list[str]:
+    """Those that decide how numbers are rounded, as Linux calls them."""
+    flags = {*_named("flags", CPU).split(), *_named("Features", CPU).split()}
+    return [name for name in ROUNDING if name in flags]
 
 
 def _release() -> str:

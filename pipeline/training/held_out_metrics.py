@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.config.schema import Precision, TrainingConfig
+from pipeline.config.schema import TrainingConfig, TrainingPrecision
 from pipeline.environments.action_space import Actions, ActionSpace
 from pipeline.hardware.devices import mixed_precision
 from pipeline.methods import Learner
@@ -52,7 +52,7 @@ class HeldOut:
         """What `measure` gives of actions, beside the method's own means."""
         return ERRORS if self.constant.dim() else ACCURACIES
 
-    def measure(self, learner: Learner, precision: Precision) -> dict[str, float]:
+    def measure(self, learner: Learner, precision: TrainingPrecision) -> dict[str, float]:
         """`held_out_<name>` of each mean that the learner reads, and the columns if it reads
         actions; NaN where nothing is held out.
         """

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from pipeline.config.schema import Precision, TrainingConfig
+from pipeline.config.schema import TrainingConfig, TrainingPrecision
 from pipeline.errors import PipelineError
 from pipeline.hardware import distributed
 from pipeline.hardware.devices import mixed_precision
@@ -96,7 +96,7 @@ def _update(
     optimizers: Mapping[str, Optimizer],
     windows: Windows,
     ends: NDArray[np.int64],
-    precision: Precision,
+    precision: TrainingPrecision,
     step: int,
 ) -> dict[str, float]:
     """One update on the windows that end at `ends`, a step of each optimiser in the method's order;
@@ -121,7 +121,7 @@ def _update(
 
 
 def _losses(
-    learner: Learner, batch: Batch, precision: Precision, step: int
+    learner: Learner, batch: Batch, precision: TrainingPrecision, step: int
 ) -> Iterator[tuple[str, Tensor]]:
     """The learner's losses, each computed in `precision`; what is done with them is not."""
     losses = iter(learner.losses(batch, step))

@@ -175,3 +175,21 @@ def test_detectors_in_bfloat16() -> None:
     assert torch.equal(mixed.boxes, exact.boxes)
     difference = (mixed.features.float() - exact.features.float()).abs().max()
     assert 0 < difference < 0.05
+
+
+def test_native_precision_is_what_the_processor_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """bfloat16 only with instructions for it, on each kind of device by itself."""
+    capabilities = {"architecture": "x86_64", "avx512_bf16": False, "amx_bf16": False}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    a = torch.ones(2, 2)
+    for instruction, dtype in (
+        (None, torch.float32),
+        ("avx512_bf16", torch.bfloat16),
+        ("amx_bf16", torch.bfloat16),
+    ):
+        if instruction:
+            capabilities |= {"avx512_bf16": False, "amx_bf16": False, instruction: True}
+        devices.multiplies_bfloat16.cache_clear()
+        with devices.mixed_precision("native"):
+            assert (a @ a).dtype == dtype
+    devices.multiplies_bfloat16.cache_clear()
