@@ -5,6 +5,8 @@ What enters: tokens (batch, steps, tokens, d_e) float16 with a mask, text first.
 numbers from zeros.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -35,10 +37,14 @@ class Whitening(nn.Module):
 
     def forward(self, tokens: Tensor, modality: int) -> Tensor:
         """The tokens of one modality, (…, tokens, embed) on the second-last axis, float32."""
+        return self.centre(tokens, modality).mul_(self.scale[modality])
+
+    def centre(self, tokens: Tensor, modality: int) -> Tensor:
+        """The same before they are scaled."""
         part = tokens[..., self.parts[modality], :].float()
         if part.dtype is tokens.dtype:  # float() made no copy that may be overwritten
-            return (part - self.mean[modality]) * self.scale[modality]
-        return part.sub_(self.mean[modality]).mul_(self.scale[modality])
+            return part - self.mean[modality]
+        return part.sub_(self.mean[modality])
 
 
 class AttentionPooling(nn.Module):
@@ -64,10 +70,11 @@ class AttentionPooling(nn.Module):
         tokens, mask = tokens.flatten(0, 1), mask.flatten(0, 1)  # (batch · steps, tokens, …)
         pooled = [
             self._pool(
-                self.whiten(tokens, modality),
+                self.whiten.centre(tokens, modality),
                 mask[:, part],
-                self.queries[modality],
-                self.value[modality],
+                # Whitening scales; here it scales what tokens are multiplied by, which is less.
+                self.queries[modality] * self.whiten.scale[modality],
+                self.value[modality] * self.whiten.scale[modality][:, None],
             )
             for modality, part in enumerate(self.whiten.parts)
         ]
@@ -78,14 +85,37 @@ class AttentionPooling(nn.Module):
     def _pool(tokens: Tensor, mask: Tensor, queries: Tensor, value: Tensor) -> Tensor:
         tokens = tokens.to(compute_dtype(tokens.device))
         scores = tokens @ queries.to(tokens.dtype).T  # (rows, tokens, queries)
-        scores = scores.float().transpose(1, 2)  # (rows, queries, tokens)
         # Finite, so that a row without any real token stays finite; such a row is zeroed
         # afterwards.
-        weights = scores.masked_fill(~mask[:, None], -1e4).softmax(dim=-1)
+        hidden = torch.zeros(mask.shape, device=mask.device).masked_fill_(~mask, -1e4)
+        weights = (scores.float() + hidden[..., None]).softmax(dim=1)
         weights = weights * mask.any(dim=1)[:, None, None]
-        pooled = weights.to(tokens.dtype) @ tokens  # (rows, queries, embed)
-        values = torch.bmm(pooled.transpose(0, 1), value.to(pooled.dtype))  # (queries, rows, size)
-        return values.transpose(0, 1).flatten(1)  # (rows, queries · size)
+        pooled = weights.to(tokens.dtype).transpose(1, 2) @ tokens  # (rows, queries, embed)
+        values: Tensor = _PerQuery.apply(  # type: ignore[no-untyped-call]
+            pooled.transpose(0, 1), value.to(pooled.dtype)
+        )
+        return values.permute(2, 0, 1).flatten(1)  # (queries, size, rows) → (rows, queries · size)
+
+
+class _PerQuery(torch.autograd.Function):
+    """Each query's projection of what it pooled: (queries, rows, embed) and (queries, embed, size)
+    → (queries, size, rows).
+
+    The same as `pooled @ value` transposed. Written out, since products on a processor are several
+    times slower where the last dimension is as small as `size`, in the gradient of `value` most.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, pooled: Tensor, value: Tensor) -> Tensor:
+        ctx.save_for_backward(pooled, value)
+        return value.transpose(1, 2) @ pooled.transpose(1, 2)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        pooled, value = ctx.saved_tensors
+        of_pooled = gradient.transpose(1, 2) @ value.transpose(1, 2)  # (queries, rows, embed)
+        of_value = (gradient @ pooled).transpose(1, 2)  # (queries, embed, size)
+        return of_pooled, of_value
 
 
 class MeanPooling(nn.Module):
