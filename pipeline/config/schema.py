@@ -25,6 +25,10 @@ to be imitated, which takes several times as long.
 """
 
 
+Placing = Literal["ends", "starts", "shifted"]
+"""Where windows lie in an episode: see `TrainingConfig.windows`."""
+
+
 class DetectorConfig(Section):
     """The detector of one features file."""
 
@@ -190,13 +194,20 @@ class TrainingConfig(Section):
     held_out_fraction: float = Field(
         0.1, ge=0, lt=1, description="share of episodes kept for held-out accuracy"
     )
+    windows: Placing = Field(
+        "ends",
+        description="ends: a window's last step is drawn uniformly, and it is shorter at an "
+        "episode's start; starts: its first step, and it is shorter at the end (Decision "
+        "Transformer's Gym code); shifted: its first step, and it is moved back from the end "
+        "(its Atari code)",
+    )
     start_steps: int = Field(
         40, ge=1, description="length of an episode's start, in steps, for `start_weight`"
     )
     start_weight: int = Field(
         1,
         ge=1,
-        description="how many times as often windows that end in an episode's start are drawn",
+        description="how many times as often a step in an episode's start is drawn",
     )
     evaluate_every: int = Field(250, ge=1, description="steps between rows of the training curve")
     checkpoint_every: int | None = Field(

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.config.methods import MethodSettings
+from pipeline.config.schema import Placing
 from pipeline.data.trajectories import Trajectories
 from pipeline.environments.action_space import Actions, ActionSpace
 from pipeline.observations import ObservationStore
@@ -66,13 +67,32 @@ class Windows:
         cut = self._last[~self.trajectories.terminated]
         return steps[~np.isin(steps, cut)]
 
-    def batch(self, ends: NDArray[np.int64]) -> Batch:
-        """The windows that end at steps `ends` (B,); padding is zero everywhere and masked."""
+    def placed(self, drawn: NDArray[np.int64], placing: Placing) -> Batch:
+        """Windows at the steps `drawn` (B,), which are their context's last or first."""
+        if placing == "ends":
+            return self.batch(drawn)
+        episode = self.trajectories.episode[drawn]  # (B,)
+        last = self._last[episode]
+        if self.settings.ahead:  # a cut episode's last step cannot end a context
+            last = last - ~self.trajectories.terminated[episode]
+        whole = drawn + self.settings.context_length - 1
+        ends = np.minimum(whole, last)
+        if placing == "shifted":
+            return self.batch(ends)
+        # One that is cut short at the end has no memory, which would take the place of its context.
+        return self.batch(ends, drawn - np.where(ends < whole, 0, self.settings.memory))
+
+    def batch(self, ends: NDArray[np.int64], begins: NDArray[np.int64] | None = None) -> Batch:
+        """The windows that end at steps `ends` (B,), and begin no earlier than at `begins` (B,);
+        padding is zero everywhere and masked.
+        """
         data, window = self.trajectories, self.settings
         episode = data.episode[ends]  # (B,)
         length = window.memory + window.context_length
-        last = self._last[episode]
-        steps = window_steps(ends, data.starts[episode], length, last, window.ahead)  # (B, S)
+        first, last = data.starts[episode], self._last[episode]
+        if begins is not None:
+            first = np.maximum(first, begins)
+        steps = window_steps(ends, first, length, last, window.ahead)  # (B, S)
         real = steps != PADDING
 
         def take(values: NDArray[Any]) -> torch.Tensor:

@@ -27,8 +27,10 @@ def losses(curve: pd.DataFrame) -> list[str]:
 
 
 def measured(curves: Sequence[pd.DataFrame]) -> str | None:
-    """The first of MEASURED that any of the curves has."""
-    return next((name for name in MEASURED if any(name in curve for curve in curves)), None)
+    """The first of MEASURED that any of the curves has; its column is empty where nothing was held
+    out.
+    """
+    return next((n for n in MEASURED if any(n in c and c[n].notna().any() for c in curves)), None)
 
 
 def read_curve(path: Path) -> pd.DataFrame:

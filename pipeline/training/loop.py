@@ -71,8 +71,9 @@ def train(
         left, quiet = range(done, settings.steps), distributed.rank() > 0
         bar = tqdm(left, "train", settings.steps, initial=done, unit="step", disable=quiet)
         for step in bar:
-            ends = sample_ends(generator, drawn, settings.batch_size)[share]
-            losses.append(_update(learner, optimizers, windows, ends, settings.precision, step))
+            places = sample_ends(generator, drawn, settings.batch_size)[share]
+            batch = windows.placed(places, settings.windows)
+            losses.append(_update(learner, optimizers, batch, settings.precision, step))
             weights.follow()
             if (step + 1) % settings.evaluate_every == 0 or step + 1 == settings.steps:
                 rates = {name: each.rate(step) for name, each in optimizers.items()}
@@ -94,16 +95,13 @@ def train(
 def _update(
     learner: Learner,
     optimizers: Mapping[str, Optimizer],
-    windows: Windows,
-    ends: NDArray[np.int64],
+    batch: Batch,
     precision: TrainingPrecision,
     step: int,
 ) -> dict[str, float]:
-    """One update on the windows that end at `ends`, a step of each optimiser in the method's order;
-    returns the losses.
-    """
+    """One update on a batch, a step of each optimiser in the method's order; returns the losses."""
     losses: dict[str, float] = {}
-    for name, loss in _losses(learner, windows.batch(ends), precision, step):
+    for name, loss in _losses(learner, batch, precision, step):
         if name not in optimizers:
             raise PipelineError(
                 f"training: a loss for {name!r}, but the method's optimised() has "
@@ -114,8 +112,8 @@ def _update(
             which = "loss" if len(optimizers) == 1 else f"{name} loss"
             raise PipelineError(
                 f"training: {which} {losses[name]} with gradient norm {norm} at step {step}, "
-                f"{_place(ends)}; lower training.learning_rate, or look for NaN in the data and "
-                "the cache"
+                f"{_place(batch.index.cpu())}; lower training.learning_rate, or look for NaN in "
+                "the data and the cache"
             )
     return losses
 
@@ -145,7 +143,7 @@ def _drawn_from(windows: Windows, settings: TrainingConfig, seed: int) -> NDArra
     return repeat_starts(steps, timesteps, settings.start_steps, settings.start_weight)
 
 
-def _place(ends: NDArray[np.int64]) -> str:
+def _place(ends: Tensor) -> str:
     """Which windows a batch consists of, to find one that is at fault."""
     named = ", ".join(str(end) for end in ends[:8].tolist())
     more = f" and {len(ends) - 8} more" if len(ends) > 8 else ""

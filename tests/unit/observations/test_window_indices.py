@@ -7,6 +7,7 @@ import torch
 from policies import RandomStore, trajectories_of
 
 from pipeline.config.methods.more3s import Settings as MoreSettings
+from pipeline.config.schema import Placing
 from pipeline.environments.action_space import ActionSpace
 from pipeline.observations.window_indices import (
     repeat_starts,
@@ -77,6 +78,31 @@ def test_windows_look_ahead_and_know_an_end_from_a_cut() -> None:
     assert batch.context == slice(0, 1)
     # a cut episode's last step has neither a successor nor an end
     assert windows.drawn_from(np.arange(11)).tolist() == [0, 1, 2, 3, 5, 6, 7, 8, 9]
+
+
+@dataclass
+class Remembering:
+    memory: int = 1
+    context_length: int = 3
+    ahead: int = 0
+
+
+def test_where_windows_lie_decides_which_steps_count() -> None:
+    """How often each of an episode's steps is learned from, if every step is drawn once."""
+    data, store = trajectories_of([2, 6]), RandomStore("more3s", 8)
+    windows = Windows(data, store, ActionSpace(("A", "B", "C")), 5.0, cast(Any, Remembering()))
+
+    def counted(placing: Placing) -> list[int]:
+        batch = windows.placed(np.arange(2, 8), placing)  # the second episode's
+        real = batch.mask[:, batch.context]
+        return np.bincount(batch.timesteps[:, batch.context][real]).tolist()
+
+    assert counted("ends") == [3, 3, 3, 3, 2, 1]
+    assert counted("starts") == [1, 2, 3, 3, 3, 3]
+    assert counted("shifted") == [1, 2, 3, 5, 4, 3]  # the last three windows are one
+    starts = windows.placed(np.array([2, 5, 7]), "starts")  # with a step of memory, if there is one
+    expected = [[False, True, True, True], [True] * 4, [False, False, False, True]]
+    assert starts.mask.tolist() == expected
 
 
 @pytest.mark.parametrize(
