@@ -302,6 +302,13 @@ def test_files_that_cannot_be_read(folder: Path) -> None:
     assert "config/variants/broken.yaml: not valid YAML" in message(folder / "config.yaml")
     (folder / "variants" / "broken.yaml").write_text("- policy\n")
     assert "expected keys and values, found list" in message(folder / "config.yaml")
+    (folder / "variants" / "broken.yaml").write_text("policy: &a {memory_length: *a}\n")
+    assert "config/variants/broken.yaml: not valid YAML: the alias 'a'" in message(
+        folder / "toy.yaml"
+    )
+    (folder / "variants" / "broken.yaml").unlink()
+    (folder / "datasets" / "zz.yaml").mkdir()
+    assert message(folder / "toy.yaml").startswith("config/datasets/zz.yaml: is a folder")
 
 
 def test_missing_key_is_named(folder: Path) -> None:
