@@ -57,7 +57,8 @@ def vectors(path: Path, name: str, array: NDArray[Any]) -> NDArray[np.float32]:
             f"{path}: {name} is {array.shape} {array.dtype}, expected a row of numbers per step; "
             "restore the file"
         )
-    return array.astype(np.float32)
+    with np.errstate(over="ignore"):  # what becomes infinite is refused where it is used
+        return array.astype(np.float32)
 
 
 def collect(
