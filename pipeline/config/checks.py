@@ -20,9 +20,9 @@ from pipeline.config.schema import (
 from pipeline.config.section import known
 from pipeline.errors import PipelineError
 
-NAME = r"[A-Za-z0-9][A-Za-z0-9._+=-]*"
+NAME = r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,79}"
 """What a file may be called: nothing that a shell or a folder reads as more than a name."""
-NAMING = "a name has letters, digits and . _ + - =, a letter or digit first"
+NAMING = "a name has letters, digits and . _ + - =, a letter or digit first, and 80 of them at most"
 """NAME for people."""
 
 

@@ -27,7 +27,7 @@ COLUMNS = (
 class PublishedFile(Section):
     """One row: a file, and how to tell that it is the right one."""
 
-    file: str = Field(pattern=r"^\w[\w.-]*$", description="its name here")
+    file: str = Field(max_length=80, pattern=r"^\w[\w.-]*$", description="its name here")
     repository: str = Field(min_length=1, description="where it was published")
     revision: str | None = Field(None, description="commit of the repository")
     url: str = Field(pattern=r"^https?://\S+$")
@@ -53,7 +53,7 @@ class PublishedFile(Section):
 class Published(Section):
     """Files that belong together: a model's weights with its vocabulary."""
 
-    name: str = Field(pattern=r"^\w+$")
+    name: str = Field(max_length=80, pattern=r"^\w+$")
     files: list[PublishedFile] = Field(min_length=1)
 
     @property
