@@ -10,13 +10,19 @@ from itertools import product
 from pipeline.config import plugins
 from pipeline.config.experiment import DIFFERENCE, Config
 from pipeline.config.methods import TransformerSettings
-from pipeline.config.schema import EncoderConfig, LanguageModelConfig, MethodConfig, TableConfig
+from pipeline.config.schema import (
+    EncoderConfig,
+    EvaluationConfig,
+    LanguageModelConfig,
+    MethodConfig,
+    TableConfig,
+)
 from pipeline.config.section import known
 from pipeline.errors import PipelineError
 
-NAME = r"[A-Za-z0-9][A-Za-z0-9._+=-]*"
+NAME = r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,79}"
 """What a file may be called: nothing that a shell or a folder reads as more than a name."""
-NAMING = "a name has letters, digits and . _ + - =, a letter or digit first"
+NAMING = "a name has letters, digits and . _ + - =, a letter or digit first, and 80 of them at most"
 """NAME for people."""
 
 
@@ -84,6 +90,7 @@ def check_tables(config: Config, where: str) -> None:
         for (method, variant), dataset in product(table.rows, table.datasets):
             run = f"{place}: {method}, {variant}, {dataset}"
             settings = config.method(method, variant, dataset)
+            _check_seeds(table, settings.evaluation, f"{run}: evaluation")
             known("features", settings.features, config.features, place)
             if method in table.methods:
                 _check_row_name(config, table, settings, place)
@@ -98,6 +105,14 @@ def check_tables(config: Config, where: str) -> None:
                 )
             if settings.policy.from_language_model:
                 _check_language_model(config, settings, run)
+
+
+def _check_seeds(table: TableConfig, evaluation: EvaluationConfig, place: str) -> None:
+    """Check that every episode of every seed has a reset seed that environments take."""
+    try:
+        evaluation.reset_seeds(max(table.seeds))
+    except PipelineError as error:
+        raise PipelineError(f"{place}: {error}") from None
 
 
 def _check_row_name(config: Config, table: TableConfig, settings: MethodConfig, place: str) -> None:

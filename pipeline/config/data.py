@@ -4,8 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.config.section import Section
+from pipeline.config.section import RunSeed, Section
 
+MOST_NOOPS = 10_000
+"""Emulator frames that an episode may begin with: nearly three minutes."""
 Screen = Literal["maximum", "last", "last_jpeg", "grey_84"]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 CLIPPED = "rewards clipped"
@@ -32,7 +34,10 @@ class EnvironmentConfig(Section):
     family: str = Field(description="module of pipeline/environments/")
     game: str = Field(description="what the family calls the game, e.g. Breakout")
     frame_skip: int = Field(
-        4, ge=1, description="emulator frames per action; the frame is the maximum of the last two"
+        4,
+        ge=1,
+        le=1000,
+        description="emulator frames per action; the frame is the maximum of the last two",
     )
     screen: Screen = Field(
         "maximum",
@@ -44,7 +49,10 @@ class EnvironmentConfig(Section):
         0.0, ge=0, le=1, description="probability that the emulator repeats the last action"
     )
     max_noops: int = Field(
-        30, ge=0, description="no-op starts: up to so many emulator frames of NOOP after reset"
+        30,
+        ge=0,
+        le=MOST_NOOPS,
+        description="no-op starts: up to so many emulator frames of NOOP after reset",
     )
     random_score: float = Field(
         description="score of random play in the literature, the 0 of normalised scores"
@@ -130,7 +138,7 @@ class DatasetConfig(Section):
         "and the description of the data says how many; else they are an error",
     )
     episodes: int = Field(0, ge=0, description="episodes to play, for the `scripted` source")
-    seed: int = Field(0, ge=0, description="seed of the `scripted` source")
+    seed: RunSeed = Field(0, description="seed of the `scripted` source")
 
     @property
     def files(self) -> list[str]:

@@ -7,6 +7,7 @@ named before; they are then named after the difference, so that all runs with th
 their caches.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from typing import Annotated, Any
@@ -35,6 +36,8 @@ Names = Annotated[
     BeforeValidator(lambda given: [given] if isinstance(given, str) else given),
 ]
 """One name, or a list of names."""
+LONGEST_NAME = 120
+"""Characters of a name, which becomes that of files; a file system takes 255 with all endings."""
 DIFFERENCE = "-"
 """Between the name of a features file and each difference from it."""
 
@@ -164,9 +167,20 @@ class Config(Section):
 
 
 def derived_name(features: str, difference: Mapping[str, Any]) -> str:
-    """`compact` and {prompt_set: synonym} → `compact-prompt_set=synonym`."""
-    parts = (f"{DIFFERENCE}{key}={value}" for key, value in sorted(_leaves(difference)))
-    return features + "".join(parts)
+    """`compact` and {prompt_set: synonym} → `compact-prompt_set=synonym`.
+
+    Of a name that is too long for files, what does not fit is counted, and a digest of all of it
+    tells it from others: `compact-detector.regions=4-and-12-more-0f3b8a6c21d4`.
+    """
+    parts = [f"{DIFFERENCE}{key}={value}" for key, value in sorted(_leaves(difference))]
+    if len(whole := features + "".join(parts)) <= LONGEST_NAME:
+        return whole
+    digest = hashlib.sha256(whole.encode()).hexdigest()[:12]
+    for shown in range(len(parts) - 1, 0, -1):
+        rest = f"{DIFFERENCE}and-{len(parts) - shown}-more-{digest}"
+        if len(name := features + "".join(parts[:shown]) + rest) <= LONGEST_NAME:
+            return name
+    return f"{features}{DIFFERENCE}{len(parts)}-changes-{digest}"
 
 
 def _changed(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:

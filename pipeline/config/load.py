@@ -10,8 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pipeline.config import plugins, published
 from pipeline.config.checks import NAME, NAMING, check_data, check_models, check_tables
 from pipeline.config.experiment import DIFFERENCE, Config, Entry, Where
@@ -27,6 +25,7 @@ from pipeline.config.schema import (
 )
 from pipeline.config.section import known, merge, validate
 from pipeline.errors import PipelineError
+from pipeline.io.yaml import read_yaml
 
 FOLDERS: dict[str, type[Section] | None] = {
     "environments": EnvironmentConfig,
@@ -150,12 +149,9 @@ def _check_policy(content: object, where: str) -> None:
 def _read(path: Path) -> dict[str, Any]:
     """A YAML mapping; an empty file is an empty mapping."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path, _shown(path))
     except FileNotFoundError:
         raise PipelineError(f"{_shown(path)}: no such configuration file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        cause = " ".join(str(error).split())
-        raise PipelineError(f"{_shown(path)}: not valid YAML: {cause}") from None
     if content is None:
         return {}
     if not isinstance(content, dict):

@@ -5,6 +5,7 @@ The driver imports this: no torch. `retrieval` brings the files here.
 """
 
 import csv
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ from pydantic import Field, field_validator
 from pipeline.config.schema import Section
 from pipeline.config.section import validate
 from pipeline.errors import PipelineError
+from pipeline.io.reading import read_text
 
+LONGEST = 1 << 20
+"""Bytes of the table."""
 COLUMNS = (
     *("artefact", "repository", "revision", "file", "url", "mirror", "sha256", "bytes", "licence"),
 )
@@ -23,7 +27,7 @@ COLUMNS = (
 class PublishedFile(Section):
     """One row: a file, and how to tell that it is the right one."""
 
-    file: str = Field(pattern=r"^\w[\w.-]*$", description="its name here")
+    file: str = Field(max_length=80, pattern=r"^\w[\w.-]*$", description="its name here")
     repository: str = Field(min_length=1, description="where it was published")
     revision: str | None = Field(None, description="commit of the repository")
     url: str = Field(pattern=r"^https?://\S+$")
@@ -49,7 +53,7 @@ class PublishedFile(Section):
 class Published(Section):
     """Files that belong together: a model's weights with its vocabulary."""
 
-    name: str = Field(pattern=r"^\w+$")
+    name: str = Field(max_length=80, pattern=r"^\w+$")
     files: list[PublishedFile] = Field(min_length=1)
 
     @property
@@ -63,7 +67,7 @@ def read(path: Path) -> dict[str, Published]:
 
     Raises PipelineError naming the file, the line and the cause.
     """
-    if not path.is_file():
+    if not path.exists():
         return {}
     files: dict[str, list[PublishedFile]] = {}
     for line, row in _rows(path):
@@ -81,17 +85,21 @@ def read(path: Path) -> dict[str, Published]:
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """The lines of the file with their numbers; PipelineError for another head or length."""
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
+    shown = f"{path.parent.name}/{path.name}"
+    text = read_text(path, "one row per file is expected", LONGEST, shown)
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    try:
         if tuple(reader.fieldnames or ()) != COLUMNS:
             raise PipelineError(
-                f"{path.parent.name}/{path.name}: columns are {', '.join(reader.fieldnames or [])};"
-                f" expected {', '.join(COLUMNS)}"
+                f"{shown}: columns are {', '.join(reader.fieldnames or [])}; "
+                f"expected {', '.join(COLUMNS)}"
             )
         for row in reader:
             if None in row or None in row.values():
                 raise PipelineError(
-                    f"{path.parent.name}/{path.name}, line {reader.line_num}: "
+                    f"{shown}, line {reader.line_num}: "
                     f"expected {len(COLUMNS)} values, one for each column"
                 )
             yield reader.line_num, row
+    except csv.Error as error:
+        raise PipelineError(f"{shown}, line {reader.line_num + 1}: {error}; correct it") from None

@@ -13,9 +13,10 @@ from pipeline.config.data import DatasetConfig as DatasetConfig
 from pipeline.config.data import EnvironmentConfig as EnvironmentConfig
 from pipeline.config.data import RenderingConfig as RenderingConfig
 from pipeline.config.methods import Activation, MethodSettings, settings_class
-from pipeline.config.section import Distinct
+from pipeline.config.section import LARGEST_SEED, SEEDS_APART, Distinct, Seed
 from pipeline.config.section import Section as Section
 from pipeline.config.table import TableConfig as TableConfig
+from pipeline.errors import PipelineError
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Precision = Literal["float32", "bfloat16"]
@@ -35,7 +36,7 @@ class DetectorConfig(Section):
     name: str = Field("fast_rcnn", description="module of pipeline/vision/detectors/")
     regions: int = Field(36, ge=1, description="N: regions per frame, padded and masked")
     feature_size: int = Field(64, ge=1, description="F: length of a RoI feature")
-    seed: int = Field(0, ge=0, description="seed of the backbone's random weights")
+    seed: Seed = Field(0, description="seed of the backbone's random weights")
     published: str | None = Field(
         None,
         description="artefact of config/artefacts.csv with the detector's weights, for those that "
@@ -78,7 +79,7 @@ class EncoderConfig(Section):
         description="artefact of config/artefacts.csv with the initial weights and the vocabulary; "
         "default: drawn",
     )
-    seed: int = Field(0, ge=0, description="seed of the initial weights and of pretraining")
+    seed: Seed = Field(0, description="seed of the initial weights and of pretraining")
     pretraining_steps: int = Field(
         600, ge=0, description="0: the encoder keeps its initial weights, drawn or published"
     )
@@ -157,7 +158,7 @@ class LanguageModelConfig(Section):
         0.05, gt=0, lt=1, description="the text's last part, which perplexity is measured on"
     )
     evaluate_every: int = Field(50, ge=1, description="steps between rows of the curve")
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
 
 
 class TrainingConfig(Section):
@@ -223,10 +224,9 @@ class TrainingConfig(Section):
 class EvaluationConfig(Section):
     """Closed-loop play after training."""
 
-    episodes: int = Field(10, ge=1)
-    first_seed: int = Field(
+    episodes: int = Field(10, ge=1, le=SEEDS_APART)
+    first_seed: Seed = Field(
         10_000,
-        ge=0,
         description="episode i is reset with first_seed + 1000·seed + i; never a training seed",
     )
     temperature: float = Field(
@@ -237,11 +237,30 @@ class EvaluationConfig(Section):
         description="R̂ at the start of an episode; a number, or taken from the training data",
     )
     checkpoint_episodes: int = Field(
-        5, ge=1, description="episodes that each checkpoint before the last is played for"
+        5,
+        ge=1,
+        le=SEEDS_APART,
+        description="episodes that each checkpoint before the last is played for",
     )
     video_steps: int = Field(
         400, ge=1, description="steps of the first episode that the rollout video shows"
     )
+
+    def reset_seeds(self, seed: int) -> list[int]:
+        """Reset seeds of the episodes of training seed `seed`: disjoint between seeds.
+
+        Raises PipelineError where the last is more than every environment takes.
+        """
+        first = self.first_seed + SEEDS_APART * seed
+        seeds = range(first, first + self.episodes)
+        if seed < 0 or seeds[-1] > LARGEST_SEED:
+            largest = (LARGEST_SEED - self.first_seed - self.episodes) // SEEDS_APART
+            raise PipelineError(
+                f"seed {seed}: episodes would be reset with {first:,} and more; environments take "
+                f"0 to {LARGEST_SEED:,}; allowed: seeds from 0 to {largest:,} with "
+                f"evaluation.first_seed {self.first_seed:,}"
+            )
+        return list(seeds)
 
     def fewer(self) -> "EvaluationConfig":
         """The same for a checkpoint before the last: with `checkpoint_episodes` episodes."""
@@ -257,7 +276,10 @@ class SweepConfig(Section):
         description="target returns as multiples of the data's best episode",
     )
     episodes: int = Field(
-        5, ge=1, description="per target, from the same starts as the first of the evaluation"
+        5,
+        ge=1,
+        le=SEEDS_APART,
+        description="per target, from the same starts as the first of the evaluation",
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.errors import PipelineError, unknown_name
 
@@ -24,6 +24,13 @@ def distinct(items: list[Item]) -> list[Item]:
 
 Distinct = Annotated[list[Item], AfterValidator(distinct)]
 """What is listed twice would count twice."""
+LARGEST_SEED = 2**31 - 1
+"""That an emulator of games takes."""
+SEEDS_APART = 1000
+"""Reset seeds of each seed: episode i of seed s has SEEDS_APART · s + i, and what is added."""
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+RunSeed = Annotated[int, Field(ge=0, le=LARGEST_SEED // SEEDS_APART - 1)]
+"""One that reset seeds of episodes are made from."""
 
 
 class Section(BaseModel):

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field, model_validator
 
-from pipeline.config.section import Distinct, Section, distinct
+from pipeline.config.section import Distinct, RunSeed, Section, distinct
 from pipeline.errors import unknown_name
 
 
@@ -28,7 +28,7 @@ class TableConfig(Section):
     datasets: Distinct[str] = Field(min_length=1)
     methods: Distinct[str] = Field(min_length=1)
     variants: Distinct[str] = Field(["default"], min_length=1)
-    seeds: Distinct[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    seeds: Distinct[RunSeed] = Field(min_length=1)
     beside: Distinct[str] = Field(
         [], description="further methods, in their default variant only, to compare with"
     )

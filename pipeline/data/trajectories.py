@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config import plugins
+from pipeline.config.data import MOST_NOOPS
 from pipeline.config.schema import DatasetConfig, EnvironmentConfig
+from pipeline.config.section import LARGEST_SEED
 from pipeline.environments.action_space import Actions, ActionSpace
 from pipeline.errors import PipelineError
 from pipeline.io.artefact import Artefact, ArtefactWriter
@@ -116,6 +118,11 @@ class Trajectories:
             return ["zero episodes"]
         if lengths.min() < 1:
             return [f"episode {int(lengths.argmin())} is empty"]
+        if lengths.max() > len(self.actions):  # so that their sum is one
+            return [
+                f"episode {int(lengths.argmax())} is of {lengths.max()} steps, all together of "
+                f"{len(self.actions)}"
+            ]
         if not lengths.sum() == len(self.actions) == len(self.rewards):
             return [
                 f"episode lengths add up to {lengths.sum()}, but there are {len(self.actions)} "
@@ -125,10 +132,13 @@ class Trajectories:
             values = getattr(self, name)
             if values is not None and len(values) != episodes:
                 return [f"{name} has {len(values)} entries for {episodes} episodes"]
-        for name in ("seed", "noops"):
+        for name, most in (("seed", LARGEST_SEED), ("noops", MOST_NOOPS)):
             values = getattr(self, name)
             if values is not None and values.min() < 0:
                 return [f"negative {name} of episode {int(values.argmin())}"]
+            if values is not None and values.max() > most:
+                episode = int(values.argmax())
+                return [f"{name} {values[episode]} of episode {episode} is more than {most}"]
         for name in ("observations", "qpos"):
             values = getattr(self, name)
             if values is not None and (values.ndim != 2 or len(values) != len(self.actions)):

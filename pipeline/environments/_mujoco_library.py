@@ -1,11 +1,14 @@
 """MuJoCo, imported in the one way that this package uses it.
 
-It decides by the variable MUJOCO_GL how it will draw, once, when it is imported; and what it has to
-say goes to MUJOCO_LOG.TXT in the working folder. So the variable is set first, to what this machine
-has, and nothing is written: what matters of it becomes an error where it happens.
+It decides by the variable MUJOCO_GL how it will draw, and loads OpenGL at once, when it is
+imported; and what it has to say goes to MUJOCO_LOG.TXT in the working folder. So it is imported
+without OpenGL, which is loaded where something is drawn, as the variable says or, if it says
+nothing, as this machine can; and nothing is written: what matters becomes an error where it
+happens.
 """
 
 import ctypes
+import importlib
 import os
 
 LIBRARIES = {"egl": "libEGL.so.1", "osmesa": "libOSMesa.so.8"}
@@ -22,14 +25,23 @@ def installed(library: str) -> bool:
     return True
 
 
-os.environ.setdefault(
-    "MUJOCO_GL", next((name for name, library in LIBRARIES.items() if installed(library)), NONE)
+_chosen = os.environ.get("MUJOCO_GL", "").strip() or next(
+    (name for name, library in LIBRARIES.items() if installed(library)), NONE
 )
-
+os.environ["MUJOCO_GL"] = NONE
 import mujoco  # noqa: E402
+import mujoco.rendering.classic.gl_context as _opengl  # noqa: E402
 
+os.environ["MUJOCO_GL"] = _chosen
 _log = mujoco.MjLogConfig.get()
 _log.logto_file = _log.logto_console = False
 _log.set()
 
-__all__ = ["LIBRARIES", "NONE", "installed", "mujoco"]
+
+def load_opengl() -> None:
+    """Let MuJoCo draw as MUJOCO_GL says; raises what its back-ends do, which are of many types."""
+    if not hasattr(_opengl, "GLContext"):
+        importlib.reload(_opengl)
+
+
+__all__ = ["LIBRARIES", "NONE", "installed", "load_opengl", "mujoco"]

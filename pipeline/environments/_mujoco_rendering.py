@@ -16,10 +16,13 @@ from numpy.typing import NDArray
 
 from pipeline.config.schema import RenderingConfig
 from pipeline.environments import Frame
-from pipeline.environments._mujoco_library import LIBRARIES, NONE, mujoco
+from pipeline.environments._mujoco_library import LIBRARIES, NONE, load_opengl, mujoco
 from pipeline.errors import PipelineError
 
-PACKAGES = "install libegl1, libegl-mesa0 and libgl1-mesa-dri (Debian, Ubuntu), or libosmesa6"
+CURE = (
+    "set MUJOCO_GL=egl and install libegl1, libegl-mesa0 and libgl1-mesa-dri (Debian, Ubuntu), or "
+    "set MUJOCO_GL=osmesa and install libosmesa6"
+)
 MAX_GEOMS = 1000
 GOLDEN_RATIO = 0.618034
 TILE = (0.5, 0.15, 0.01)
@@ -115,6 +118,7 @@ class _Renderer:
 
 
 _shared: _Renderer | None = None
+_refused: str | None = None
 
 
 def _flatten(model: mujoco.MjModel) -> None:
@@ -138,13 +142,23 @@ def _colour(levels: Sequence[float]) -> NDArray[np.float32]:
 
 
 def _open(model: mujoco.MjModel, size: int) -> mujoco.Renderer:
-    """A renderer with the back-end that MUJOCO_GL names."""
-    chosen = os.environ["MUJOCO_GL"]
+    """A renderer with the back-end that MUJOCO_GL names; what has failed once is not tried again,
+    for a process may not survive that.
+    """
+    global _refused
+    if _refused:
+        raise PipelineError(_refused)
+    chosen = os.environ["MUJOCO_GL"].lower()
     if chosen == NONE:
         found = f"no OpenGL library ({' or '.join(LIBRARIES.values())})"
-        raise PipelineError(f"{found} to draw frames with; {PACKAGES}")
+        raise PipelineError(f"{found} to draw frames with, or MUJOCO_GL is off; {CURE}")
     try:
+        load_opengl()
         return mujoco.Renderer(model, size, size, max_geom=MAX_GEOMS)
-    except (ImportError, RuntimeError, AttributeError, OSError, mujoco.FatalError) as error:
-        cause = " ".join(str(error).split())
-        raise PipelineError(f"MUJOCO_GL={chosen}: OpenGL fails ({cause}); {PACKAGES}") from None
+    except Exception as error:  # each back-end has types of its own
+        cause = " ".join(str(error).split()) or type(error).__name__
+        platform = os.environ.get("PYOPENGL_PLATFORM", "").lower()
+        differs = chosen in LIBRARIES and platform not in ("", chosen)
+        cure = f"unset PYOPENGL_PLATFORM, which is {platform}" if differs else CURE
+        _refused = f"MUJOCO_GL={chosen}: OpenGL fails ({cause}); {cure}"
+        raise PipelineError(_refused) from None

@@ -26,9 +26,6 @@ from pipeline.observations import Observer, ObserverInputs
 from pipeline.training import checkpoint
 from pipeline.training.checkpoint import Description
 
-SEEDS_PER_RUN = 1000
-"""Reset seeds reserved for each training seed."""
-
 
 @dataclass(frozen=True)
 class EvaluationProtocol:
@@ -47,7 +44,7 @@ class EvaluationProtocol:
         on; see also `known_starts`.
         """
         recorded = set() if self.data.seed is None else set(self.data.seed.tolist())
-        if known := recorded.intersection(reset_seeds(self.evaluation, self.seed)):
+        if known := recorded.intersection(self.evaluation.reset_seeds(self.seed)):
             first = self.evaluation.first_seed
             raise PipelineError(
                 f"evaluation.first_seed: {first} gives run {self.seed} reset seed {min(known)}, "
@@ -82,7 +79,7 @@ class EvaluationProtocol:
         """Play all episodes in lock-step; with games for several times the protocol, each time from
         the same starts.
         """
-        seeds = reset_seeds(self.evaluation, self.seed)
+        seeds = self.evaluation.reset_seeds(self.seed)
         seeds *= len(games) // len(seeds)
         return play(
             player, games, seeds, self.environment.max_noops, self.max_steps, temperature, recorder
@@ -164,21 +161,9 @@ def play_policy(
 def play_random(protocol: EvaluationProtocol) -> tuple[list[Episode], dict[str, Any]]:
     """Play uniformly random actions over the protocol; episodes and the run's description."""
     games = protocol.games()
-    player = RandomPlayer(games[0].actions, reset_seeds(protocol.evaluation, protocol.seed))
+    player = RandomPlayer(games[0].actions, protocol.evaluation.reset_seeds(protocol.seed))
     played = protocol.play(player, games, temperature=1)
     return played, protocol.describe("none", "uniform", None, games[0].versions, settings={})
-
-
-def reset_seeds(config: EvaluationConfig, seed: int) -> list[int]:
-    """Reset seeds of the episodes of training seed `seed`: disjoint between seeds and from the
-    data's.
-    """
-    if config.episodes > SEEDS_PER_RUN:
-        raise PipelineError(
-            f"evaluation.episodes: {config.episodes}; allowed: at most {SEEDS_PER_RUN}"
-        )
-    first = config.first_seed + SEEDS_PER_RUN * seed
-    return list(range(first, first + config.episodes))
 
 
 def target_return(config: EvaluationConfig, trajectories: Trajectories) -> float:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from pipeline.config.schema import EnvironmentConfig
@@ -20,7 +19,9 @@ from pipeline.environments.action_space import Actions, ActionSpace
 from pipeline.errors import PipelineError, unknown_name
 from pipeline.features import prompt_rule
 from pipeline.features.prompt_rule import Rule
+from pipeline.io.json import parse
 from pipeline.io.reading import reading
+from pipeline.io.yaml import read_yaml
 
 PROMPT_SETS = ("original", "synonym", "contextual")
 NO_PROMPTS = "none"
@@ -81,7 +82,7 @@ class Prompts:
             raise PipelineError(f"{path}: missing; run write_prompts")
         try:
             with reading(path):
-                content = json.loads(path.read_text(encoding="utf-8"))
+                content = parse(path.read_text(encoding="utf-8"))
             sentences = content["sentences"]
             rule = Rule.from_dict(content["rule"]) if "rule" in content else None
             action_prompt = [] if rule else content["action_prompt"]
@@ -190,12 +191,9 @@ def as_json(resources: Path, game: str, prompt_set: str, action_meanings: tuple[
 
 def _set(path: Path, game: str, prompt_set: str) -> dict[str, Any]:
     """One prompt set of a file."""
-    if not path.is_file():
+    if not path.exists():
         raise PipelineError(f"{path}: no prompts for {game!r}; write one sentence per action")
-    try:
-        sets = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PipelineError(f"{path}: unreadable YAML ({error}); correct the file") from None
+    sets = read_yaml(path)
     if not isinstance(sets, dict) or not all(isinstance(part, dict) for part in sets.values()):
         raise PipelineError(f"{path}: not a mapping of prompt sets; correct the file")
     if prompt_set not in sets:

@@ -19,24 +19,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-# Blosc writes its inner blocks as its threads finish them: one thread, same bytes.
-os.environ["BLOSC_NTHREADS"] = "1"
-
 import h5py
-import hdf5plugin
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from pipeline.errors import PipelineError
+from pipeline.io.array_blocks import GrowingArray, fault
 from pipeline.io.atomic import private, sync_folder, writing
 from pipeline.io.block_cache import BlockCache, Layout
 from pipeline.io.discardable_file import DiscardableFile
+from pipeline.io.json import parse
 from pipeline.io.reading import Refused, reading
 
 SCHEMA_VERSION = 1
-BLOCK_BYTES = 1 << 20  # raw bytes of a block, at most (a single larger row is a block of its own)
-# Blosc rather than Blosc2: with blocks of more than one axis the latter is 2 to 4 times slower
-CODEC = hdf5plugin.Blosc(cname="lz4", clevel=5, shuffle=hdf5plugin.Blosc.SHUFFLE)
 REBUILD = "delete it and run the workflow again to rebuild it"
 # What HDF5 raises on damaged metadata is not one type; all of it means the file cannot be used.
 HDF5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
@@ -49,7 +44,7 @@ class ArtefactWriter:
         self.path = Path(path)
         self.kind = kind
         self._attributes = dict(attributes)
-        self._arrays: dict[str, _GrowingArray] = {}
+        self._arrays: dict[str, GrowingArray] = {}
         self._open = ExitStack()
         self._file: Any = None
 
@@ -88,7 +83,7 @@ class ArtefactWriter:
         """Begin an array that grows by `append`; memory stays bounded by one block."""
         if name in self._arrays:
             raise ValueError(f"{self.path}: array {name} exists already")
-        self._arrays[name] = _GrowingArray(self._file, name, row_shape, np.dtype(dtype))
+        self._arrays[name] = GrowingArray(self._file, name, row_shape, np.dtype(dtype))
 
     def append(self, name: str, rows: NDArray[Any]) -> None:
         """Append rows to an array made by `create`; raises ValueError if shape or type differ."""
@@ -153,6 +148,7 @@ class Artefact:
         self._header: dict[str, Any] = {}
         self._text = b""
         self._checksums: dict[str, NDArray[np.uint32]] = {}
+        self._agreeing: set[str] = set()  # arrays that are as the header says
         self._cache = BlockCache(memory_mb << 20, self._decode)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -286,7 +282,7 @@ class Artefact:
             raise PipelineError(
                 f"{self.path}: damaged header (attributes, checksum differs); {REBUILD}"
             )
-        header: dict[str, Any] = json.loads(text)
+        header: dict[str, Any] = parse(text)
         self._text = text
         return header
 
@@ -297,7 +293,14 @@ class Artefact:
             raise PipelineError(
                 f"{self.path}: no array {name} (it has {', '.join(arrays)}); {REBUILD}"
             )
-        return arrays[name]
+        entry = arrays[name]
+        if name not in self._agreeing:
+            with reading(self.path):
+                cause = fault(self._file, name, entry)
+            if cause:
+                raise PipelineError(f"{self.path}: damaged array {name} ({cause}); {REBUILD}")
+            self._agreeing.add(name)
+        return entry
 
     def _checksum(self, name: str, block: int) -> int:
         if name not in self._checksums:
@@ -331,67 +334,3 @@ class Artefact:
             label = self._label(name, block)
             raise PipelineError(f"{self.path}: damaged block: {label} ({cause}); {REBUILD}")
         return out
-
-
-class _GrowingArray:
-    """An array being written: rows collect in a buffer of one block, full blocks go to the file."""
-
-    def __init__(
-        self, file: Any, name: str, row_shape: tuple[int, ...], dtype: np.dtype[Any]
-    ) -> None:
-        row_bytes = max(1, int(np.prod(row_shape, dtype=np.int64)) * dtype.itemsize)
-        length = max(1, BLOCK_BYTES // row_bytes)
-        self._file, self._name = file, name
-        self._buffer = np.zeros((length, *row_shape), dtype)
-        self._filled = 0
-        self._rows = 0
-        self._checksums: list[int] = []
-        self._dataset = file.create_dataset(
-            f"arrays/{name}",
-            shape=(0, *row_shape),
-            maxshape=(None, *row_shape),
-            chunks=self._buffer.shape,
-            dtype=dtype,
-            track_times=False,
-            **CODEC,
-        )
-
-    @property
-    def room(self) -> int:
-        """Rows until the next block is full."""
-        return len(self._buffer) - self._filled
-
-    def append(self, rows: NDArray[Any]) -> None:
-        if rows.shape[1:] != self._buffer.shape[1:] or rows.dtype != self._buffer.dtype:
-            raise ValueError(
-                f"{self._name}: rows {rows.shape[1:]} {rows.dtype}, "
-                f"expected {self._buffer.shape[1:]} {self._buffer.dtype}"
-            )
-        while len(rows):
-            piece, rows = rows[: self.room], rows[self.room :]
-            self._buffer[self._filled : self._filled + len(piece)] = piece
-            self._filled += len(piece)
-            if self._filled == len(self._buffer):
-                self._flush()
-
-    def finish(self) -> dict[str, Any]:
-        """Write what is left; the array's entry in the header."""
-        if self._filled:
-            self._flush()
-        checksums = np.array(self._checksums, np.uint32)
-        self._file.create_dataset(f"checksums/{self._name}", data=checksums, track_times=False)
-        return {
-            "rows": self._rows,
-            "row_shape": list(self._buffer.shape[1:]),
-            "dtype": self._buffer.dtype.str,
-            "block_rows": len(self._buffer),
-            "checksums_crc32": zlib.crc32(checksums.tobytes()),
-        }
-
-    def _flush(self) -> None:
-        block = self._buffer[: self._filled]
-        self._dataset.resize(self._rows + self._filled, axis=0)
-        self._dataset[self._rows :] = block
-        self._checksums.append(zlib.crc32(block.data))
-        self._rows += self._filled
-        self._filled = 0

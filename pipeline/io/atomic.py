@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pipeline.errors import PipelineError
 from pipeline.io.private_folder import PrivateFolder, clear_left
+from pipeline.io.reading import TAKEN
 
 REFUSED = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room"),
@@ -25,8 +26,6 @@ REFUSED = {
     errno.EIO: "look after the disk",
 }
 """What a system says where it does not take a file, and what helps."""
-TAKEN = (errno.EAGAIN, errno.EACCES)
-"""What it says of a lock that another process has."""
 
 
 @contextmanager

@@ -70,3 +70,26 @@ def refusal(path: Path, error: BaseException) -> Refused | None:
         cause = f"a lock was refused: {cause}"
         cure = LOCKED if number in TAKEN else CURES[errno.ENOLCK]
     return Refused(f"{path}: cannot be read: {cause}; it need not be damaged: {cure}")
+
+
+def read_text(path: Path, cure: str, longest: int | None = None, shown: str | None = None) -> str:
+    """The text of a UTF-8 file of at most `longest` bytes; `shown` names it in messages.
+
+    Raises FileNotFoundError, or PipelineError naming the file, the cause and the cure: it cannot be
+    read, is no file, is too long, or is in another encoding.
+    """
+    name = shown or str(path)
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "no ordinary file"
+        raise PipelineError(f"{name}: is {kind}, and a text file is expected; rename or remove it")
+    with reading(Path(name) if shown else path), path.open("rb") as file:
+        content = file.read(-1 if longest is None else longest + 1)
+    if longest is not None and len(content) > longest:
+        raise PipelineError(f"{name}: more than {longest:,} bytes; {cure}")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise PipelineError(
+            f"{name}: line {line} is not UTF-8 (byte {content[error.start]:#04x}): save it as UTF-8"
+        ) from None

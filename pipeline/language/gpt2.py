@@ -16,6 +16,7 @@ from torch import Tensor
 from pipeline.config.schema import LanguageModelConfig
 from pipeline.errors import PipelineError
 from pipeline.io.atomic import replacing
+from pipeline.io.json import parse
 from pipeline.io.reading import reading
 from pipeline.language.pretraining import DESCRIPTION, PREFIX
 from pipeline.nn.transformer import Transformer
@@ -71,7 +72,7 @@ def _check(config: LanguageModelConfig, path: Path) -> int:
     """How many layers there are; PipelineError where the model is none that is asked for."""
     try:
         with reading(path):
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            content: dict[str, Any] = parse(path.read_text(encoding="utf-8"))
         found = {
             "width": content["n_embd"],
             "heads": content["n_head"],

@@ -28,6 +28,7 @@ from pipeline.config.schema import LanguageModelConfig, TrainingConfig
 from pipeline.errors import PipelineError
 from pipeline.hardware.devices import mixed_precision
 from pipeline.io.atomic import replacing
+from pipeline.io.json import parse
 from pipeline.io.reading import reading
 from pipeline.nn.kv_cache import Positions
 from pipeline.nn.transformer import Transformer
@@ -222,7 +223,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and description of a language model's file."""
     try:
         with reading(path, opened=True), safe_open(path, "pt") as file:
-            described = json.loads((file.metadata() or {})[DESCRIPTION])
+            described = parse((file.metadata() or {})[DESCRIPTION])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
         raise PipelineError(f"{path}: no such file; run pretrain_language_model") from None

@@ -7,6 +7,7 @@ confirms it.
 """
 
 import hashlib
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -20,6 +21,10 @@ from pipeline.config.published import Published, PublishedFile
 from pipeline.errors import PipelineError
 
 BLOCK = 1 << 16
+LENGTH = re.compile(r"[0-9]{1,18}")
+"""What a server may say of a length; anything else says nothing."""
+LARGEST = 1 << 35
+"""Bytes of a file of which nobody says how large it is."""
 GONE = (401, 403, 404, 410)
 """Answers after which the same address is not asked again."""
 
@@ -148,15 +153,19 @@ def _append(file: PublishedFile, url: str, part: Path, timeout: float) -> str | 
         answer.raise_for_status()
         resumed = answer.status_code == 206
         start = start if resumed else 0
-        length = answer.headers.get("Content-Length")
-        total = start + int(length) if length else None
+        length = answer.headers.get("Content-Length", "")
+        total = start + int(length) if LENGTH.fullmatch(length) else None
         if total is not None and file.bytes not in (None, total):
             return f"{total:,} bytes are offered, {file.bytes:,} expected"
         with (
             part.open("ab" if resumed else "wb") as output,
             tqdm(total=total, initial=start, desc=file.file, unit="B", unit_scale=True) as bar,
         ):
+            most = next(size for size in (file.bytes, total, LARGEST) if size is not None)
             for block in answer.iter_content(BLOCK):
+                if output.tell() + len(block) > most:
+                    output.truncate(0)
+                    return f"more than the {most:,} bytes expected are sent"
                 bar.update(output.write(block))
         if total is not None and part.stat().st_size != total:
             raise requests.ConnectionError(f"{part.stat().st_size:,} of {total:,} bytes came")

@@ -11,6 +11,7 @@ import pandas as pd
 from pipeline.errors import PipelineError
 from pipeline.evaluation.episodes import EPISODE_COLUMNS, read_episodes
 from pipeline.io.csv import read_csv
+from pipeline.io.json import parse
 
 RUN_KEYS = (
     *("weights", "data_source", "sampling", "versions"),
@@ -73,7 +74,7 @@ def read_run(path: Path) -> dict[str, Any]:
     as JSON.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse(path.read_text(encoding="utf-8"))
         described = {key: content[key] for key in RUN_KEYS}
     except FileNotFoundError:
         raise PipelineError(f"{path}: no such file; evaluate the run again") from None

@@ -15,6 +15,7 @@ from pipeline.config.schema import MethodConfig
 from pipeline.environments.action_space import ActionSpace
 from pipeline.errors import PipelineError
 from pipeline.io.atomic import replacing
+from pipeline.io.json import parse
 from pipeline.io.reading import reading
 from pipeline.methods import Learner, Spec, make
 from pipeline.training.resume import tensors_of
@@ -104,7 +105,7 @@ def load(path: Path, config: MethodConfig, device: str = "cpu") -> tuple[Learner
     """
     try:
         with reading(path, opened=True), safe_open(path, "pt") as file:
-            description = _described(json.loads((file.metadata() or {})["description"]))
+            description = _described(parse((file.metadata() or {})["description"]))
             actions = tuple(ActionSpace.from_dict(each) for each in description.actions)
             tensors: dict[str, torch.Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from pipeline.errors import PipelineError
 from pipeline.hardware import distributed
 from pipeline.io.atomic import replacing
+from pipeline.io.json import parse
 from pipeline.io.reading import reading
 
 DESCRIPTION = "resumption"
@@ -122,7 +123,7 @@ class Resumption:
         described = metadata.get(DESCRIPTION, "")
         if metadata.get(DIGEST) != _digest(described, tensors):
             raise ValueError("its digest differs")
-        content = json.loads(described)
+        content = parse(described)
         return (tensors, content["progress"]) if content["identity"] == self._identity else None
 
 

@@ -13,7 +13,7 @@ from pipeline.errors import PipelineError
 ROOT = Path(__file__).parents[2]
 NAMES = (
     *("two words", "it's", 'a"b', "$(touch owned)", "`touch owned`", "a;touch owned", "-rf"),
-    *("a|b", "a&b", "a*", "a{b}", "a\nb", "..", ".hidden", "a\\b", "名", "~"),
+    *("a|b", "a&b", "a*", "a{b}", "a\nb", "..", ".hidden", "a\\b", "名", "~", "a" * 81),
 )
 
 

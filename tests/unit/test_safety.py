@@ -16,6 +16,7 @@ FORBIDDEN_MODULES = {
 FORBIDDEN_CALLS = {
     *("eval", "exec", "compile", "__import__", "os.system", "os.popen", "pd.read_pickle"),
     *("yaml.load", "yaml.load_all", "yaml.full_load", "yaml.unsafe_load", "torch.jit.load"),
+    *("yaml.safe_load", "json.load", "np.load"),  # `io.yaml`, `io.json` and `io.npy` have bounds
     *("torch.hub.load", "np.fromfile", "shutil.unpack_archive"),
 }
 THIRD_PARTIES = {

@@ -3,7 +3,6 @@ how Dopamine writes its replay memory. Nothing is unpickled.
 """
 
 import gzip
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
+from pipeline.io.npy import DEFLATE_RATIO, UNREADABLE, read_content, read_header
 from pipeline.io.reading import reading
-
-UNREADABLE = (OSError, EOFError, ValueError, zlib.error)
-"""What gzip and NumPy raise on a file that is damaged, cut short or something else."""
 
 
 class GzipArray:
@@ -32,13 +29,10 @@ class GzipArray:
         self.path = path
         with self._reading():
             self._file = gzip.open(path)  # noqa: SIM115 - closed by `__exit__`
-            version = np.lib.format.read_magic(self._file)
-            if version != (1, 0):
-                raise ValueError(f"array format {version}")
-            self.shape, fortran, self.dtype = np.lib.format.read_array_header_1_0(self._file)
-            if fortran or self.dtype.hasobject:
-                raise ValueError("an array of objects, or stored by columns")
-        self._row_bytes = int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
+            self._header = read_header(self._file)
+            if self._header.by_columns:
+                raise ValueError("an array stored by columns")
+        self.shape, self.dtype = self._header.shape, self._header.dtype
         self._check_length()
 
     def __enter__(self) -> Self:
@@ -66,17 +60,22 @@ class GzipArray:
 
     def whole(self) -> NDArray[Any]:
         """All rows, from a file just opened; checks gzip's checksum."""
-        out = self.read(self.rows).reshape(self.shape)
         with self._reading():
-            if self._file.read(1):
-                raise ValueError("more bytes than the array has")
-        return out
+            return read_content(self._file, self._header)
 
     def _check_length(self) -> None:
         """Compare what gzip wrote at the very end of the file, the length of its content, with the
         length that the array's header promises: a file cut short is noticed without reading it.
+
+        gzip writes the length modulo 4 GiB, so it is held against the size of the file too.
         """
-        promised = self._file.tell() + self.rows * self._row_bytes
+        promised = self._file.tell() + self._header.bytes
+        if promised > DEFLATE_RATIO * (size := self.path.stat().st_size):
+            self._file.close()
+            raise PipelineError(
+                f"{self.path}: its array {self.shape} has {promised:,} bytes, more than a file of "
+                f"{size:,} can hold; copy the file again"
+            )
         with self.path.open("rb") as raw:
             raw.seek(-4, 2)
             written = int.from_bytes(raw.read(4), "little")

@@ -5,7 +5,6 @@ file names, and so runs code. Here spaces are numbers, and no environment is eve
 file says.
 """
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
+from pipeline.io.json import parse
 
 FILE = "metadata.json"
 OURS = "more3s_environment"
@@ -78,7 +78,7 @@ def read(path: Path) -> Metadata:
     folder = path / "data" if (path / "data").is_dir() else path
     try:
         return _metadata(folder, _content(folder / FILE))
-    except (OSError, ValueError, RecursionError, _Unsound) as error:
+    except (OSError, ValueError, _Unsound) as error:
         cause = " ".join(str(error).split()) or type(error).__name__
         raise PipelineError(
             f"{folder}: not a Minari data set ({cause}); the dataset's 'file' is the folder that "
@@ -91,7 +91,7 @@ def _content(file: Path) -> dict[str, Any]:
         raise _Unsound(f"no {FILE}")
     if (size := file.stat().st_size) > LARGEST_FILE:
         raise _Unsound(f"{FILE} has {size:,} bytes")
-    return _mapping(json.loads(file.read_text(encoding="utf-8")), FILE)
+    return _mapping(parse(file.read_text(encoding="utf-8")), FILE)
 
 
 def _metadata(folder: Path, content: dict[str, Any]) -> Metadata:
@@ -157,7 +157,7 @@ def _box(space: dict[str, Any], key: str) -> Box:
 def _mapping(value: Any, what: str) -> dict[str, Any]:
     """A JSON object, or one that is written as text inside of another."""
     if isinstance(value, str):
-        value = json.loads(value)
+        value = parse(value)
     if not isinstance(value, dict):
         raise _Unsound(f"{what} is {_short(value)}, expected a JSON object")
     return value

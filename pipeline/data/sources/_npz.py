@@ -1,7 +1,5 @@
 """What recordings below `resources/` have in common: NumPy archives, nothing pickled."""
 
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -13,21 +11,22 @@ from numpy.typing import NDArray
 from pipeline.config.schema import DatasetConfig
 from pipeline.data.trajectories import Trajectories
 from pipeline.errors import PipelineError
+from pipeline.io.npy import UNREADABLE, read_archive
 from pipeline.io.reading import reading
 
 Content = dict[str, NDArray[Any]]
 
 
 def read(path: Path, keys: Iterable[str]) -> Content:
-    """All arrays of the archive; raises PipelineError: no or damaged file, or one of `keys` is not
-    there.
+    """The arrays `keys` of the archive; raises PipelineError: no or damaged file, or one of them is
+    not there.
     """
     if not path.is_file():
         raise PipelineError(f"{path}: no such recording; correct the dataset's 'file'")
     try:
-        with reading(path, opened=True), np.load(path, allow_pickle=False) as archive:
-            content = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        with reading(path, opened=True):
+            content = read_archive(path, keys)
+    except UNREADABLE as error:
         raise PipelineError(f"{path}: damaged recording ({error}); restore the file") from None
     missing = [name for name in keys if name not in content]
     if missing:
@@ -58,7 +57,8 @@ def vectors(path: Path, name: str, array: NDArray[Any]) -> NDArray[np.float32]:
             f"{path}: {name} is {array.shape} {array.dtype}, expected a row of numbers per step; "
             "restore the file"
         )
-    return array.astype(np.float32)
+    with np.errstate(over="ignore"):  # what becomes infinite is refused where it is used
+        return array.astype(np.float32)
 
 
 def collect(

@@ -4,7 +4,6 @@ An episode is a seed, a number of NOOP frames and its actions: replaying it give
 Everything is checked here that needs no emulator; `frames` checks the rest by replaying.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from pipeline.data.sources._checks import by_meaning
 from pipeline.data.sources._selection import select
 from pipeline.data.trajectories import Trajectories
 from pipeline.errors import PipelineError
+from pipeline.io.json import parse
 
 TYPES = {
     "actions": np.int64,
@@ -68,7 +68,7 @@ def _check_protocol(path: Path, content: _npz.Content, environment: EnvironmentC
     actions mean, in the order of their indices.
     """
     try:
-        meta = json.loads(str(content["meta"]))
+        meta = parse(str(content["meta"]))
         recorded = {
             "game": str(meta["game"]),
             "frame_skip": int(str(meta["frameskip"]).split()[0]),

@@ -5,7 +5,6 @@ State vectors, and the positions that they leave out, tell the positions of all 
 step, from which `frames` draws. Every episode is also played again from its reset seed.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from pipeline.data.sources._selection import select
 from pipeline.data.trajectories import Trajectories
 from pipeline.environments import Simulator
 from pipeline.errors import PipelineError
+from pipeline.io.json import parse
 
 TYPES = {
     "rewards": np.float32,
@@ -63,7 +63,7 @@ def collect(config: DatasetConfig, environment: EnvironmentConfig, resources: Pa
 def _read(path: Path, label: str, game: Simulator) -> Trajectories:
     content = _npz.read(path, (*TYPES, *OTHER_KEYS))
     try:
-        meta = json.loads(str(content["meta"]))
+        meta = parse(str(content["meta"]))
         recorded, version = str(meta["env"]), str(meta["gymnasium"])
     except (ValueError, KeyError, TypeError) as error:
         raise PipelineError(f"{path}: unreadable 'meta' ({error!r}); restore the file") from None

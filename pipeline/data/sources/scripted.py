@@ -1,7 +1,7 @@
 """The `scripted` source: a scripted agent plays, with a share of random actions (toy environments).
 
 The environment's module offers `expert_action(environment) -> int`. Episode i is reset with seed
-`EPISODES_PER_SEED · seed + i` and takes the i-th epsilon of the schedule, over and over.
+`SEEDS_APART · seed + i` and takes the i-th epsilon of the schedule, over and over.
 """
 
 import hashlib
@@ -15,11 +15,11 @@ from tqdm import trange
 from pipeline import environments
 from pipeline.config import plugins
 from pipeline.config.schema import DatasetConfig, EnvironmentConfig
+from pipeline.config.section import SEEDS_APART
 from pipeline.data.trajectories import Trajectories
 from pipeline.errors import PipelineError
 
 EPSILONS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.6, 1.0)
-EPISODES_PER_SEED = 1000
 
 
 def collect(config: DatasetConfig, environment: EnvironmentConfig, resources: Path) -> Trajectories:
@@ -31,7 +31,7 @@ def collect(config: DatasetConfig, environment: EnvironmentConfig, resources: Pa
     module = plugins.load("environments", environment.family)
     if not hasattr(module, "expert_action"):
         raise PipelineError(f"environment family {environment.family!r} has no scripted agent")
-    if not 1 <= config.episodes <= EPISODES_PER_SEED:
+    if not 1 <= config.episodes <= SEEDS_APART:
         raise PipelineError(f"dataset: episodes: {config.episodes}; allowed: 1 to 1000")
     game = environments.make(environment)
     epsilons = [epsilon for epsilon in EPSILONS if epsilon <= config.max_epsilon]
@@ -39,7 +39,7 @@ def collect(config: DatasetConfig, environment: EnvironmentConfig, resources: Pa
     episodes = []
     for i in trange(config.episodes, desc="episodes played", unit="episode", leave=False):
         noops = int(generator.integers(0, environment.max_noops + 1))
-        game.reset(seed := EPISODES_PER_SEED * config.seed + i, noops)
+        game.reset(seed := SEEDS_APART * config.seed + i, noops)
         epsilon = epsilons[i % len(epsilons)]
         played = _play(module, game, epsilon, config.max_episode_steps, generator)
         episodes.append({"seed": seed, "noops": noops, "epsilon": epsilon, **played})

@@ -4,7 +4,6 @@
 model or of the encoder alone; heads for words, objects and answers are left behind.
 """
 
-import json
 from pathlib import Path
 
 import torch
@@ -13,6 +12,7 @@ from transformers import LxmertConfig, LxmertModel
 from pipeline.config.schema import EncoderConfig
 from pipeline.errors import PipelineError
 from pipeline.features.encoders import _boxes
+from pipeline.io.json import parse
 from pipeline.pretrained import weights
 
 PREFIX = "lxmert."
@@ -46,7 +46,7 @@ def read(config: EncoderConfig, feature_size: int, folder: Path) -> LxmertModel:
         if not (folder / name).is_file():
             raise PipelineError(f"{folder / name}: missing; {RETRIEVE}")
     try:
-        content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        content = parse((folder / "config.json").read_text(encoding="utf-8"))
         settings = LxmertConfig.from_dict({**content, **OWN_HEADS})
     except (ValueError, TypeError) as error:
         raise PipelineError(

@@ -1,5 +1,6 @@
 """The configuration: what its files and their differences come to."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,26 @@ def test_what_a_variant_changes_of_the_features_names_them(folder: Path) -> None
     )
     assert alone == both == "compact-encoder.pretraining_steps=0"
     assert config.features[alone].encoder.width == config.features["compact"].encoder.width
+
+
+def test_a_long_difference_gives_a_short_name(folder: Path, tmp_path: Path) -> None:
+    """All its keys count, though not all of them are shown; and files can have the name."""
+    encoder = {"width": 64, "heads": 8, "language_layers": 3, "relationship_layers": 2}
+    encoder |= {"cross_layers": 3, "text_tokens": 12, "seed": 5, "pretraining_steps": 7}
+    changes = {"encoder": encoder, "detector": {"regions": 7, "feature_size": 32, "seed": 4}}
+    changes |= {"prompt_set": "synonym", "storage": "pooled", "precision": "bfloat16"}
+    edit(folder / "variants" / "long.yaml", features=changes)
+    edit(folder / "variants" / "same.yaml", features=changes)
+    edit(folder / "variants" / "other.yaml", features={**changes, "storage": "tokens"})
+    config = load(folder / "config.yaml")
+    long, same, other = (config.method("more3s", v).features for v in ("long", "same", "other"))
+    assert long == same != other
+    assert long.startswith("compact-detector.feature_size=32-detector.regions=7-")
+    assert re.search(r"-and-\d+-more-[0-9a-f]{12}$", long)
+    assert len(long) <= 120
+    assert config.features[long].encoder.seed == 5
+    assert config.shared(long) == "compact"
+    (tmp_path / f".partial.{long}.h5.provenance.json.parts").touch()
 
 
 def test_features_share_what_they_do_not_change() -> None:

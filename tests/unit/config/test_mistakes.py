@@ -76,6 +76,37 @@ def test_json_of_a_stage_names_the_key() -> None:
         ),
         (
             "config.yaml",
+            {"tables": {"table1": {"seeds": [20_240_501]}}},
+            r"tables.table1.seeds.0: .*less than or equal to 2147482",
+        ),
+        (
+            "config.yaml",
+            {"settings": [{"evaluation": {"first_seed": 2**31 - 1000}}]},
+            r"tables.\w+: more3s, default, \w+: evaluation: seed 2: .*2,147,484,648 and more; "
+            r"environments take 0 to 2,147,483,647; allowed: seeds from 0 to 0 with",
+        ),
+        (
+            "config.yaml",
+            {"settings": [{"evaluation": {"first_seed": 2**31}}]},
+            r"settings\[8\]: evaluation.first_seed: .*less than or equal to 2147483647",
+        ),
+        (
+            "features/compact.yaml",
+            {"encoder": {"seed": 2**64}},
+            r"features/compact.yaml: encoder.seed: .*less than or equal to 2147483647",
+        ),
+        (
+            "environments/pong.yaml",
+            {"max_noops": 10**15},
+            r"environments/pong.yaml: max_noops: .*less than or equal to 10000",
+        ),
+        (
+            "environments/pong.yaml",
+            {"frame_skip": 10**15},
+            r"environments/pong.yaml: frame_skip: .*less than or equal to 1000",
+        ),
+        (
+            "config.yaml",
             {"tables": {"table1": {"beside": ["more3s"]}}},
             r"tables.table1: .*\('more3s', 'default'\) is listed twice",
         ),
@@ -302,6 +333,13 @@ def test_files_that_cannot_be_read(folder: Path) -> None:
     assert "config/variants/broken.yaml: not valid YAML" in message(folder / "config.yaml")
     (folder / "variants" / "broken.yaml").write_text("- policy\n")
     assert "expected keys and values, found list" in message(folder / "config.yaml")
+    (folder / "variants" / "broken.yaml").write_text("policy: &a {memory_length: *a}\n")
+    assert "config/variants/broken.yaml: not valid YAML: the alias 'a'" in message(
+        folder / "toy.yaml"
+    )
+    (folder / "variants" / "broken.yaml").unlink()
+    (folder / "datasets" / "zz.yaml").mkdir()
+    assert message(folder / "toy.yaml").startswith("config/datasets/zz.yaml: is a folder")
 
 
 def test_missing_key_is_named(folder: Path) -> None:

@@ -61,6 +61,31 @@ def test_a_wrong_row_is_one_line(tmp_path: Path, rows: list[str], cause: str) ->
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("content", "cause"),
+    [
+        (
+            f"{HEAD}\n{ROW}\n{ROW.replace('MIT', 'frei für alle')}\n".encode("latin-1"),
+            "line 3 is not",
+        ),
+        (f"{HEAD}\n{ROW.replace('MIT', 'M' * 200_000)}\n".encode(), "line 2: field larger"),
+        (b"x" * (1 << 21), "more than 1,048,576 bytes"),
+        (b"\0", "columns"),
+    ],
+    ids=["latin-1", "field", "long", "zero"],
+)
+def test_a_table_of_anything_is_one_line(tmp_path: Path, content: bytes, cause: str) -> None:
+    (tmp_path / "artefacts.csv").write_bytes(content)
+    with pytest.raises(PipelineError, match=f"artefacts.csv.*{cause}"):
+        published.read(tmp_path / "artefacts.csv")
+
+
+def test_a_folder_is_no_table(tmp_path: Path) -> None:
+    (tmp_path / "artefacts.csv").mkdir()
+    with pytest.raises(PipelineError, match=r"artefacts\.csv: is a folder"):
+        published.read(tmp_path / "artefacts.csv")
+
+
 def test_another_head_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match="columns are artefact, url; expected"):
         published.read(write(tmp_path, head="artefact,url"))

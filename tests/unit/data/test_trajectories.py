@@ -66,6 +66,9 @@ def test_first_return_to_go_is_the_score() -> None:
         ({"score": np.array([1.0, 2.0, 3.0])}, "rewards of episode 0 add up to"),
         ({"seed": np.arange(2)}, "seed has 2 entries for 3 episodes"),
         ({"noops": np.array([0, -1, 2])}, "negative noops of episode 1"),
+        ({"noops": np.array([0, 10**15, 2])}, "noops 1000000000000000 of episode 1 is more than"),
+        ({"seed": np.array([0, 1, 2**31])}, "seed 2147483648 of episode 2 is more than 2147483647"),
+        ({"episode_length": np.array([2**62] * 4 + [13])}, "episode 0 is of 4611686018427387904"),
         ({"rewards": np.zeros((13, 2), np.float32)}, r"rewards is \(13, 2\), expected a list"),
     ],
 )

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from pipeline import environments
-from pipeline.config.schema import EnvironmentConfig
+from pipeline.config.schema import EnvironmentConfig, EvaluationConfig
+from pipeline.config.section import LARGEST_SEED
 from pipeline.environments.atari import AtariEnvironment
 from pipeline.errors import PipelineError
 
@@ -33,6 +34,17 @@ def test_shortest_recorded_episode_replays(breakout: AtariEnvironment) -> None:
         assert sum(reward for reward, _ in steps) == recording["score"][episode]
         digest = hashlib.sha256(breakout.state().tobytes()).hexdigest()
         assert digest == recording["ram_sha256"][episode]
+
+
+def test_every_seed_that_the_configuration_takes(breakout: AtariEnvironment) -> None:
+    evaluation = EvaluationConfig(episodes=3)
+    largest = (2**31 - 1 - evaluation.first_seed - 2) // 1000
+    for seed in evaluation.reset_seeds(largest):
+        breakout.reset(seed, 0)
+    breakout.reset(LARGEST_SEED, 0)
+    for seed in (largest + 1, 20_240_501, -1):
+        with pytest.raises(PipelineError, match=rf"^seed {seed}: .*from 0 to {largest:,} with"):
+            evaluation.reset_seeds(seed)
 
 
 def test_frame_is_the_maximum_of_the_last_two_screens(breakout: AtariEnvironment) -> None:

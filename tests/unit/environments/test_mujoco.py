@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from robots import RECORDING, ROOT, config, needs_opengl, robot, small
 
+from pipeline.environments import _mujoco_library
 from pipeline.errors import PipelineError
 from pipeline.vision.detectors import _segments
 
@@ -148,6 +149,54 @@ def test_without_opengl_the_packages_are_named(tmp_path: Path, backend: str) -> 
     done = in_a_process(tmp_path, HASHES, MUJOCO_GL=backend, DISPLAY="")
     assert "PipelineError" in done.stderr
     assert "libegl1, libegl-mesa0 and libgl1-mesa-dri" in done.stderr.splitlines()[-1]
+
+
+PLAY = """
+import sys
+import numpy as np
+from robots import robot, small
+from pipeline.environments import _mujoco_library
+from pipeline.errors import PipelineError
+game = robot(small())
+game.reset(0, 0)
+game.step(np.zeros(3, np.float32))
+print(game.observation().shape, "OpenGL" in sys.modules)
+for attempt in range(2):
+    try:
+        game.frame()
+    except PipelineError as error:
+        print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("variables", "cure"),
+    [
+        *(
+            ({"MUJOCO_GL": name}, "MUJOCO_GL=osmesa and install libosmesa6")
+            for name in ("foo", "0")
+        ),
+        ({"MUJOCO_GL": "osmesa", "PYOPENGL_PLATFORM": "egl"}, "unset PYOPENGL_PLATFORM"),
+    ],
+)
+def test_opengl_is_touched_only_to_draw(
+    tmp_path: Path, variables: dict[str, str], cure: str
+) -> None:
+    """Whatever the variables say, a robot moves; what is wrong is said where it is to be drawn."""
+    done = in_a_process(tmp_path, PLAY, **{"PYOPENGL_PLATFORM": "", **variables})
+    played, *said = done.stdout.splitlines()
+    assert played == "(11,) False", done.stderr
+    assert len(said) == 2
+    assert all(f"MUJOCO_GL={variables['MUJOCO_GL']}: OpenGL fails (" in line for line in said)
+    assert all(line.endswith(cure) or f"{cure}, which is" in line for line in said)
+
+
+@pytest.mark.skipif(_mujoco_library.installed("libOSMesa.so.8"), reason="OSMesa is here")
+def test_a_library_that_is_not_there(tmp_path: Path) -> None:
+    done = in_a_process(tmp_path, PLAY, MUJOCO_GL="osmesa", PYOPENGL_PLATFORM="")
+    assert done.returncode == 0, done.stderr
+    assert "MUJOCO_GL=osmesa: OpenGL fails (" in done.stdout
+    assert "install libosmesa6" in done.stdout
 
 
 @pytest.mark.parametrize(("name", "joints", "observed"), [("ant", 8, 105), ("walker2d", 6, 17)])

@@ -67,7 +67,7 @@ def test_bad_names() -> None:
 @pytest.mark.parametrize(
     ("text", "cause"),
     [
-        ("a: [b", "unreadable YAML"),
+        ("a: [b", "not valid YAML"),
         ("- a", "not a mapping"),
         ("original: {NOOP: wait, FIRE: wait}", "empty or occurs twice"),
         ("original: {NOOP: }", "sentence of NOOP is empty"),

@@ -1,12 +1,14 @@
 """The container: round trip, determinism, every kind of damage, bounded memory, forked workers."""
 
 import hashlib
+import json
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import h5py
@@ -122,6 +124,50 @@ def test_flipped_byte_is_named(path: Path) -> None:
     np.testing.assert_array_equal(
         Artefact(path, "cache").read("tokens", 0, length), TOKENS[:length]
     )
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"rows": 10**15},
+        {"rows": 10**15, "block_rows": 10**15},
+        {"row_shape": [10**12]},
+        {"dtype": "<U99999999"},
+        {"dtype": "object"},
+        {"block_rows": 0},
+        {"block_rows": 10**9},
+        {"rows": "9"},
+        {"row_shape": None},
+    ],
+    ids=str,
+)
+def test_a_header_that_promises_more_than_is_there(path: Path, lie: dict[str, object]) -> None:
+    with h5py.File(path, "a") as file:
+        header = json.loads(file["header"][:].tobytes())
+        header["arrays"]["mask"] |= lie
+        text = json.dumps(header).encode()
+        del file["header"]
+        file["header"] = np.frombuffer(text, np.uint8)
+        file.attrs["header_crc32"] = zlib.crc32(text)
+    for read in (lambda it: it.read("mask"), lambda it: it.gather("mask", np.zeros(1, int))):
+        artefact = Artefact(path, "cache")
+        assert len(artefact.read("tokens", 0, 3)) == 3
+        with pytest.raises(PipelineError, match=r"cache\.h5: damaged array mask \("):
+            read(artefact)
+
+
+def test_blocks_that_are_not_there(path: Path) -> None:
+    """An array of 10¹⁵ rows of which nothing is stored: HDF5 would give zeros for them."""
+    with h5py.File(path, "a") as file:
+        header = json.loads(file["header"][:].tobytes())
+        header["arrays"]["mask"]["rows"] = 10**15
+        file["arrays/mask"].resize(10**15, axis=0)
+        text = json.dumps(header).encode()
+        del file["header"]
+        file["header"] = np.frombuffer(text, np.uint8)
+        file.attrs["header_crc32"] = zlib.crc32(text)
+    with pytest.raises(PipelineError, match="blocks promised, 1 there"):
+        Artefact(path, "cache").read("mask", 10**14, 10**14 + 3)
 
 
 def test_damaged_attributes(path: Path) -> None:

@@ -13,12 +13,14 @@ from command_line import words
 
 from pipeline.config.published import Published, PublishedFile
 from pipeline.errors import PipelineError
+from pipeline.pretrained import download
 from pipeline.pretrained.download import Patience, retrieve
 from pipeline.stages import execute
 from pipeline.stages.retrieve import retrieve as stage
 
 CONTENT = np.random.default_rng(0).integers(256, size=300_000, dtype=np.uint8).tobytes()
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
+ENDLESS = 200 * len(CONTENT)
 QUICK = Patience(attempts=3, pause=0.0, timeout=5.0)
 
 
@@ -30,6 +32,8 @@ class Server:
     asked: list[tuple[str, str | None]] = field(default_factory=list)
     failures: int = 0
     """So many answers under `/broken` end in the middle, and under `/busy` are errors."""
+    sent: int = 0
+    """Bytes of the answers under `/endless`."""
 
     def url(self, path: str) -> str:
         return f"{self.address}/{path}"
@@ -56,6 +60,21 @@ def server() -> Iterator[Server]:
                 content = CONTENT[::-1]
             if path == "/short":
                 content = CONTENT[:1000]
+            if path.startswith("/length="):  # a length that is none
+                self.send_response(200)
+                self.send_header("Content-Length", path.removeprefix("/length="))
+                self.end_headers()
+                self.wfile.write(content)
+                return
+            if path == "/endless":
+                self.send_response(200)
+                self.end_headers()
+                while state.sent < ENDLESS:  # or until nobody listens any more
+                    try:
+                        state.sent += self.wfile.write(content)
+                    except OSError:
+                        return
+                return
             start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
             if start >= len(content):
                 self.send_error(416)
@@ -176,6 +195,26 @@ def test_a_wrong_size_is_refused_before_it_is_downloaded(server: Server, tmp_pat
     message = error(published(server.url("short")), tmp_path)
     assert "1,000 bytes are offered, 300,000 expected" in message
     assert server.count("short") == 1
+
+
+@pytest.mark.parametrize("length", ["abc", "-5", "1e9", "3.5", "9" * 5000])
+def test_a_length_that_is_none_says_nothing(server: Server, tmp_path: Path, length: str) -> None:
+    retrieve(published(server.url(f"length={length}")), tmp_path, patience=QUICK)
+    assert (tmp_path / "net.bin").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("expected", [len(CONTENT), None])
+def test_a_server_that_never_stops(
+    server: Server, tmp_path: Path, expected: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "LARGEST", 2 * len(CONTENT))
+    artefact = published(server.url("endless"), server.url("endless"), bytes=expected)
+    message = error(artefact, tmp_path)
+    most = expected or download.LARGEST
+    assert f"more than the {most:,} bytes expected are sent" in message
+    assert server.count("endless") == 2  # nor is it asked again, but for the mirror
+    assert server.sent < ENDLESS
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) == 0
 
 
 def test_no_server_at_all(tmp_path: Path) -> None:
