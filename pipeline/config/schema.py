@@ -232,6 +232,9 @@ class EvaluationConfig(Section):
     temperature: float = Field(
         0.5, ge=0, description="of the softmax that actions are sampled from; 0 is arg-max"
     )
+    epsilon: float = Field(
+        0.0, ge=0, le=1, description="probability of a uniformly random action instead"
+    )
     target_return: float | Literal["data_max", "data_mean"] = Field(
         "data_max",
         description="R̂ at the start of an episode; a number, or taken from the training data",

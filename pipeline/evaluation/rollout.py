@@ -124,12 +124,14 @@ def play(
     max_steps: int,
     temperature: float,
     recorder: Recorder | None = None,
+    epsilon: float = 0,
 ) -> list[Episode]:
     """Play one episode in each of `games`, all in lock-step; ended episodes leave the batch.
 
     Episode i is reset with `reset_seeds[i]`, whose generator draws its no-ops (0 … max_noops) and
     its actions, from the softmax of logits / temperature (0: arg-max); what a player decides itself
-    is taken as it is. An episode is cut after `max_steps`.
+    is taken as it is. With probability `epsilon` an action is uniformly random instead. An episode
+    is cut after `max_steps`.
     """
     count = len(games)
     generators = [np.random.default_rng(seed) for seed in reset_seeds]
@@ -153,8 +155,12 @@ def play(
         )
         decided = player.decide(live)
         for row, i in enumerate(playing.tolist()):
-            drawn = not games[i].actions.continuous and decided.dtype != np.int64
-            actions[i] = choose(decided[row], temperature, generators[i]) if drawn else decided[row]
+            if explores(epsilon, generators[i]):
+                actions[i] = uniform(games[i].actions, generators[i])
+            elif games[i].actions.continuous or decided.dtype == np.int64:
+                actions[i] = decided[row]
+            else:
+                actions[i] = choose(decided[row], temperature, generators[i])
             if recorder is not None and i == 0:
                 recorder.record(games[i], row, actions[i])
             rewards[i], terminated[i] = reward, _ = games[i].step(actions[i])
@@ -177,6 +183,18 @@ def play(
 def _noise(generators: Sequence[np.random.Generator], *shape: int) -> NDArray[np.float32]:
     """A draw from N(0, 1) of each generator, (generators, *shape)."""
     return np.stack([each.standard_normal(shape, np.float32) for each in generators])
+
+
+def explores(epsilon: float, generator: np.random.Generator) -> bool:
+    """True with probability `epsilon`; nothing is drawn where that is 0."""
+    return epsilon > 0 and generator.random() < epsilon
+
+
+def uniform(actions: ActionSpace, generator: np.random.Generator) -> Action:
+    """An action, each with the same probability; a continuous one uniform within its bounds."""
+    if actions.continuous:
+        return generator.uniform(actions.low, actions.high).astype(actions.dtype)
+    return int(generator.integers(actions.size))
 
 
 def choose(logits: NDArray[np.float64], temperature: float, generator: np.random.Generator) -> int:

@@ -75,15 +75,15 @@ class EvaluationProtocol:
         games: Sequence[Environment],
         temperature: float,
         recorder: Recorder | None = None,
+        epsilon: float = 0,
     ) -> list[Episode]:
         """Play all episodes in lock-step; with games for several times the protocol, each time from
         the same starts.
         """
         seeds = self.evaluation.reset_seeds(self.seed)
         seeds *= len(games) // len(seeds)
-        return play(
-            player, games, seeds, self.environment.max_noops, self.max_steps, temperature, recorder
-        )
+        longest = self.environment.max_noops, self.max_steps
+        return play(player, games, seeds, *longest, temperature, recorder, epsilon)
 
     def describe(
         self,
@@ -146,16 +146,21 @@ def play_policy(
     """Play a trained policy over the protocol; episodes and the run's description."""
     games, evaluation = protocol.games(), protocol.evaluation
     target = target_return(evaluation, protocol.data)
-    temperature = evaluation.temperature
-    played = protocol.play(loaded.player(len(games), target), games, temperature, recorder)
-    sampling = f"temperature {temperature:g}" if temperature else "arg-max"
-    if games[0].actions.continuous:
-        sampling = "predicted action"
+    rule = evaluation.temperature, recorder, evaluation.epsilon
+    played = protocol.play(loaded.player(len(games), target), games, *rule)
+    sampling = _sampling(evaluation, games[0].actions.continuous)
     shown = target if loaded.policy.settings.uses_returns else None
     told = loaded.description
     features = told.attributes.get("features")  # what the name stands for
     settings = {**told.method, "features": features, "observation": told.observation}
     return played, protocol.describe(told.weights, sampling, shown, games[0].versions, settings)
+
+
+def _sampling(evaluation: EvaluationConfig, continuous: bool) -> str:
+    """How a policy's actions are chosen, as tables say it."""
+    temperature = evaluation.temperature
+    rule = f"temperature {temperature:g}" if temperature else "arg-max (temperature 0)"
+    return f"{'predicted action' if continuous else rule}, epsilon {evaluation.epsilon:g}"
 
 
 def play_random(protocol: EvaluationProtocol) -> tuple[list[Episode], dict[str, Any]]:

@@ -28,7 +28,8 @@ def play(protocol: EvaluationProtocol, loaded: LoadedPolicy, sweep: SweepConfig)
     games = protocol.games(times=len(sweep.targets))
     factors = np.repeat(sweep.targets, sweep.episodes)  # (targets · episodes,)
     targets = factors * float(protocol.data.score.max())
-    played = protocol.play(loaded.player(len(games), targets), games, evaluation.temperature)
+    player, rule = loaded.player(len(games), targets), evaluation.temperature
+    played = protocol.play(player, games, rule, epsilon=evaluation.epsilon)
     numbers = np.tile(np.arange(sweep.episodes), len(sweep.targets))
     rows = [
         (*place, each.reset_seed, each.noops, each.score, each.length, each.terminated)

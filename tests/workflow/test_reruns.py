@@ -75,6 +75,10 @@ def test_a_setting_of_the_evaluation_does_not_train(project: Path) -> None:
     assert "train_policy" not in jobs
     assert jobs["evaluate_policy"] == RUNS
     assert jobs["evaluate_random"] == SEEDS
+    with edited(project / "config" / "toy.yaml", "episodes: 3", "episodes: 3\n      epsilon: 0.02"):
+        jobs = planned(project)
+    assert "train_policy" not in jobs
+    assert jobs["evaluate_policy"] == RUNS
 
 
 def test_a_setting_of_the_encoder_keeps_the_regions(project: Path) -> None:

@@ -71,6 +71,17 @@ class Spy:
         pass
 
 
+class Fixed(Spy):
+    """Always the same probabilities of the three actions."""
+
+    def __init__(self, probabilities: list[float]) -> None:
+        super().__init__()
+        self.logits = np.log(probabilities)
+
+    def decide(self, live: LiveStep) -> NDArray[np.float64]:
+        return np.tile(self.logits, (len(live.episodes), 1))
+
+
 class FakeGame:
     """Rewards 1 a step for `length` steps."""
 
@@ -209,6 +220,62 @@ def test_actions_are_sampled_from_the_softmax_at_a_temperature() -> None:
         drawn = [choose(logits, temperature, generator) for _ in range(4000)]
         assert np.bincount(drawn) / 4000 == pytest.approx(expected, abs=0.03)
     assert choose(logits, 0, generator) == 0
+
+
+def test_with_an_epsilon_of_zero_the_same_numbers_are_drawn_as_without() -> None:
+    generator = np.random.default_rng(11)  # that of the episode: no-ops first, then an action each
+    assert int(generator.integers(0, 1)) == 0
+    expected = [choose(np.log([0.5, 0.3, 0.2]), 1.0, generator) for _ in range(50)]
+    for rule in ({}, {"epsilon": 0.0}):
+        game = FakeGame(50)
+        play(Fixed([0.5, 0.3, 0.2]), [game], [11], 0, 50, 1.0, **rule)
+        assert np.array(game.taken).tolist() == expected
+    assert len(set(expected)) == 3
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_an_epsilon_of_one_is_uniform_whatever_the_player_says(temperature: float) -> None:
+    game = FakeGame(3000)
+    play(Fixed([0.998, 0.001, 0.001]), [game], [5], 0, 3000, temperature, epsilon=1.0)
+    shares = np.bincount(np.array(game.taken)) / 3000
+    np.testing.assert_allclose(shares, 1 / 3, atol=0.03)
+    torques = FakeGame(400, TORQUES)
+    play(Fixed([1.0]), [torques], [5], 0, 400, temperature, epsilon=1.0)
+    drawn = np.array(torques.taken)
+    np.testing.assert_allclose(drawn.min(axis=0), TORQUES.low, atol=0.05)
+    np.testing.assert_allclose(drawn.max(axis=0), TORQUES.high, atol=0.05)
+
+
+def test_epsilon_is_the_share_of_random_actions_of_a_player_that_decides_itself() -> None:
+    class Decided(Spy):
+        def decide(self, live: LiveStep) -> Any:
+            return np.full(len(live.episodes), 2, np.int64)
+
+    game = FakeGame(4000)
+    play(Decided(), [game], [3], 0, 4000, temperature=1.0, epsilon=0.3)
+    assert (np.array(game.taken) != 2).mean() == pytest.approx(0.3 * 2 / 3, abs=0.03)
+
+
+def test_random_actions_do_not_depend_on_the_batch() -> None:
+    together = [FakeGame(20), FakeGame(40), FakeGame(40)]
+    play(Fixed([0.5, 0.3, 0.2]), together, SEEDS, 0, 40, 0.25, epsilon=0.4)
+    for seed, beside in zip(SEEDS, together, strict=True):
+        alone = FakeGame(beside.length)
+        play(Fixed([0.5, 0.3, 0.2]), [alone], [seed], 0, 40, 0.25, epsilon=0.4)
+        np.testing.assert_array_equal(alone.taken, beside.taken)
+
+
+def test_tables_are_told_how_actions_were_chosen() -> None:
+    config = method_config("behaviour_cloning")
+    described = checkpoint.describe(config, 2, 6.0, spec_of("behaviour_cloning"))
+    loaded = runs.LoadedPolicy(policy_of("behaviour_cloning"), described, PixelObserver())
+    for temperature, epsilon, said in (
+        (0.25, 0.0, "temperature 0.25, epsilon 0, sticky"),
+        (0.0, 0.02, "arg-max (temperature 0), epsilon 0.02, sticky"),
+    ):
+        evaluation = EvaluationConfig(episodes=1, temperature=temperature, epsilon=epsilon)
+        course = runs.EvaluationProtocol(CATCH, evaluation, trajectories_of([5, 5]), 4, seed=0)
+        assert runs.play_policy(course, loaded)[1]["sampling"].startswith(said)
 
 
 def test_a_run_writes_scores_description_and_video(tmp_path: Path) -> None:
