@@ -97,7 +97,21 @@ def initial_layers(wildcards):
 
 
 def acting_inputs(wildcards):
-    """What the acting loop reads beside a policy; prompts and encoder only if it sees embeddings."""
+    """What the acting loop reads beside a policy, the rule that was chosen for it included."""
+    inputs = seeing_inputs(wildcards)
+    if method_of(wildcards).evaluation.choose_from:
+        inputs["action_rule"] = rules.choose_action_rule.output.chosen
+    return inputs
+
+
+def choosing_policy(wildcards):
+    """The policy, in no table, that a run's rule for its actions is chosen with."""
+    seed = method_of(wildcards).evaluation.choosing_seed
+    return collect(rules.train_policy.output.policy, seed=seed, **wildcards)
+
+
+def seeing_inputs(wildcards):
+    """What a policy is played with; prompts and encoder only if it sees embeddings."""
     inputs = {"trajectories": rules.collect_trajectories.output.trajectories}
     if reads_embeddings(wildcards):
         inputs["prompts"] = prompts_of(wildcards)

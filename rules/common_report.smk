@@ -43,6 +43,7 @@ def measured():
     joined = {"detect_regions", "build_cache"} if CONFIG.hardware.shards > 1 else set()
     seeing, trained = RUNS.where(from_cache=True), RUNS.where(trained=True)
     shown, swept = RUNS.where(shown=True), RUNS.where(swept=True)
+    choosing = RUNS.where(chooses=True)
     attending = RUNS.where(shown=True, attends=True)
     found = {
         "collect_trajectories": each(rules.collect_trajectories.benchmark, RUNS),
@@ -52,7 +53,9 @@ def measured():
         "pretrain_encoder": each(rules.pretrain_encoder.benchmark, seeing, features="encoder"),
         "build_cache": each(rules.build_cache.benchmark, seeing),
         "pretrain_language_model": each(rules.pretrain_language_model.benchmark, PRETRAINED),
-        "train_policy": each(rules.train_policy.benchmark, trained),
+        "train_policy": each(rules.train_policy.benchmark, trained)
+        + each(rules.train_policy.benchmark, choosing, seed="choosing_seed"),
+        "choose_action_rule": each(rules.choose_action_rule.benchmark, choosing),
         "evaluate_policy": each(rules.evaluate_policy.benchmark, trained),
         "film_policy": each(rules.film_policy.benchmark, shown),
         "evaluate_checkpoints": each(

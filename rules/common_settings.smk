@@ -71,6 +71,7 @@ TRAINING = {"method": trained_method_of, "environment": environment_of, "seed": 
 IN_PROCESSES = {"options": training_options, "processes": CONFIG.hardware.processes}
 PRETRAINING = {"language_model": language_model_of, "options": training_options}
 ACTING = {**ENCODING, "method": method_of, "dataset": dataset_of, "seed": "{seed}"}
+CHOOSING = {**ACTING, "seed": lambda w: method_of(w).evaluation.choosing_seed}
 SWEEPING = {**ACTING, "sweep": lambda wildcards: CONFIG.sweep}
 DECLARED = {"table": table_of, "environments": environments_of}
 AT_RANDOM = {

@@ -81,6 +81,30 @@ rule train_policy:
         STAGE
 
 
+rule choose_action_rule:
+    """The temperature and epsilon that a method plays best by, on a seed that no table has."""
+    input:
+        unpack(seeing_inputs),
+        policy=choosing_policy,
+    output:
+        chosen="results/runs/{dataset}/{method}/{variant}/action_rule.json",
+    log:
+        "results/logs/choose_action_rule/{dataset}/{method}/{variant}.log",
+    benchmark:
+        "results/benchmarks/choose_action_rule/{dataset}/{method}/{variant}.tsv"
+    conda:
+        acting_environment
+    threads: slots(1)
+    resources:
+        mem_mb=memory_with_detector(2000),
+        runtime=240,
+        gpu=GPUS,
+    params:
+        **stage("choose_action_rule", *ACTING_PLUGINS, options=device_options, **CHOOSING),
+    shell:
+        STAGE
+
+
 rule evaluate_policy:
     """The episodes that a trained policy plays, and the run's description."""
     input:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pipeline.config.experiment import Config
 from pipeline.config.schema import MethodConfig
+from pipeline.errors import PipelineError
 
 FROM_CACHE = frozenset({"embeddings", "embeddings_and_states"})
 """Kinds of observation that are read from the feature cache."""
@@ -40,6 +41,8 @@ class Run:
     """Whether the report shows it: of each method on a data set the first variant and seed."""
     swept: bool = False
     """Whether it is shown and has a target return to sweep."""
+    choosing_seed: int | None = None
+    """Of the policy that temperature and epsilon are chosen with, if they are."""
     attends: bool = False
     """Whether it has a transformer, whose attention can be drawn."""
     observation: str | None = None
@@ -57,6 +60,11 @@ class Run:
     def from_cache(self) -> bool:
         """Whether it reads the feature cache."""
         return self.observation in FROM_CACHE
+
+    @property
+    def chooses(self) -> bool:
+        """Whether temperature and epsilon are chosen by play."""
+        return self.choosing_seed is not None
 
     @property
     def place(self) -> dict[str, str | int]:
@@ -90,6 +98,12 @@ def runs_of(config: Config) -> Runs:
             continue
         first, settings = place[:2] not in shown, config.method(*place[1:3], place[0])
         shown.add(place[:2])
+        evaluation = settings.evaluation
+        if evaluation.choose_from and place[3] == evaluation.choosing_seed:
+            raise PipelineError(
+                f"tables.{table}.seeds: {place[3]} is evaluation.choosing_seed, with which a rule "
+                "for actions is chosen; a table reports other seeds"
+            )
         rows.append(
             Run(
                 table,
@@ -97,6 +111,7 @@ def runs_of(config: Config) -> Runs:
                 trained=True,
                 checkpoints=config.tables[table].checkpoints,
                 shown=first,
+                choosing_seed=evaluation.choosing_seed if evaluation.choose_from else None,
                 swept=first and settings.policy.uses_returns,
                 attends=settings.policy.attends,
                 **_made_from(config, settings),

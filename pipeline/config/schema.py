@@ -221,6 +221,17 @@ class TrainingConfig(Section):
     )
 
 
+class ActionRule(Section):
+    """How a discrete action is chosen from a policy's logits."""
+
+    temperature: float = Field(
+        0.0, ge=0, description="of the softmax that actions are sampled from; 0 is arg-max"
+    )
+    epsilon: float = Field(
+        0.0, ge=0, le=1, description="probability of a uniformly random action instead"
+    )
+
+
 class EvaluationConfig(Section):
     """Closed-loop play after training."""
 
@@ -234,6 +245,17 @@ class EvaluationConfig(Section):
     )
     epsilon: float = Field(
         0.0, ge=0, le=1, description="probability of a uniformly random action instead"
+    )
+    choose_from: Distinct[ActionRule] = Field(
+        [],
+        description="rules that a policy of `choosing_seed` is played by; the one with the best "
+        "mean return takes the place of `temperature` and `epsilon`",
+    )
+    choosing_seed: int = Field(
+        1000, ge=0, description="of the policy that the rule is chosen with: one that no table has"
+    )
+    choosing_episodes: int = Field(
+        5, ge=1, le=SEEDS_APART, description="episodes that it is played for by each rule"
     )
     target_return: float | Literal["data_max", "data_mean"] = Field(
         "data_max",

@@ -1,6 +1,7 @@
 """What the stages that play a trained policy are all told, and what they open with it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from pipeline.config.schema import (
     MethodConfig,
 )
 from pipeline.data import trajectories
+from pipeline.evaluation import action_rule
 from pipeline.evaluation.run import EvaluationProtocol, LoadedPolicy, load_policy
 from pipeline.observations import ObserverInputs
 from pipeline.stages import Input
@@ -30,8 +32,21 @@ class Acting:
     encoder: Annotated[Input | None, "for a method that reads embeddings"] = None
     prompts: Annotated[Input | None, "for a method that reads embeddings"] = None
     detector_weights: Annotated[Input | None, "where its detector has published ones"] = None
+    action_rule: Annotated[Input | None, "where evaluation.choose_from has rules: the best"] = None
     trajectories: Annotated[Input, "what was trained on"]
     device: Device = "cpu"
+
+    @cached_property
+    def chosen(self) -> tuple[EvaluationConfig, str]:
+        """The evaluation, by the rule that was chosen if one was, and what a table says of that."""
+        if self.action_rule is None:
+            return self.method.evaluation, ""
+        return action_rule.read(self.action_rule, self.method.evaluation)
+
+    @property
+    def evaluation(self) -> EvaluationConfig:
+        """How the policy is played."""
+        return self.chosen[0]
 
     def protocol(
         self, evaluation: EvaluationConfig, max_steps: int | None = None

@@ -9,7 +9,7 @@ from pipeline.training import checkpoint
 
 def evaluate_checkpoints(*, checkpoints: Input, acting: Acting, episodes: Output) -> None:
     """Load, play each, write."""
-    course = acting.protocol(acting.method.evaluation.fewer())
+    course = acting.protocol(acting.evaluation.fewer())
     played = []
     for step, path in checkpoint.steps(checkpoints).items():
         results, _ = play_policy(course, acting.load(path))

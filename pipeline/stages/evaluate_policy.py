@@ -16,9 +16,11 @@ def evaluate_policy(
     run: Annotated[Output, "JSON: the run's description"],
 ) -> None:
     """Load, play, write."""
-    method = acting.method
-    played, described = play_policy(acting.protocol(method.evaluation), acting.load(policy))
-    write_episodes(episodes, [(method.training.steps, episode) for episode in played])
+    evaluation, choice = acting.chosen
+    played, described = play_policy(acting.protocol(evaluation), acting.load(policy))
+    if choice:
+        described["sampling"] += f" ({choice})"
+    write_episodes(episodes, [(acting.method.training.steps, episode) for episode in played])
     write_run(run, described)
 
 

@@ -11,7 +11,7 @@ from pipeline.stages._acting import Acting
 
 def film_policy(*, policy: Input, acting: Acting, video: Annotated[Output, "MP4"]) -> None:
     """Load, play, write."""
-    evaluation = acting.method.evaluation
+    evaluation = acting.evaluation
     first, steps = evaluation.model_copy(update={"episodes": 1}), evaluation.video_steps
     loaded = acting.load(policy)
     actions = ActionSpace.from_dict(loaded.description.actions[0])

@@ -13,7 +13,7 @@ def sweep_target_return(
     *, policy: Input, acting: Acting, sweep: SweepConfig, episodes: Annotated[Output, "CSV"]
 ) -> None:
     """Load, play, write."""
-    course = acting.protocol(acting.method.evaluation)
+    course = acting.protocol(acting.evaluation)
     played = play(course, acting.load(policy), sweep)
     with replacing(episodes) as temporary:
         played.to_csv(temporary, index=False, encoding="utf-8")

@@ -1,5 +1,4 @@
-"""Train one method on one data set with one seed; with `torchrun --nproc-per-node 2 -m` for `python
--m` in processes that share every batch."""
+"""Train a method on a data set; by `torchrun --nproc-per-node 2 -m`, in processes that share it."""
 
 import sys
 from functools import partial

@@ -8,7 +8,7 @@ import browser
 import pandas as pd
 import pytest
 import report_file
-from toy_project import METHODS, RUNS
+from toy_project import CHOOSING, METHODS, RUNS
 
 
 def test_every_measured_stage_has_its_cost(project: Path) -> None:
@@ -16,7 +16,7 @@ def test_every_measured_stage_has_its_cost(project: Path) -> None:
     blocks = re.findall(r"^rule (\w+):\n((?:(?: .*)?\n)*)", sources, flags=re.MULTILINE)
     costs = pd.read_csv(project / "results" / "costs.csv")
     assert set(costs["stage"]) == {name for name, block in blocks if "    benchmark:" in block}
-    assert costs.set_index("stage")["jobs"]["train_policy"] == RUNS
+    assert costs.set_index("stage")["jobs"]["train_policy"] == RUNS + CHOOSING
     assert (costs["total_seconds"] > 0).all()
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import yaml
-from toy_project import ABLATED, METHODS, RUNS, SEEDS, edited, planned
+from toy_project import ABLATED, CHOOSING, METHODS, RUNS, SEEDS, edited, planned
 
 from pipeline.config.methods import settings_class
 
@@ -35,9 +35,10 @@ def test_other_hardware_runs_nothing(project: Path) -> None:
 def test_training_code_keeps_the_cache(project: Path) -> None:
     with edited(project / "pipeline" / "training" / "loop.py", "\n\n\n", "\n\nEDITED = 1\n\n\n"):
         jobs = planned(project)
-    assert jobs["train_policy"] == RUNS
+    assert jobs["train_policy"] == RUNS + CHOOSING
     assert jobs["evaluate_policy"] == RUNS
     assert jobs.keys() <= {
+        "choose_action_rule",
         *("train_policy", "evaluate_policy", "evaluate_checkpoints", "evaluate_random"),
         *("gather_scores", "tabulate", "plot_training_curves", "plot_performance_profiles"),
         *("sweep_target_return", "plot_target_sweeps", "draw_attention", "show_rollout"),
@@ -130,7 +131,7 @@ def test_a_language_model_redoes_what_begins_with_it(project: Path) -> None:
 def test_an_ablation_shares_the_cache(project: Path) -> None:
     with edited(project / "config" / "toy.yaml", "[default]", "[default, no_memory]"):
         jobs = planned(project)
-    assert jobs["train_policy"] == len(METHODS) * SEEDS
+    assert jobs["train_policy"] == len(METHODS) * SEEDS + CHOOSING
     assert "build_cache" not in jobs
 
 

@@ -16,6 +16,8 @@ SEEDS = 2
 ABLATED = ("synonym_prompts", "pretrained_gpt_alone")
 """Variants of MORE-3S, of one seed each."""
 RUNS = len(METHODS) * SEEDS + len(ABLATED)
+CHOOSING = 1
+"""Policies that no table has, which rules for actions are chosen with."""
 TABLES = ("table1", "table5", "figure3")
 
 

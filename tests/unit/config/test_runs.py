@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.config.load import load
 from pipeline.config.runs import Runs, runs_of
+from pipeline.errors import PipelineError
 
 ROOT = Path(__file__).parents[3]
 
@@ -67,3 +68,10 @@ def test_checkpoints_are_of_the_tables_that_ask_for_them(runs: Runs) -> None:
     played = runs.where(checkpoints=True)
     assert {run.table for run in played} == {"figure3"}
     assert {run.language_model for run in played} == {None, "toy"}
+
+
+def test_the_seed_that_a_rule_is_chosen_with_is_in_no_table(runs: Runs) -> None:
+    assert {run.method for run in runs.where(chooses=True)} == {"behaviour_cloning"}
+    config = load(ROOT / "config" / "toy.yaml", {"tables": {"table1": {"seeds": [0, 1000]}}})
+    with pytest.raises(PipelineError, match=r"tables\.table1\.seeds: 1000 is evaluation\.choosing"):
+        runs_of(config)
