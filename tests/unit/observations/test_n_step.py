@@ -1,4 +1,4 @@
-"""Values: returns over several steps, heads, and quantile regression."""
+"""Returns over several steps: within one episode, and an end is no cut."""
 
 import math
 from typing import Any
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from pipeline.config.methods import MethodSettings
 from pipeline.data.trajectories import Trajectories
 from pipeline.environments.action_space import ActionSpace
-from pipeline.nn.value_heads import n_step
 from pipeline.observations import Observation
+from pipeline.observations.n_step import n_step
 from pipeline.observations.windows import Windows
 
 DISCOUNT = 0.9

@@ -1,6 +1,4 @@
-"""What methods that learn values share: returns over several steps, heads with several values of
-each action, and quantile regression.
-"""
+"""Returns over several steps, of windows that look ahead: what methods that learn values begin with."""
 
 from dataclasses import dataclass
 
