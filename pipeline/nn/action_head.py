@@ -28,26 +28,42 @@ class ActionEmbedding(nn.Module):
         return embedded
 
 
+class ActionBounds(nn.Module):
+    """The bounds of a continuous action's components, between which it is scaled to [-1, 1]."""
+
+    middle: Tensor
+    half_range: Tensor
+
+    def __init__(self, actions: ActionSpace) -> None:
+        super().__init__()
+        low, high = torch.tensor(actions.low), torch.tensor(actions.high)
+        self.register_buffer("middle", (low + high) / 2, persistent=False)
+        self.register_buffer("half_range", (high - low) / 2, persistent=False)
+
+    def scaled(self, actions: Tensor) -> Tensor:
+        """(…, components) within their bounds → within [-1, 1]."""
+        return (actions - self.middle) / self.half_range
+
+    def restored(self, scaled: Tensor) -> Tensor:
+        """(…, components) within [-1, 1] → within their bounds."""
+        return self.middle + self.half_range * scaled
+
+
 class ActionHead(nn.Module):
     """What hidden states (…, width) say about a_t: logits (…, actions), or the action itself
     (…, components), float32.
     """
 
-    middle: Tensor
-    half_range: Tensor
-
     def __init__(self, width: int, actions: ActionSpace) -> None:
         super().__init__()
         self.output = nn.Linear(width, actions.size)
         self.continuous = actions.continuous
-        low, high = torch.tensor(actions.low), torch.tensor(actions.high)
-        self.register_buffer("middle", (low + high) / 2, persistent=False)
-        self.register_buffer("half_range", (high - low) / 2, persistent=False)
+        self.bounds = ActionBounds(actions)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Read; see the class."""
         read: Tensor = self.output(hidden).float()
-        return self.middle + self.half_range * read.tanh() if self.continuous else read
+        return self.bounds.restored(read.tanh()) if self.continuous else read
 
     def error(self, read: Tensor, actions: Tensor) -> Tensor:
         """Of what was read at each step (batch, steps, …): cross-entropy, or the mean square over

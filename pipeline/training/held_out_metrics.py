@@ -58,7 +58,8 @@ class HeldOut:
         """
         part: dict[str, float] = {}
         whole: dict[str, float] = {}
-        with _evaluating(learner), torch.no_grad():
+        # what a method draws to be looked at must not change what it draws next in training
+        with _evaluating(learner), torch.no_grad(), torch.random.fork_rng(devices=[]):
             for batch in self.batches:
                 with mixed_precision(precision):
                     read, means = learner.read(batch)
