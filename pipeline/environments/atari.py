@@ -7,6 +7,9 @@ every other frame, unless `screen` says otherwise. A full game is one episode.
 
 The other screens are those of published data, so that a policy trained on them sees the same when
 it acts: Minari's (`last_jpeg`), Gymnasium's (`last`), Dopamine's (`grey_84`).
+
+Where a game waits for FIRE, the environment presses it (`_serving.py`): after the no-ops, and at
+the end of a step after a lost life. What is seen next is the game in play; the press is no step.
 """
 
 import copy
@@ -26,7 +29,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.config.schema import EnvironmentConfig
-from pipeline.environments import Frame
+from pipeline.environments import Frame, _serving
 from pipeline.environments.action_space import Action, ActionSpace
 from pipeline.environments.resize import area_sums
 from pipeline.errors import PipelineError
@@ -39,7 +42,12 @@ class AtariEnvironment:
     """One game of the emulator; see `pipeline.environments.Environment`."""
 
     def __init__(
-        self, game: str, frame_skip: int, sticky_actions: float, screen: str = "maximum"
+        self,
+        game: str,
+        frame_skip: int,
+        sticky_actions: float,
+        screen: str = "maximum",
+        serve: bool = False,
     ) -> None:
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
         self._rom = find_rom(game)
@@ -59,6 +67,9 @@ class AtariEnvironment:
         self.actions = ActionSpace(names, noop=names.index("NOOP"))
         rom_md5 = hashlib.md5(self._rom.read_bytes(), usedforsecurity=False).hexdigest()
         self.versions = {"ale-py": ale_py.__version__, "rom_md5": rom_md5}
+        waits = _serving.WAITS.get(self._rom.stem) if serve else None
+        watched = self._console, self._rom
+        self._server = None if waits is None else _serving.Server(*watched, waits, self._press)
 
     def reset(self, seed: int, noops: int) -> None:
         """Start a game, let `noops` emulator frames of NOOP pass."""
@@ -68,10 +79,14 @@ class AtariEnvironment:
         self._draw()
         self._draw()
         self._advance(self.actions.noop, noops)
+        if self._server is not None:
+            self._server.start()
 
     def step(self, action: Action) -> tuple[float, bool]:
         """Hold one action for `frame_skip` emulator frames; raw reward, game over."""
         reward = self._advance(int(action), self._frame_skip)
+        if self._server is not None:
+            reward += self._server.stepped(self._frame_skip)
         return reward, self._console.game_over(with_truncation=False)
 
     def frame(self) -> Frame:
@@ -89,6 +104,9 @@ class AtariEnvironment:
         """The console's memory, (128,)."""
         memory: NDArray[np.uint8] = self._console.getRAM()
         return memory
+
+    def _press(self) -> float:
+        return self._advance(self.actions.names.index("FIRE"), _serving.PRESS)
 
     def _advance(self, action: int, frames: int) -> float:
         reward = 0.0
@@ -112,7 +130,13 @@ class AtariEnvironment:
 
 def build(config: EnvironmentConfig) -> AtariEnvironment:
     """Build the game; raises PipelineError with close matches if ale-py has no such ROM."""
-    return AtariEnvironment(config.game, config.frame_skip, config.sticky_actions, config.screen)
+    played = config.frame_skip, config.sticky_actions, config.screen, config.serve
+    return AtariEnvironment(config.game, *played)
+
+
+def serves(config: EnvironmentConfig) -> bool:
+    """Whether FIRE is pressed for the player: asked for, and the game waits for it."""
+    return config.serve and find_rom(config.game).stem in _serving.WAITS
 
 
 def through_jpeg(frame: Frame) -> Frame:

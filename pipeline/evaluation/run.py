@@ -26,6 +26,8 @@ from pipeline.observations import Observer, ObserverInputs
 from pipeline.training import checkpoint
 from pipeline.training.checkpoint import Description
 
+SERVED, UNSERVED = "served (FIRE pressed for the player)", "not served"
+"""Whether FIRE is pressed for the player where the game waits for it."""
 SEEDS_PER_RUN = 1000
 """Reset seeds reserved for each training seed."""
 
@@ -88,6 +90,19 @@ class EvaluationProtocol:
         longest = self.environment.max_noops, self.max_steps
         return play(player, games, seeds, *longest, temperature, recorder, epsilon)
 
+    def _serving(self) -> dict[str, str]:
+        """Who presses FIRE where the game waits for it, in play and in the data; empty where none
+        waits.
+        """
+        if not environments.serves(self.environment.model_copy(update={"serve": True})):
+            return {}
+        recorded = self.data.served
+        share = 0 if recorded is None else recorded.mean()
+        return {
+            "played": SERVED if self.environment.serve else UNSERVED,
+            "recorded": {0: UNSERVED, 1: SERVED}.get(share, f"served in {share:.0%} of episodes"),
+        }
+
     def describe(
         self,
         weights: str,
@@ -99,10 +114,12 @@ class EvaluationProtocol:
         """The content of run.json: what a table has to say about a run."""
         environment = self.environment
         rules = f"sticky {environment.sticky_actions:g}, up to {environment.max_noops} no-ops"
+        serving = self._serving()
         return {
             "weights": weights,
             "data_source": self.data.source,
-            "sampling": f"{sampling}, {rules}",
+            "sampling": ", ".join((sampling, rules, *([serving["played"]] if serving else []))),
+            "serving": serving,
             "versions": {**versions, "torch": torch.__version__, "numpy": np.__version__},
             "data_mean": float(self.data.score.mean()),
             "data_max": float(self.data.score.max()),

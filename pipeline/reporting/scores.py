@@ -13,7 +13,7 @@ from pipeline.evaluation.episodes import EPISODE_COLUMNS, read_episodes
 from pipeline.io.csv import read_csv
 
 RUN_KEYS = (
-    *("weights", "data_source", "sampling", "versions"),
+    *("weights", "data_source", "sampling", "serving", "versions"),
     *("data_mean", "data_max", "target_return", "max_episode_steps", "known_starts", "settings"),
 )
 COLUMNS = ("dataset", "method", "variant", "seed", "checkpoint", *EPISODE_COLUMNS, *RUN_KEYS)
@@ -69,8 +69,8 @@ def gather(
 
 
 def read_run(path: Path) -> dict[str, Any]:
-    """One run's `run.json`, checked; `versions` as one line of text, `known_starts` and `settings`
-    as JSON.
+    """One run's `run.json`, checked; `versions` as one line of text, `serving`, `known_starts`
+    and `settings` as JSON.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -87,7 +87,8 @@ def read_run(path: Path) -> dict[str, Any]:
         pairs = sorted(described["versions"].items())
         described["versions"] = ", ".join(f"{name} {version}" for name, version in pairs)
     described["known_starts"] = json.dumps(described["known_starts"])
-    described["settings"] = json.dumps(described["settings"], sort_keys=True)
+    for key in ("serving", "settings"):
+        described[key] = json.dumps(described[key], sort_keys=True)
     return described
 
 

@@ -69,10 +69,11 @@ def footnote(
 
 def _by_method(rows: pd.DataFrame, column: str) -> str:
     """What each method says in `column`; once if all say the same."""
-    if rows[column].nunique() == 1:
-        return listing(rows[column])
     per_method = rows.groupby(["method", "variant"], sort=False)[column]
-    return "; ".join(f"{printed(*map(str, key))}: {listing(texts)}" for key, texts in per_method)
+    said = {printed(*map(str, key)): listing(texts) for key, texts in per_method}
+    if len(set(said.values())) == 1:
+        return listing(said.values())
+    return "; ".join(f"{method}: {texts}" for method, texts in said.items())
 
 
 def _normalizers(table: TableConfig, environments: Mapping[str, EnvironmentConfig]) -> str:

@@ -14,6 +14,7 @@ def warnings(scores: pd.DataFrame, table: TableConfig) -> list[str]:
     """Every warning that the scores of `table` give cause for, a sentence each."""
     return [
         *known_starts(scores, table),
+        *serving(scores, table),
         *repeated_episodes(scores, table),
         *best_against_last(scores, table),
         *settings_by_game(scores, table),
@@ -31,6 +32,19 @@ def known_starts(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
             yield (
                 f"{dataset}: {known} of {len(episodes)} episodes begin as a recorded one did, with "
                 "as many no-ops; nothing else decides a start there"
+            )
+
+
+def serving(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
+    """Games in which FIRE is pressed for the player in play and was not in the data, or the other
+    way round: those who recorded pressed it themselves, so that the data hold presses to imitate.
+    """
+    for dataset in table.datasets:
+        said = json.loads(select(scores, dataset, *table.rows[0])["serving"].iloc[0])
+        if said and said["played"] != said["recorded"]:
+            yield (
+                f"{dataset}: the game waits for FIRE; in play it is {said['played']}, in the data "
+                f"{said['recorded']}"
             )
 
 

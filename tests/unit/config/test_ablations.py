@@ -75,6 +75,7 @@ def rows_of(
             "target_return": 200.0,
             "max_episode_steps": 2000,
             "known_starts": "[]",
+            "serving": "{}",
             "settings": json.dumps(settings),
             **columns,
         }

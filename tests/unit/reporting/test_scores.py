@@ -20,6 +20,7 @@ DESCRIPTION = {
     "target_return": 5.0,
     "max_episode_steps": 100,
     "known_starts": [0, 7],
+    "serving": {},
     "settings": {"policy": {"width": 32}},
 }
 

@@ -90,6 +90,7 @@ def scores() -> pd.DataFrame:
                         "target_return": 90.0,
                         "max_episode_steps": 2000,
                         "known_starts": "[]",
+                        "serving": "{}",
                         "settings": "{}" if method == "random" else SETTINGS,
                     }
                 )
@@ -158,6 +159,15 @@ def test_repeated_episodes_are_warned_of(scores: pd.DataFrame) -> None:
     scores.loc[pong, ["return", "length"]] = [5.0, 77]
     expected = "Warning: pong, MORE-3S: 8 episodes with only 1 distinct pairs of return and length."
     assert expected in build(scores).markdown
+
+
+def test_who_serves_is_said_where_play_and_data_differ(scores: pd.DataFrame) -> None:
+    breakout = scores["dataset"] == "breakout"
+    scores.loc[breakout, "serving"] = '{"played": "served", "recorded": "not served"}'
+    expected = "breakout: the game waits for FIRE; in play it is served, in the data not served."
+    assert f"Warning: {expected}" in build(scores).markdown
+    scores.loc[breakout, "serving"] = '{"played": "served", "recorded": "served"}'
+    assert "Warning" not in build(scores).markdown
 
 
 def test_clipped_rewards_are_warned_of(scores: pd.DataFrame) -> None:
