@@ -18,6 +18,7 @@ from pipeline.config.schema import EnvironmentConfig, EvaluationConfig, Features
 from pipeline.data.trajectories import Trajectories
 from pipeline.environments import Environment
 from pipeline.errors import PipelineError
+from pipeline.evaluation import stillness
 from pipeline.evaluation.episodes import Episode
 from pipeline.evaluation.rollout import Player, PolicyPlayer, RandomPlayer, Recorder, play
 from pipeline.io.atomic import replacing
@@ -125,6 +126,7 @@ class EvaluationProtocol:
             "data_max": float(self.data.score.max()),
             "target_return": target,
             "max_episode_steps": self.max_steps,
+            "still_limit": stillness.limit(environments.make(self.environment)),
             "known_starts": self.known_starts(),
             "settings": settings,
         }

@@ -14,7 +14,8 @@ from pipeline.io.csv import read_csv
 
 RUN_KEYS = (
     *("weights", "data_source", "sampling", "serving", "versions"),
-    *("data_mean", "data_max", "target_return", "max_episode_steps", "known_starts", "settings"),
+    *("data_mean", "data_max", "target_return", "max_episode_steps", "still_limit"),
+    *("known_starts", "settings"),
 )
 COLUMNS = ("dataset", "method", "variant", "seed", "checkpoint", *EPISODE_COLUMNS, *RUN_KEYS)
 LAST, EARLIER = "last", "earlier"

@@ -9,7 +9,7 @@ from pipeline.config.schema import EnvironmentConfig
 from pipeline.config.table import TableConfig
 from pipeline.reporting.formatting import markdown_grid
 from pipeline.reporting.tables import listing, printed, select
-from pipeline.reporting.tables._warnings import warnings
+from pipeline.reporting.tables._warnings import cut_episodes, warnings
 
 Label = Callable[[str, str], str]
 """(method, variant) → what a row is called."""
@@ -59,6 +59,7 @@ def footnote(
         f"Evaluation: {len(table.seeds)} seeds ({listing(table.seeds)}) × "
         f"{listing(f'{count:g}' for count in episodes)} episodes, cut at "
         f"{listing(runs['max_episode_steps'])} actions; sticky actions {listing(sticky)}.",
+        f"Episodes cut there: {'; '.join(cut_episodes(scores, table)) or 'none'}.",
         f"Random: uniform actions, measured under the same protocol; normalised scores use "
         f"{_normalizers(table, environments)} (the 0/the 100).",
         f"Versions: {listing(rows['versions'])}.",

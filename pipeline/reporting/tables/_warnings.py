@@ -7,6 +7,7 @@ import pandas as pd
 
 from pipeline.config.data import CLIPPED
 from pipeline.config.table import TableConfig
+from pipeline.evaluation.stillness import SECONDS, SHARE
 from pipeline.reporting.tables import best_per_seed, printed, select
 
 
@@ -15,6 +16,7 @@ def warnings(scores: pd.DataFrame, table: TableConfig) -> list[str]:
     return [
         *known_starts(scores, table),
         *serving(scores, table),
+        *standing_still(scores, table),
         *repeated_episodes(scores, table),
         *best_against_last(scores, table),
         *settings_by_game(scores, table),
@@ -46,6 +48,37 @@ def serving(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
                 f"{dataset}: the game waits for FIRE; in play it is {said['played']}, in the data "
                 f"{said['recorded']}"
             )
+
+
+def standing_still(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
+    """Rows some of whose episodes stand still, for `SECONDS` in a row or in more than `SHARE` of
+    their steps: what such a row measures is not how well it plays.
+    """
+    for dataset, row, episodes in _rows(scores, table):
+        long = episodes["still_steps_longest"] >= episodes["still_limit"]
+        if still := int((long | (episodes["still_share"] > SHARE)).sum()):
+            yield (
+                f"{dataset}, {printed(*row)}: {still} of {len(episodes)} episodes stand still, for "
+                f"{SECONDS} seconds of play in a row or in more than {SHARE:.0%} of their steps; "
+                f"longest {int(episodes['still_steps_longest'].max())} steps"
+            )
+
+
+def cut_episodes(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
+    """How many episodes of each row the step limit has cut, where it has cut any."""
+    for dataset, row, episodes in _rows(scores, table):
+        if cut := int((episodes["terminated"].astype(str) == "False").sum()):
+            yield f"{dataset}, {printed(*row)}: {cut} of {len(episodes)}"
+
+
+def _rows(
+    scores: pd.DataFrame, table: TableConfig
+) -> Iterator[tuple[str, tuple[str, str], pd.DataFrame]]:
+    """The episodes of every row but random play, by data set."""
+    for dataset in table.datasets:
+        for row in table.rows:
+            episodes = select(scores, dataset, *row)
+            yield dataset, row, episodes[episodes["seed"].isin(table.seeds)]
 
 
 def repeated_episodes(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
