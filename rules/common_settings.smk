@@ -1,6 +1,6 @@
 """Settings, plug-ins and environments of jobs, from their wildcards."""
 
-from pipeline.config.schema import EvaluationConfig
+from pipeline.config.schema import EnvironmentConfig, EvaluationConfig
 
 
 def dataset_of(wildcards):
@@ -8,9 +8,18 @@ def dataset_of(wildcards):
     return CONFIG.datasets[wildcards.dataset]
 
 
-def environment_of(wildcards):
-    """The environment of a dataset."""
+def played_environment_of(wildcards):
+    """The environment that is played for a dataset."""
     return CONFIG.environment(wildcards.dataset)
+
+
+def environment_of(wildcards):
+    """The same as recordings need it: who serves in play must not replay or train anew."""
+    environment = played_environment_of(wildcards)
+    if dataset_of(wildcards).source == "scripted":  # its data are played
+        return environment
+    serve = EnvironmentConfig.model_fields["serve"].default
+    return environment.model_copy(update={"serve": serve})
 
 
 # Merging settings takes a while, and every job of a run asks for them.
@@ -70,15 +79,14 @@ ENCODING = {"features": features_of, "environment": environment_of}
 TRAINING = {"method": trained_method_of, "environment": environment_of, "seed": "{seed}"}
 IN_PROCESSES = {"options": training_options, "processes": CONFIG.hardware.processes}
 PRETRAINING = {"language_model": language_model_of, "options": training_options}
-ACTING = {**ENCODING, "method": method_of, "dataset": dataset_of, "seed": "{seed}"}
+PLAYED = {"environment": played_environment_of, "dataset": dataset_of, "seed": "{seed}"}
+ACTING = {**ENCODING, **PLAYED, "method": method_of}
 CHOOSING = {**ACTING, "seed": lambda w: method_of(w).evaluation.choosing_seed}
 SWEEPING = {**ACTING, "sweep": lambda wildcards: CONFIG.sweep}
 DECLARED = {"table": table_of, "environments": environments_of}
 AT_RANDOM = {
-    "environment": environment_of,
-    "dataset": dataset_of,
+    **PLAYED,
     "evaluation": lambda wildcards: CONFIG.evaluation(wildcards.dataset),
-    "seed": "{seed}",
 }
 ESTIMATING = {
     **ENCODING,

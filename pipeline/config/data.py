@@ -48,6 +48,11 @@ class EnvironmentConfig(Section):
     sticky_actions: float = Field(
         0.0, ge=0, le=1, description="probability that the emulator repeats the last action"
     )
+    serve: bool = Field(
+        True,
+        description="press FIRE for the player where an Atari game waits for it, at the start and "
+        "after a lost life; a recording is replayed as it was recorded",
+    )
     max_noops: int = Field(
         30,
         ge=0,

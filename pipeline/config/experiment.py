@@ -68,6 +68,9 @@ class Config(Section):
     scale: str = Field(description="label of the scale, printed in every table: laptop, toy, paper")
     settings: list[Entry] = Field(default=[], description="of the runs, later over earlier")
     tables: dict[str, TableConfig]
+    serve: bool | None = Field(
+        None, description="of every environment, in place of what its file says"
+    )
     sweep: SweepConfig = SweepConfig()
     hardware: HardwareConfig = HardwareConfig()
     environments: dict[str, EnvironmentConfig]
@@ -136,12 +139,13 @@ class Config(Section):
         return validate(EvaluationConfig, merged, "settings: evaluation")
 
     def environment(self, dataset: str) -> EnvironmentConfig:
-        """The environment that `dataset` was recorded in, with the screen that it shows."""
+        """The environment that `dataset` was recorded in, with the screen that it shows, and served
+        as the configuration says.
+        """
         chosen = self.datasets[dataset]
-        environment = self.environments[chosen.environment]
-        if chosen.screen is None:
-            return environment
-        return environment.model_copy(update={"screen": chosen.screen})
+        laid_over = {"screen": chosen.screen, "serve": self.serve}
+        update = {key: value for key, value in laid_over.items() if value is not None}
+        return self.environments[chosen.environment].model_copy(update=update)
 
     def _entries(
         self, dataset: str | None = None, method: str | None = None

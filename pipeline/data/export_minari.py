@@ -7,7 +7,7 @@ one is repeated, and the description of the data set says so.
 
 The environment is described twice: by gymnasium's specification, from which Minari makes it again
 (`recover_environment`), and by its configuration here, which says also what gymnasium cannot. Where
-a game is not gymnasium's, there is only the latter.
+a game is not gymnasium's, or was served, there is only the latter.
 """
 
 from collections.abc import Iterator
@@ -59,12 +59,14 @@ def export(
     if frames is not None:
         _check_environment(frames, environment)
     grey = environment.screen == "grey_84"
+    served = trajectories.served is not None and bool(trajectories.served.any())
+    clipped = CLIPPED in trajectories.source
     with replacing_folder(folder) as temporary:
         storage = MinariStorage.new(
             (temporary / "data").absolute(),  # Minari measures a relative folder at a wrong place
             observation_space=_observation_space(trajectories, frames, grey),
             action_space=_action_space(environments.make(environment).actions),
-            env_spec=_specification(environment, CLIPPED in trajectories.source),
+            env_spec=None if served else _specification(environment, clipped),
             jpeg_encoding=False,
         )
         about = (
@@ -76,7 +78,7 @@ def export(
                 "dataset_id": name,
                 "minari_version": version,
                 "description": about,
-                OURS: environment.model_dump(mode="json"),
+                OURS: environment.model_dump(mode="json") | {"serve": served},
             }
         )
         storage.update_episodes(_episodes(trajectories, frames, step_frame, grey))

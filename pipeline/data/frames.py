@@ -6,7 +6,8 @@ its own offers `frames(config, environment, resources) -> Iterator[Frame]`, one 
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -102,7 +103,7 @@ def _steps(
     if own is not None:
         yield from _own(own, trajectories, game)
     elif trajectories.qpos is None:
-        yield from replay.steps(trajectories, game, config.game)
+        yield from replay.steps(trajectories, _replayed_in(config), config.game)
     elif isinstance(game, Simulator):
         yield from (Step(game.show(qpos), qpos) for qpos in trajectories.qpos)
     else:
@@ -110,6 +111,13 @@ def _steps(
             f"{trajectories.source}: positions of joints, which {config.game} cannot draw; "
             "check that the data set names the right environment"
         )
+
+
+def _replayed_in(config: EnvironmentConfig) -> Callable[[bool], Environment]:
+    """An environment for episodes that were served, and one for those that were not; how the
+    environment serves in play says nothing of them.
+    """
+    return cache(lambda served: environments.make(config.model_copy(update={"serve": served})))
 
 
 def _own(own: Iterator[Frame], trajectories: Trajectories, game: Environment) -> Iterator[Step]:

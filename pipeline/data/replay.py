@@ -6,7 +6,7 @@ after this would mean anything (docs/method.md §1.1).
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,13 +26,18 @@ class Step:
     """Of the machine, for the probe; None where the source does not know it."""
 
 
-def steps(trajectories: Trajectories, game: Environment, name: str) -> Iterator[Step]:
-    """Frame and machine memory before every action.
+def steps(
+    trajectories: Trajectories, game: Callable[[bool], Environment], name: str
+) -> Iterator[Step]:
+    """Frame and machine memory before every action; `game(served)` is the environment that presses
+    FIRE for the player, or not, as each episode was recorded.
 
     Raises PipelineError naming game, episode and emulator version when a replay differs.
     """
+    served = trajectories.served
     for episode in range(len(trajectories.episode_length)):
-        yield from _replay(trajectories, episode, game, name)
+        played = game(served is not None and bool(served[episode]))
+        yield from _replay(trajectories, episode, played, name)
 
 
 @dataclass

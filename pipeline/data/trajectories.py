@@ -22,6 +22,7 @@ from pipeline.errors import PipelineError
 from pipeline.io.artefact import Artefact, ArtefactWriter
 
 KIND = "trajectories"
+PER_EPISODE = ("terminated", "score", "seed", "noops", "epsilon", "served")
 LARGEST = {"reward": 1e12, "observation": 1e9, "qpos": 1e6}
 """What no game pays and no robot reaches: beyond it lies damage, and sums without an end."""
 
@@ -56,6 +57,8 @@ class Trajectories:
     """(E,) emulator frames of NOOP after the reset."""
     epsilon: NDArray[np.float64] | None = None
     """(E,) share of random actions when recorded."""
+    served: NDArray[np.bool_] | None = None
+    """(E,) FIRE was pressed for the player where the game waited for it; None: it was not."""
     state_sha256: tuple[str, ...] | None = None
     """(E,) SHA-256 of the machine's memory after the last action; "" where unknown (cut here)."""
     observations: NDArray[np.float32] | None = None
@@ -101,15 +104,7 @@ class Trajectories:
 
     def _faults(self) -> list[str]:
         """What is wrong, the most basic first; empty if all invariants hold."""
-        for name in (
-            "episode_length",
-            "rewards",
-            "terminated",
-            "score",
-            "seed",
-            "noops",
-            "epsilon",
-        ):
+        for name in ("episode_length", "rewards", *PER_EPISODE):
             values = getattr(self, name)
             if values is not None and values.ndim != 1:
                 return [f"{name} is {values.shape}, expected a list"]
@@ -128,7 +123,7 @@ class Trajectories:
                 f"episode lengths add up to {lengths.sum()}, but there are {len(self.actions)} "
                 f"actions and {len(self.rewards)} rewards"
             ]
-        for name in ("terminated", "score", "seed", "noops", "epsilon", "state_sha256"):
+        for name in (*PER_EPISODE, "state_sha256"):
             values = getattr(self, name)
             if values is not None and len(values) != episodes:
                 return [f"{name} has {len(values)} entries for {episodes} episodes"]

@@ -2,8 +2,8 @@
 `evaluation.py`. What happens and what is seen are apart: a frame is drawn when it is asked for.
 
 A family's module may offer `expert_action(environment) -> int`, a scripted agent for the `scripted`
-source, and `identify(config) -> dict[str, str]`, if it can tell more about itself than
-`Environment.versions`.
+source, `identify(config) -> dict[str, str]`, if it can tell more about itself than
+`Environment.versions`, and `serves(config) -> bool`, if it may press a button for the player.
 """
 
 from typing import Any, Protocol, runtime_checkable
@@ -86,3 +86,13 @@ def identify(config: EnvironmentConfig) -> dict[str, str]:
     told = getattr(family, "identify", None)
     identity: dict[str, str] = told(config) if told else make(config).versions
     return identity
+
+
+def serves(config: EnvironmentConfig) -> bool:
+    """Whether the game is one that the environment sets going for the player (`config.serve`).
+
+    Raises PipelineError for an unknown family or game.
+    """
+    family = plugins.load("environments", config.family)
+    told = getattr(family, "serves", None)
+    return bool(told and told(config))

@@ -7,12 +7,16 @@ every other frame, unless `screen` says otherwise. A full game is one episode.
 
 The other screens are those of published data, so that a policy trained on them sees the same when
 it acts: Minari's (`last_jpeg`), Gymnasium's (`last`), Dopamine's (`grey_84`).
+
+Where a game waits for FIRE, the environment presses it (`_serving.py`): after the no-ops, and at
+the end of a step after a lost life. What is seen next is the game in play; the press is no step.
 """
 
 import copy
 import difflib
 import hashlib
 import io
+import zlib
 from pathlib import Path
 
 import ale_py
@@ -26,7 +30,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.config.schema import EnvironmentConfig
-from pipeline.environments import Frame
+from pipeline.environments import Frame, _serving
 from pipeline.environments.action_space import Action, ActionSpace
 from pipeline.environments.resize import area_sums
 from pipeline.errors import PipelineError
@@ -35,15 +39,26 @@ FULL_ACTION_SET: tuple[str, ...] = tuple(ale_py.Action.__members__)
 """What an index means where a game is played with every action of the console."""
 
 
+FRAMES_PER_SECOND = 60
+SCORE_LINES = 25
+"""The first rows of a screen, of 210 or more."""
+
+
 class AtariEnvironment:
     """One game of the emulator; see `pipeline.environments.Environment`."""
 
     def __init__(
-        self, game: str, frame_skip: int, sticky_actions: float, screen: str = "maximum"
+        self,
+        game: str,
+        frame_skip: int,
+        sticky_actions: float,
+        screen: str = "maximum",
+        serve: bool = False,
     ) -> None:
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
         self._rom = find_rom(game)
         self._frame_skip = frame_skip
+        self.step_seconds = frame_skip / FRAMES_PER_SECOND
         self._console = ale_py.ALEInterface()
         self._console.setFloat("repeat_action_probability", sticky_actions)
         self._console.loadROM(self._rom)
@@ -54,11 +69,15 @@ class AtariEnvironment:
         self._screen = screen
         shape = (height, width) if screen == "grey_84" else (height, width, 3)
         self._screens = np.zeros((2, *shape), np.uint8)  # the last two, by parity
+        self._colours = np.zeros((2, height, width), np.uint8)  # the same as the console has them
         self._drawn = 0
         names = tuple(move.name for move in self._moves)
         self.actions = ActionSpace(names, noop=names.index("NOOP"))
         rom_md5 = hashlib.md5(self._rom.read_bytes(), usedforsecurity=False).hexdigest()
         self.versions = {"ale-py": ale_py.__version__, "rom_md5": rom_md5}
+        waits = _serving.WAITS.get(self._rom.stem) if serve else None
+        watched = self._console, self._rom
+        self._server = None if waits is None else _serving.Server(*watched, waits, self._press)
 
     def reset(self, seed: int, noops: int) -> None:
         """Start a game, let `noops` emulator frames of NOOP pass."""
@@ -68,10 +87,14 @@ class AtariEnvironment:
         self._draw()
         self._draw()
         self._advance(self.actions.noop, noops)
+        if self._server is not None:
+            self._server.start()
 
     def step(self, action: Action) -> tuple[float, bool]:
         """Hold one action for `frame_skip` emulator frames; raw reward, game over."""
         reward = self._advance(int(action), self._frame_skip)
+        if self._server is not None:
+            reward += self._server.stepped(self._frame_skip)
         return reward, self._console.game_over(with_truncation=False)
 
     def frame(self) -> Frame:
@@ -82,6 +105,14 @@ class AtariEnvironment:
         frame: Frame = np.maximum(self._screens[0], self._screens[1])
         return small_grey(frame) if self._screen == "grey_84" else frame
 
+    def glance(self) -> int:
+        """A checksum of the last two screens without the score's lines, thinned out: of what is
+        two pixels wide and four high nothing is missed.
+        """
+        last, before = self._colours[(self._drawn - 1) % 2], self._colours[self._drawn % 2]
+        told = zlib.crc32(last[SCORE_LINES::4, ::2].tobytes())
+        return zlib.crc32(before[SCORE_LINES::4, ::2].tobytes(), told)
+
     def observation(self) -> None:
         """A game is seen."""
 
@@ -89,6 +120,9 @@ class AtariEnvironment:
         """The console's memory, (128,)."""
         memory: NDArray[np.uint8] = self._console.getRAM()
         return memory
+
+    def _press(self) -> float:
+        return self._advance(self.actions.names.index("FIRE"), _serving.PRESS)
 
     def _advance(self, action: int, frames: int) -> float:
         reward = 0.0
@@ -103,6 +137,7 @@ class AtariEnvironment:
 
     def _draw(self) -> None:
         place = self._screens[self._drawn % 2]
+        self._console.getScreen(self._colours[self._drawn % 2])
         if self._screen == "grey_84":
             self._console.getScreenGrayscale(place)
         else:
@@ -112,7 +147,13 @@ class AtariEnvironment:
 
 def build(config: EnvironmentConfig) -> AtariEnvironment:
     """Build the game; raises PipelineError with close matches if ale-py has no such ROM."""
-    return AtariEnvironment(config.game, config.frame_skip, config.sticky_actions, config.screen)
+    played = config.frame_skip, config.sticky_actions, config.screen, config.serve
+    return AtariEnvironment(config.game, *played)
+
+
+def serves(config: EnvironmentConfig) -> bool:
+    """Whether FIRE is pressed for the player: asked for, and the game waits for it."""
+    return config.serve and find_rom(config.game).stem in _serving.WAITS
 
 
 def through_jpeg(frame: Frame) -> Frame:

@@ -22,6 +22,8 @@ from pipeline.environments.action_space import Action, ActionSpace
 from pipeline.errors import PipelineError
 
 VERSION = "v5"
+TORSO = 1
+"""The first body after the world."""
 
 
 class MujocoEnvironment:
@@ -33,6 +35,7 @@ class MujocoEnvironment:
         self._robot = _make(self.id, config.options)
         self._check()
         self._model: mujoco.MjModel = self._robot.model
+        self.step_seconds = float(self._robot.dt)
         self._data: mujoco.MjData = self._robot.data
         bounds = self._robot.action_space
         self.actions = ActionSpace(
@@ -97,6 +100,13 @@ class MujocoEnvironment:
         """The positions of the joints, (positions,)."""
         qpos: NDArray[np.float64] = self._data.qpos.copy()
         return qpos
+
+    def torso(self) -> tuple[NDArray[np.float64], float]:
+        """Place of the torso (3,) in metres, and how upright it is: 1 as the model is built, -1 on
+        its back.
+        """
+        place: NDArray[np.float64] = self._data.xpos[TORSO].copy()
+        return place, float(self._data.xmat[TORSO, 8])
 
     def show(self, qpos: NDArray[Any]) -> Frame:
         """The frame of other positions (positions,); the episode goes on where it was.

@@ -12,7 +12,10 @@ from pipeline.errors import PipelineError
 from pipeline.io.atomic import replacing
 from pipeline.io.csv import read_csv
 
-EPISODE_COLUMNS = ("step", "episode", "reset_seed", "noops", "return", "length", "terminated")
+EPISODE_COLUMNS = (
+    *("step", "episode", "reset_seed", "noops", "return", "length"),
+    *("still_steps_longest", "still_share", "terminated"),
+)
 """`step`: the updates that the policy had seen."""
 
 
@@ -28,6 +31,10 @@ class Episode:
     """Agent steps."""
     terminated: bool
     """False: cut at the longest length allowed."""
+    still_steps_longest: int = 0
+    """Most steps in a row in which nothing that matters changed (`evaluation.stillness`)."""
+    still_share: float = 0.0
+    """Share of such steps."""
 
 
 def write_episodes(path: Path, played: Sequence[tuple[int, Episode]]) -> None:
@@ -39,7 +46,9 @@ def write_episodes(path: Path, played: Sequence[tuple[int, Episode]]) -> None:
         for step, episode in played:
             count[step] = count.get(step, -1) + 1
             place = (step, count[step], episode.reset_seed, episode.noops)
-            writer.writerow([*place, f"{episode.score:g}", episode.length, episode.terminated])
+            still = episode.still_steps_longest, f"{episode.still_share:.4f}"
+            outcome = f"{episode.score:g}", episode.length, *still, episode.terminated
+            writer.writerow([*place, *outcome])
 
 
 def read_episodes(path: Path, empty: bool = False) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from pipeline.environments import Environment
 from pipeline.environments.action_space import Action, ActionSpace
 from pipeline.evaluation.episodes import Episode
+from pipeline.evaluation.stillness import Stillness
 from pipeline.methods import Learner, Moment
 from pipeline.observations import LiveStep, Observer
 
@@ -139,6 +140,7 @@ def play(
     noops = [int(generator.integers(0, max_noops + 1)) for generator in generators]
     for game, seed, n in zip(games, reset_seeds, noops, strict=True):
         game.reset(seed, n)
+    stillness = [Stillness(game) for game in games]
     actions = np.stack([game.actions.start() for game in games])  # (E, …)
     rewards, returns = np.zeros(count, np.float32), np.zeros(count)
     length, terminated = np.zeros(count, np.int64), np.zeros(count, np.bool_)
@@ -164,6 +166,7 @@ def play(
             if recorder is not None and i == 0:
                 recorder.record(games[i], row, actions[i])
             rewards[i], terminated[i] = reward, _ = games[i].step(actions[i])
+            stillness[i].step()
             returns[i] += reward
             length[i] += 1
         rows = np.flatnonzero(~terminated[playing])
@@ -173,9 +176,9 @@ def play(
             player.keep(rows)
             playing = playing[rows]
     return [
-        Episode(seed, n, float(score), int(steps), bool(ended))
-        for seed, n, score, steps, ended in zip(
-            reset_seeds, noops, returns, length, terminated, strict=True
+        Episode(seed, n, float(score), int(steps), bool(ended), still.longest, still.share)
+        for seed, n, score, steps, ended, still in zip(
+            reset_seeds, noops, returns, length, terminated, stillness, strict=True
         )
     ]
 

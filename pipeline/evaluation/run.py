@@ -18,6 +18,7 @@ from pipeline.config.schema import EnvironmentConfig, EvaluationConfig, Features
 from pipeline.data.trajectories import Trajectories
 from pipeline.environments import Environment
 from pipeline.errors import PipelineError
+from pipeline.evaluation import stillness
 from pipeline.evaluation.episodes import Episode
 from pipeline.evaluation.rollout import Player, PolicyPlayer, RandomPlayer, Recorder, play
 from pipeline.io.atomic import replacing
@@ -25,6 +26,9 @@ from pipeline.methods import Learner
 from pipeline.observations import Observer, ObserverInputs
 from pipeline.training import checkpoint
 from pipeline.training.checkpoint import Description
+
+SERVED, UNSERVED = "served (FIRE pressed for the player)", "not served"
+"""Whether FIRE is pressed for the player where the game waits for it."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,19 @@ class EvaluationProtocol:
         longest = self.environment.max_noops, self.max_steps
         return play(player, games, seeds, *longest, temperature, recorder, epsilon)
 
+    def _serving(self) -> dict[str, str]:
+        """Who presses FIRE where the game waits for it, in play and in the data; empty where none
+        waits.
+        """
+        if not environments.serves(self.environment.model_copy(update={"serve": True})):
+            return {}
+        recorded = self.data.served
+        share = 0 if recorded is None else recorded.mean()
+        return {
+            "played": SERVED if self.environment.serve else UNSERVED,
+            "recorded": {0: UNSERVED, 1: SERVED}.get(share, f"served in {share:.0%} of episodes"),
+        }
+
     def describe(
         self,
         weights: str,
@@ -96,15 +113,18 @@ class EvaluationProtocol:
         """The content of run.json: what a table has to say about a run."""
         environment = self.environment
         rules = f"sticky {environment.sticky_actions:g}, up to {environment.max_noops} no-ops"
+        serving = self._serving()
         return {
             "weights": weights,
             "data_source": self.data.source,
-            "sampling": f"{sampling}, {rules}",
+            "sampling": ", ".join((sampling, rules, *([serving["played"]] if serving else []))),
+            "serving": serving,
             "versions": {**versions, "torch": torch.__version__, "numpy": np.__version__},
             "data_mean": float(self.data.score.mean()),
             "data_max": float(self.data.score.max()),
             "target_return": target,
             "max_episode_steps": self.max_steps,
+            "still_limit": stillness.limit(environments.make(self.environment)),
             "known_starts": self.known_starts(),
             "settings": settings,
         }

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 
 from pipeline.environments import Environment, Frame
 from pipeline.environments.action_space import Action, ActionSpace
+from pipeline.evaluation.stillness import Stillness, limit
 from pipeline.io.atomic import replacing
 
 FRAMES_PER_SECOND = 15
@@ -32,17 +33,44 @@ class VideoRecorder:
         self._observer = observer
         self._actions = actions
         self._pictures: list[NDArray[np.uint8]] = []
+        self._stillness: Stillness | None = None
+        self._limit: int | None = None
 
     def record(self, game: Environment, row: int, action: Action) -> None:
         """Draw and keep a step, until `steps` are kept."""
         if len(self._pictures) >= self._steps:
             return
+        self._follow(game)
         boxes = self._observer.boxes(row) if hasattr(self._observer, "boxes") else ()
         if hasattr(self._observer, "sentence"):
             caption = str(self._observer.sentence(action))
         else:
             caption = self._actions.caption(action)
+        if self._still_now:
+            caption = f"STANDS STILL. {caption}"
         self._pictures.append(draw(game.frame(), boxes, caption))
+
+    @property
+    def summary(self) -> str:
+        """What the video shows, in a line."""
+        count, watched = len(self._pictures), self._stillness
+        if watched is None or self._limit is None:
+            return f"{count} steps"
+        stands = ": it stands still" if watched.longest >= self._limit else ""
+        return (
+            f"{count} steps; nothing changes in {watched.still} of them, "
+            f"in {watched.longest} in a row{stands}"
+        )
+
+    @property
+    def _still_now(self) -> bool:
+        return bool(self._stillness and self._limit and self._stillness.run >= self._limit)
+
+    def _follow(self, game: Environment) -> None:
+        if self._stillness is None:
+            self._stillness, self._limit = Stillness(game), limit(game)
+        else:
+            self._stillness.step()
 
     def write(self, path: Path) -> None:
         """Write the video, whole or not at all, after at least one step was recorded."""

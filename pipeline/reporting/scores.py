@@ -14,8 +14,9 @@ from pipeline.io.csv import read_csv
 from pipeline.io.json import parse
 
 RUN_KEYS = (
-    *("weights", "data_source", "sampling", "versions"),
-    *("data_mean", "data_max", "target_return", "max_episode_steps", "known_starts", "settings"),
+    *("weights", "data_source", "sampling", "serving", "versions"),
+    *("data_mean", "data_max", "target_return", "max_episode_steps", "still_limit"),
+    *("known_starts", "settings"),
 )
 COLUMNS = ("dataset", "method", "variant", "seed", "checkpoint", *EPISODE_COLUMNS, *RUN_KEYS)
 LAST, EARLIER = "last", "earlier"
@@ -70,8 +71,8 @@ def gather(
 
 
 def read_run(path: Path) -> dict[str, Any]:
-    """One run's `run.json`, checked; `versions` as one line of text, `known_starts` and `settings`
-    as JSON.
+    """One run's `run.json`, checked; `versions` as one line of text, `serving`, `known_starts`
+    and `settings` as JSON.
     """
     try:
         content = parse(path.read_text(encoding="utf-8"))
@@ -88,7 +89,8 @@ def read_run(path: Path) -> dict[str, Any]:
         pairs = sorted(described["versions"].items())
         described["versions"] = ", ".join(f"{name} {version}" for name, version in pairs)
     described["known_starts"] = json.dumps(described["known_starts"])
-    described["settings"] = json.dumps(described["settings"], sort_keys=True)
+    for key in ("serving", "settings"):
+        described[key] = json.dumps(described[key], sort_keys=True)
     return described
 
 

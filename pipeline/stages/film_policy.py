@@ -18,6 +18,7 @@ def film_policy(*, policy: Input, acting: Acting, video: Annotated[Output, "MP4"
     recorder = VideoRecorder(steps, loaded.observer, actions)
     play_policy(acting.protocol(first, steps), loaded, recorder)
     recorder.write(video)
+    print(f"{video}: {recorder.summary}")
 
 
 if __name__ == "__main__":

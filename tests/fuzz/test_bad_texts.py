@@ -186,7 +186,9 @@ def test_wording(tmp_path_factory: pytest.TempPathFactory, content: Any) -> None
     assert found is None or all(found.values())
 
 
-EPISODES = f"{','.join(EPISODE_COLUMNS)}\n40,0,10000,3,2.5,12,True\n40,1,10001,0,1,9,False\n"
+EPISODES = (
+    f"{','.join(EPISODE_COLUMNS)}\n40,0,10000,3,2.5,12,2,0.1,True\n40,1,10001,0,1,9,0,0,False\n"
+)
 
 
 @given(data=st.data())

@@ -105,7 +105,7 @@ def test_robots(tmp_path: Path) -> None:
 
 def test_games(tmp_path: Path) -> None:
     environment = EnvironmentConfig(
-        family="atari", game="Breakout", max_noops=0, random_score=0, reference_score=1
+        family="atari", game="Breakout", max_noops=0, serve=False, random_score=0, reference_score=1
     )
     data = episodes(actions=np.arange(9) % 4)
     shown = environments.make(environment)

@@ -111,11 +111,13 @@ def collect(config: DatasetConfig, environment: EnvironmentConfig, resources: Pa
     arrays["actions"] = actions
     qpos = fit(path, environment, actions, arrays.get("observations"), arrays.pop("qpos", None))
     rewards = arrays["rewards"].astype(np.float64)
+    served = source.ours is not None and bool(source.ours.get("serve"))
     recording = Trajectories(
         **arrays,
         qpos=qpos,
         episode_length=lengths,
         terminated=np.array([episode[TERMINATED] for episode in episodes]),
+        served=np.full(len(lengths), True) if served else None,
         score=np.add.reduceat(rewards, np.cumsum(lengths) - lengths),
         source=str(path),
     )

@@ -29,6 +29,8 @@ TYPES = {
     "epsilon": np.float64,
 }
 OTHER_KEYS = ("ram_sha256", "meta")
+SERVED = "served"
+"""FIRE was pressed for the player, by episode; a recording without it was not served."""
 
 
 def collect(config: DatasetConfig, environment: EnvironmentConfig, resources: Path) -> Trajectories:
@@ -52,6 +54,8 @@ def _read(path: Path, label: str, environment: EnvironmentConfig) -> Trajectorie
     arrays: dict[str, Any] = {
         name: _npz.typed(path, name, content[name], kind) for name, kind in TYPES.items()
     }
+    unserved = np.zeros(len(arrays["score"]), np.bool_)
+    arrays[SERVED] = _npz.typed(path, SERVED, content.get(SERVED, unserved), np.bool_)
     if content["ram_sha256"].ndim != 1:
         raise PipelineError(f"{path}: ram_sha256 is not a list; restore the file")
     space = environments.make(environment).actions

@@ -43,7 +43,8 @@ def collect(config: DatasetConfig, environment: EnvironmentConfig, resources: Pa
         epsilon = epsilons[i % len(epsilons)]
         played = _play(module, game, epsilon, config.max_episode_steps, generator)
         episodes.append({"seed": seed, "noops": noops, "epsilon": epsilon, **played})
-    return _concatenate(episodes, f"played by the scripted agent (seed {config.seed})")
+    source = f"played by the scripted agent (seed {config.seed})"
+    return _concatenate(episodes, source, environments.serves(environment))
 
 
 def _play(
@@ -67,7 +68,7 @@ def _play(
     return {"actions": actions, "rewards": rewards, "terminated": terminated, "sha256": digest}
 
 
-def _concatenate(episodes: list[dict[str, Any]], source: str) -> Trajectories:
+def _concatenate(episodes: list[dict[str, Any]], source: str, served: bool) -> Trajectories:
     def column(name: str, kind: type) -> NDArray[Any]:
         return np.array([episode[name] for episode in episodes], kind)
 
@@ -80,6 +81,7 @@ def _concatenate(episodes: list[dict[str, Any]], source: str) -> Trajectories:
         seed=column("seed", np.int64),
         noops=column("noops", np.int64),
         epsilon=column("epsilon", np.float64),
+        served=np.full(len(episodes), True) if served else None,
         state_sha256=tuple(episode["sha256"] for episode in episodes),
         source=source,
     )

@@ -8,7 +8,7 @@ from pipeline.config.schema import EnvironmentConfig
 from pipeline.config.table import TableConfig
 from pipeline.reporting.formatting import count, interval, markdown_grid, plus_minus
 from pipeline.reporting.tables import listing, printed
-from pipeline.reporting.tables._warnings import warnings
+from pipeline.reporting.tables._warnings import cut_episodes, warnings
 
 Label = Callable[[str, str], str]
 """(method, variant) → what a row is called."""
@@ -82,6 +82,7 @@ def footnote(
         f"Evaluation: {count(len(table.seeds), 'seed')} ({listing(table.seeds)}) × "
         f"{listing(f'{count:g}' for count in episodes)} episodes, cut at "
         f"{listing(runs['max_episode_steps'])} actions; sticky actions {listing(sticky)}.",
+        f"Episodes cut there: {'; '.join(cut_episodes(scores, table)) or 'none'}.",
         f"Random: uniform actions, measured under the same protocol; normalised scores use "
         f"{_normalizers(table, environments)} (the 0/the 100).",
         f"Versions: {listing(rows['versions'])}.",
@@ -92,10 +93,11 @@ def footnote(
 
 def _by_method(rows: pd.DataFrame, column: str) -> str:
     """What each method says in `column`; once if all say the same."""
-    if rows[column].nunique() == 1:
-        return listing(rows[column])
     per_method = rows.groupby(["method", "variant"], sort=False)[column]
-    return "; ".join(f"{printed(*map(str, key))}: {listing(texts)}" for key, texts in per_method)
+    said = {printed(*map(str, key)): listing(texts) for key, texts in per_method}
+    if len(set(said.values())) == 1:
+        return listing(said.values())
+    return "; ".join(f"{method}: {texts}" for method, texts in said.items())
 
 
 def _normalizers(table: TableConfig, environments: Mapping[str, EnvironmentConfig]) -> str:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from pipeline.config.data import CLIPPED
 from pipeline.config.table import TableConfig
+from pipeline.evaluation.stillness import SECONDS, SHARE
 from pipeline.reporting.tables import best_per_seed, printed, select
 from pipeline.reporting.trainings import LATE_GAIN, LEVEL
 
@@ -15,6 +16,8 @@ def warnings(scores: pd.DataFrame, table: TableConfig) -> list[str]:
     """Every warning that the scores of `table` give cause for, a sentence each."""
     return [
         *known_starts(scores, table),
+        *serving(scores, table),
+        *standing_still(scores, table),
         *repeated_episodes(scores, table),
         *best_against_last(scores, table),
         *settings_by_game(scores, table),
@@ -34,6 +37,50 @@ def known_starts(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
                 f"{dataset}: {known} of {len(episodes)} episodes begin as a recorded one did, with "
                 "as many no-ops; nothing else decides a start there"
             )
+
+
+def serving(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
+    """Games in which FIRE is pressed for the player in play and was not in the data, or the other
+    way round: those who recorded pressed it themselves, so that the data hold presses to imitate.
+    """
+    for dataset in table.datasets:
+        said = json.loads(select(scores, dataset, *table.rows[0])["serving"].iloc[0])
+        if said and said["played"] != said["recorded"]:
+            yield (
+                f"{dataset}: the game waits for FIRE; in play it is {said['played']}, in the data "
+                f"{said['recorded']}"
+            )
+
+
+def standing_still(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
+    """Rows some of whose episodes stand still, for `SECONDS` in a row or in more than `SHARE` of
+    their steps: what such a row measures is not how well it plays.
+    """
+    for dataset, row, episodes in _rows(scores, table):
+        long = episodes["still_steps_longest"] >= episodes["still_limit"]
+        if still := int((long | (episodes["still_share"] > SHARE)).sum()):
+            yield (
+                f"{dataset}, {printed(*row)}: {still} of {len(episodes)} episodes stand still, for "
+                f"{SECONDS} seconds of play in a row or in more than {SHARE:.0%} of their steps; "
+                f"longest {int(episodes['still_steps_longest'].max())} steps"
+            )
+
+
+def cut_episodes(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
+    """How many episodes of each row the step limit has cut, where it has cut any."""
+    for dataset, row, episodes in _rows(scores, table):
+        if cut := int((episodes["terminated"].astype(str) == "False").sum()):
+            yield f"{dataset}, {printed(*row)}: {cut} of {len(episodes)}"
+
+
+def _rows(
+    scores: pd.DataFrame, table: TableConfig
+) -> Iterator[tuple[str, tuple[str, str], pd.DataFrame]]:
+    """The episodes of every row but random play, by data set."""
+    for dataset in table.datasets:
+        for row in table.rows:
+            episodes = select(scores, dataset, *row)
+            yield dataset, row, episodes[episodes["seed"].isin(table.seeds)]
 
 
 def repeated_episodes(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:

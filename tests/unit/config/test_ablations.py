@@ -75,6 +75,10 @@ def rows_of(
             "target_return": 200.0,
             "max_episode_steps": 2000,
             "known_starts": "[]",
+            "still_limit": 75,
+            "still_steps_longest": 3,
+            "still_share": 0.05,
+            "serving": "{}",
             "settings": json.dumps(settings),
             **columns,
         }

@@ -109,7 +109,7 @@ BEYOND = [{"screen": "last_jpeg"}, {"frame_skip": 1}]
 
 
 def game(name: str = "Breakout", **changes: Any) -> EnvironmentConfig:
-    settings = {"family": "atari", "game": name, "max_noops": 0, **changes}
+    settings = {"family": "atari", "game": name, "max_noops": 0, "serve": False, **changes}
     return EnvironmentConfig(random_score=0, reference_score=1, **settings)
 
 

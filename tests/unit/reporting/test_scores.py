@@ -9,7 +9,10 @@ import pytest
 from pipeline.errors import PipelineError
 from pipeline.reporting.scores import COLUMNS, Run, gather, read_scores
 
-EPISODES = "step,episode,reset_seed,noops,return,length,terminated\n9,0,10000,3,2.5,40,True\n"
+EPISODES = (
+    "step,episode,reset_seed,noops,return,length,still_steps_longest,still_share,terminated\n"
+    "9,0,10000,3,2.5,40,2,0.1,True\n"
+)
 DESCRIPTION = {
     "weights": "trained here",
     "data_source": "played",
@@ -20,6 +23,8 @@ DESCRIPTION = {
     "target_return": 5.0,
     "max_episode_steps": 100,
     "known_starts": [0, 7],
+    "still_limit": None,
+    "serving": {},
     "settings": {"policy": {"width": 32}},
 }
 
@@ -37,7 +42,7 @@ def gathered(*files: tuple[Path, Path]) -> pd.DataFrame:
 
 
 def test_a_row_per_episode(tmp_path: Path) -> None:
-    two = EPISODES + "9,1,10001,0,-1.0,7,False\n"
+    two = EPISODES + "9,1,10001,0,-1.0,7,0,0.0,False\n"
     scores = gathered(run_files(tmp_path / "0"), run_files(tmp_path / "1", two))
     assert tuple(scores.columns) == COLUMNS
     assert scores["seed"].tolist() == [0, 1, 1]

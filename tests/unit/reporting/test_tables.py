@@ -100,6 +100,10 @@ def scores() -> pd.DataFrame:
                         "target_return": 90.0,
                         "max_episode_steps": 2000,
                         "known_starts": "[]",
+                        "still_limit": 75,
+                        "still_steps_longest": 3,
+                        "still_share": 0.05,
+                        "serving": "{}",
                         "settings": "{}" if method == "random" else SETTINGS,
                     }
                 )
@@ -202,6 +206,30 @@ def test_repeated_episodes_are_warned_of(scores: pd.DataFrame) -> None:
     scores.loc[pong, ["return", "length"]] = [5.0, 77]
     expected = "Warning: pong, MORE-3S: 8 episodes with only 1 distinct pairs of return and length."
     assert expected in build(scores).markdown
+
+
+def test_who_serves_is_said_where_play_and_data_differ(scores: pd.DataFrame) -> None:
+    breakout = scores["dataset"] == "breakout"
+    scores.loc[breakout, "serving"] = '{"played": "served", "recorded": "not served"}'
+    expected = "breakout: the game waits for FIRE; in play it is served, in the data not served."
+    assert f"Warning: {expected}" in build(scores).markdown
+    scores.loc[breakout, "serving"] = '{"played": "served", "recorded": "served"}'
+    assert "Warning" not in build(scores).markdown
+
+
+def test_episodes_that_stand_still_are_warned_of_and_cut_ones_counted(
+    scores: pd.DataFrame,
+) -> None:
+    made = build(scores).markdown
+    assert "- Episodes cut there: none." in made
+    rows = scores.index[(scores["dataset"] == "pong") & (scores["method"] == "more3s")]
+    scores.loc[rows[:2], "still_steps_longest"] = [74, 75]  # of 75
+    scores.loc[rows[2], "still_share"] = 0.51
+    scores.loc[rows[:3], "terminated"] = False
+    made = build(scores).markdown
+    assert "Warning: pong, MORE-3S: 2 of 8 episodes stand still" in made
+    assert "longest 75 steps." in made
+    assert "- Episodes cut there: pong, MORE-3S: 3 of 8." in made
 
 
 def test_clipped_rewards_are_warned_of(scores: pd.DataFrame) -> None:

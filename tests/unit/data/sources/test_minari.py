@@ -28,7 +28,12 @@ from pipeline.io.artefact import Artefact
 HOPPER = robots.config()
 OBSERVATIONS, ACTIONS = 11, 3
 GAME = EnvironmentConfig(
-    family="atari", game="Breakout", screen="last_jpeg", random_score=2, reference_score=30
+    family="atari",
+    game="Breakout",
+    screen="last_jpeg",
+    serve=False,
+    random_score=2,
+    reference_score=30,
 )
 LENGTHS = [30, 24]
 
