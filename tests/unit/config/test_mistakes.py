@@ -3,11 +3,15 @@
 from pathlib import Path
 
 import pytest
-from configurations import copied, edit, lay, message
+import yaml
+from configurations import CONFIG, copied, edit, lay, message
 
 from pipeline.config.load import load
 from pipeline.config.schema import TrainingConfig
 from pipeline.errors import PipelineError
+
+NEW = len(yaml.safe_load((CONFIG / "config.yaml").read_text(encoding="utf-8"))["settings"])
+"""Where among the settings the entries of a test come."""
 
 
 @pytest.fixture
@@ -113,7 +117,7 @@ def test_json_of_a_stage_names_the_key() -> None:
         (
             "config.yaml",
             {"settings": [{"training": {"betas": [2.0, 0.9]}}]},
-            r"config/config.yaml: settings\[8\]: training.betas.0: .*less than 1",
+            rf"config/config.yaml: settings\[{NEW}\]: training.betas.0: .*less than 1",
         ),
         (
             "config.yaml",
@@ -229,68 +233,68 @@ def test_json_of_a_stage_names_the_key() -> None:
         (
             "config.yaml",
             {"settings": [{}, {"where": {"method": "transformer"}}]},
-            r"config/config.yaml: settings\[9\].where: unknown method 'transformer'.*more3s",
+            rf"config.yaml: settings\[{NEW + 1}\].where: unknown method 'transformer'.*more3s",
         ),
         (
             "config.yaml",
             {"settings": [{"where": {"method": "more3s"}, "training": {"step": 3}}]},
-            r"config/config.yaml: settings\[8\]: training.step: .*'steps'",
+            rf"config/config.yaml: settings\[{NEW}\]: training.step: .*'steps'",
         ),
         (
             "config.yaml",
             {"settings": [{"features": "compct"}]},
-            r"config/config.yaml: settings\[8\]: unknown features 'compct'.*'compact'",
+            rf"config/config.yaml: settings\[{NEW}\]: unknown features 'compct'.*'compact'",
         ),
         (
             "config.yaml",
             {"settings": [{"features": {"prompt_set": "poetic"}}]},
-            r"config/config.yaml: settings\[8\]: features: prompt_set: .*'original'",
+            rf"config/config.yaml: settings\[{NEW}\]: features: prompt_set: .*'original'",
         ),
         (
             "config.yaml",
             {"settings": [{"language_model": "python_dcs"}]},
-            r"config/config.yaml: settings\[8\]: unknown language model 'python_dcs'.*python_docs",
+            rf"config.yaml: settings\[{NEW}\]: unknown language model 'python_dcs'.*python_docs",
         ),
         (
             "config.yaml",
             {"settings": [{"trainig": {"steps": 3}}]},
-            r"config/config.yaml: settings\[8\]: unknown key 'trainig' \(did you mean 'training'"
+            rf"config.yaml: settings\[{NEW}\]: unknown key 'trainig' \(did you mean 'training'"
             r"\?\); allowed: evaluation, .*, where",
         ),
         (
             "config.yaml",
             {"settings": [{"where": {"family": "atary"}}]},
-            r"config/config.yaml: settings\[8\].where: unknown family 'atary' .*'atari'",
+            rf"config/config.yaml: settings\[{NEW}\].where: unknown family 'atary' .*'atari'",
         ),
         (
             "config.yaml",
             {"settings": [{"where": {"environment": ["pong", "pung"]}}]},
-            r"config/config.yaml: settings\[8\].where: unknown environment 'pung' .*'pong'",
+            rf"config/config.yaml: settings\[{NEW}\].where: unknown environment 'pung' .*'pong'",
         ),
         (
             "config.yaml",
             {"settings": [{"where": {"dataset": "qbrt"}}]},
-            r"config/config.yaml: settings\[8\].where: unknown dataset 'qbrt' .*'qbert'",
+            rf"config/config.yaml: settings\[{NEW}\].where: unknown dataset 'qbrt' .*'qbert'",
         ),
         (
             "config.yaml",
             {"settings": [{"where": {"game": "pong"}}]},
-            r"settings\[8\].where: game: .*allowed: dataset, environment, family, method",
+            rf"settings\[{NEW}\].where: game: .*allowed: dataset, environment, family, method",
         ),
         (
             "config.yaml",
             {"settings": [{"where": {"method": []}}]},
-            r"config/config.yaml: settings\[8\].where: method: List should have at least 1 item",
+            rf"config.yaml: settings\[{NEW}\].where: method: List should have at least 1 item",
         ),
         (
             "config.yaml",
             {"settings": [{"where": "pong"}]},
-            r"config/config.yaml: settings\[8\].where: .*valid dictionary",
+            rf"config/config.yaml: settings\[{NEW}\].where: .*valid dictionary",
         ),
         (
             "config.yaml",
             {"settings": ["more3s"]},
-            r"config/config.yaml: settings\[8\]: expected keys and values, found str",
+            rf"config/config.yaml: settings\[{NEW}\]: expected keys and values, found str",
         ),
         (
             "config.yaml",

@@ -23,6 +23,7 @@ from pipeline.methods.iql import expectile_loss
 from pipeline.observations.states import StateStore
 from pipeline.observations.windows import Windows
 from pipeline.training import loop
+from pipeline.training.held_out_metrics import discounted_returns
 from pipeline.training.resume import Resumption
 
 ARMS, SIZE = ActionSpace(("ARM",), continuous=True, low=(-2.0,), high=(2.0,)), 2
@@ -158,6 +159,27 @@ def test_being_looked_at_changes_nothing_that_is_drawn(method: str) -> None:
     ]
     for name, tensor in found[0].items():
         assert torch.equal(tensor, found[1][name]), name
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_values_are_set_beside_discounted_returns(ended: bool) -> None:
+    rewards = np.arange(8.0)
+    data = recorded(rewards, rewards, 4, ended)
+    expected = [
+        sum(0.5 ** (j - t) * rewards[j] for j in range(t, end))
+        + (0 if ended else 0.5 ** (end - t) * rewards[end - 4 : end].mean() / 0.5)
+        for end in (4, 8)
+        for t in range(end - 4, end)
+    ]
+    np.testing.assert_allclose(discounted_returns(data, 0.5), expected)
+    short = {"steps": 2, "evaluate_every": 2, "held_out_fraction": 0.5}
+    _, (row,) = trained("iql", data, short, discount=0.5)
+    last = slice(0, 4 if ended else 3)  # a cut episode's last step has no successor
+    halves = [discounted_returns(data, 0.5)[half:][last].mean() for half in (0, 4)]
+    assert row.held_out["monte_carlo_return"] == pytest.approx(
+        min(halves, key=lambda half: abs(half - row.held_out["monte_carlo_return"]))
+    )
+    assert "monte_carlo_return" not in trained("bc_mlp", data, short)[1][0].held_out
 
 
 @pytest.mark.parametrize("method", METHODS)
