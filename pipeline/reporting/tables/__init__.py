@@ -36,6 +36,7 @@ PRINTED = {
     "decision_transformer": "DT",
     "decision_transformer_glu": "DT+GLU",
     "more3s": "MORE-3S",
+    "starformer": "StARformer",
 }
 """How the literature writes a method's name; any other is printed as it is configured."""
 

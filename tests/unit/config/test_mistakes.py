@@ -3,11 +3,16 @@
 from pathlib import Path
 
 import pytest
-from configurations import copied, edit, lay, message
+import yaml
+from configurations import CONFIG, copied, edit, lay, message
 
 from pipeline.config.load import load
 from pipeline.config.schema import TrainingConfig
 from pipeline.errors import PipelineError
+
+ENTRIES = len(yaml.safe_load((CONFIG / "config.yaml").read_text(encoding="utf-8"))["settings"])
+"""Of the default's settings; what is laid over them is counted on."""
+HERE = rf"config/config.yaml: settings\[{ENTRIES}\]"
 
 
 @pytest.fixture
@@ -82,7 +87,7 @@ def test_json_of_a_stage_names_the_key() -> None:
         (
             "config.yaml",
             {"settings": [{"training": {"betas": [2.0, 0.9]}}]},
-            r"config/config.yaml: settings\[8\]: training.betas.0: .*less than 1",
+            HERE + r": training.betas.0: .*less than 1",
         ),
         (
             "config.yaml",
@@ -198,68 +203,68 @@ def test_json_of_a_stage_names_the_key() -> None:
         (
             "config.yaml",
             {"settings": [{}, {"where": {"method": "transformer"}}]},
-            r"config/config.yaml: settings\[9\].where: unknown method 'transformer'.*more3s",
+            rf"settings\[{ENTRIES + 1}\].where: unknown method 'transformer'.*more3s",
         ),
         (
             "config.yaml",
             {"settings": [{"where": {"method": "more3s"}, "training": {"step": 3}}]},
-            r"config/config.yaml: settings\[8\]: training.step: .*'steps'",
+            HERE + r": training.step: .*'steps'",
         ),
         (
             "config.yaml",
             {"settings": [{"features": "compct"}]},
-            r"config/config.yaml: settings\[8\]: unknown features 'compct'.*'compact'",
+            HERE + r": unknown features 'compct'.*'compact'",
         ),
         (
             "config.yaml",
             {"settings": [{"features": {"prompt_set": "poetic"}}]},
-            r"config/config.yaml: settings\[8\]: features: prompt_set: .*'original'",
+            HERE + r": features: prompt_set: .*'original'",
         ),
         (
             "config.yaml",
             {"settings": [{"language_model": "python_dcs"}]},
-            r"config/config.yaml: settings\[8\]: unknown language model 'python_dcs'.*python_docs",
+            HERE + r": unknown language model 'python_dcs'.*python_docs",
         ),
         (
             "config.yaml",
             {"settings": [{"trainig": {"steps": 3}}]},
-            r"config/config.yaml: settings\[8\]: unknown key 'trainig' \(did you mean 'training'"
+            HERE + r": unknown key 'trainig' \(did you mean 'training'"
             r"\?\); allowed: evaluation, .*, where",
         ),
         (
             "config.yaml",
             {"settings": [{"where": {"family": "atary"}}]},
-            r"config/config.yaml: settings\[8\].where: unknown family 'atary' .*'atari'",
+            HERE + r".where: unknown family 'atary' .*'atari'",
         ),
         (
             "config.yaml",
             {"settings": [{"where": {"environment": ["pong", "pung"]}}]},
-            r"config/config.yaml: settings\[8\].where: unknown environment 'pung' .*'pong'",
+            HERE + r".where: unknown environment 'pung' .*'pong'",
         ),
         (
             "config.yaml",
             {"settings": [{"where": {"dataset": "qbrt"}}]},
-            r"config/config.yaml: settings\[8\].where: unknown dataset 'qbrt' .*'qbert'",
+            HERE + r".where: unknown dataset 'qbrt' .*'qbert'",
         ),
         (
             "config.yaml",
             {"settings": [{"where": {"game": "pong"}}]},
-            r"settings\[8\].where: game: .*allowed: dataset, environment, family, method",
+            rf"settings\[{ENTRIES}\].where: game: .*allowed: dataset, environment, family, method",
         ),
         (
             "config.yaml",
             {"settings": [{"where": {"method": []}}]},
-            r"config/config.yaml: settings\[8\].where: method: List should have at least 1 item",
+            HERE + r".where: method: List should have at least 1 item",
         ),
         (
             "config.yaml",
             {"settings": [{"where": "pong"}]},
-            r"config/config.yaml: settings\[8\].where: .*valid dictionary",
+            HERE + r".where: .*valid dictionary",
         ),
         (
             "config.yaml",
             {"settings": ["more3s"]},
-            r"config/config.yaml: settings\[8\]: expected keys and values, found str",
+            HERE + r": expected keys and values, found str",
         ),
         (
             "config.yaml",
