@@ -31,6 +31,8 @@ SHAPE: dict[str, dict[str, tuple[int, ...]]] = {
     "decision_transformer on states": VECTOR,
     "decision_transformer_glu on states": VECTOR,
     "behaviour_cloning on states": VECTOR,
+    "starformer": PIXELS,
+    "starformer on states": VECTOR,
 }
 """A method with discrete actions and, "on" something, with continuous ones."""
 POLICY = {"context_length": 3, "memory_length": 3, "width": 32, "layers": 2, "heads": 2}

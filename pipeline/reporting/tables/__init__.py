@@ -42,6 +42,7 @@ PRINTED = {
     "decision_transformer_glu": "DT+GLU",
     "iql": "IQL",
     "more3s": "MORE-3S",
+    "starformer": "StARformer",
     "td3_bc": "TD3+BC",
 }
 """How the literature writes a method's name; any other is printed as it is configured."""

@@ -92,7 +92,7 @@ def test_json_of_a_stage_names_the_key() -> None:
         (
             "config.yaml",
             {"settings": [{"evaluation": {"first_seed": 2**31}}]},
-            r"settings\[8\]: evaluation.first_seed: .*less than or equal to 2147483647",
+            rf"settings\[{NEW}\]: evaluation.first_seed: .*less than or equal to 2147483647",
         ),
         (
             "features/compact.yaml",

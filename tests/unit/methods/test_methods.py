@@ -233,6 +233,8 @@ def test_the_target_is_not_trained() -> None:
         ("decision_transformer on states", {"time_embedding": "learned"}),
         ("decision_transformer_glu on states", {}),
         ("behaviour_cloning on states", {}),
+        ("starformer", {"reward_token": "return"}),
+        ("starformer on states", {}),
     ],
 )
 def test_one_batch_can_be_overfitted(method: str, policy: dict[str, Any]) -> None:

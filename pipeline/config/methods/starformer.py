@@ -1,0 +1,40 @@
+"""Settings of StARformer (`pipeline/methods/starformer.py`)."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from pipeline.config.methods import TransformerSettings
+
+
+class Settings(TransformerSettings):
+    """What can be varied of StARformer; `width`, `layers` and `heads` are those of its global
+    attention.
+    """
+
+    observations: ClassVar[tuple[str, ...]] = ("pixels", "states")
+    attends: ClassVar[bool] = False  # its attention is no sequence of equal tokens to be drawn
+
+    patch_size: int = Field(
+        12, ge=1, description="side in pixels of the squares that frames are cut into; divides 84"
+    )
+    local_width: int = Field(32, ge=4, description="of the tokens of one step among themselves")
+    local_heads: int = Field(4, ge=1)
+    reward_token: Literal["none", "reward", "return"] = Field(
+        "none", description="what a step is told beside a_{t-1} and s_t: r_{t-1}, R̂_t, or nothing"
+    )
+
+    @property
+    def uses_returns(self) -> bool:  # type: ignore[override]
+        """Only the form with returns is told a target return."""
+        return self.reward_token == "return"
+
+    @property
+    def memory(self) -> int:
+        """The form with rewards needs that of the step before its context."""
+        return int(self.reward_token == "reward")
+
+    @property
+    def local(self) -> "Settings":
+        """The shape of a step's local attention."""
+        return self.model_copy(update={"width": self.local_width, "heads": self.local_heads})
