@@ -25,6 +25,11 @@ class TableConfig(Section):
         "Normalised score: 0 is random play and 100 the reference, both from the literature.",
         description="what a comparison's normalised scores are, in a sentence or two",
     )
+    published: str | None = Field(
+        None,
+        description="the table of resources/published_scores.csv that is printed below; default: "
+        "its own name",
+    )
     datasets: Distinct[str] = Field(min_length=1)
     methods: Distinct[str] = Field(min_length=1)
     variants: Distinct[str] = Field(["default"], min_length=1)

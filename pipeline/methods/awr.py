@@ -2,11 +2,10 @@
 TD(λ) returns, and a policy that clones with the weights min(e^{A / temperature}, 20).
 
 After Farama's D4RL-Evaluations, `awr/learning/awr_agent.py`. What differs: a return looks H steps
-ahead and then trusts V, where the original goes to the episode's end (at λ .95 and γ .99 what is
-left out weighs (γλ)^H, a third at H = 20); V and the policy are updated together, so returns and
-advantages are always of the present V, where the original recomputes them after 200 and 1,000
-updates; advantages are standardised over a batch, not over all data; Adam, not SGD; the mean is
-within the bounds by a tanh, where the original adds a loss for leaving them.
+ahead and then trusts V, where the original goes to the episode's end; V and the policy are updated
+together, so returns and advantages are always of the present V, where the original recomputes them
+after 200 and 1,000 updates; advantages are standardised over a batch, not over all data; Adam, not
+SGD; the mean is within the bounds by a tanh, where the original adds a loss for leaving them.
 """
 
 from collections.abc import Iterator, Mapping

@@ -32,7 +32,8 @@ def tabulate(
     seconds = [read_cpu_seconds(path) for path in trainings]
     known = join(read_scores(scores), runs, [read_curve(path) for path in curves], seconds)
     made = tables.make(name, known, table, games, scale)
-    others = published_scores.section(published_scores.read(published), name, table.datasets)
+    of = table.published or name
+    others = published_scores.section(published_scores.read(published), of, table.datasets)
     for path, text in (
         (csv, tables.as_csv(made.rows)),
         (across, tables.as_csv(made.across)),

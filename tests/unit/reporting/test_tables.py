@@ -134,6 +134,12 @@ def test_table1_from_fixed_scores(scores: pd.DataFrame, tmp_path: Path) -> None:
     assert written.startswith(build(scores).markdown)
     assert "| breakout | 211.1 |" in written  # published: CQL
     assert "qbert" not in written
+    told[told.index("--name") + 1] = "freeway"
+    execute(tabulate, told)
+    assert "Published" not in (tmp_path / "table1.md").read_text()
+    told[told.index("--table") + 1] = GRID.model_copy(update={"published": "table1"}).as_json()
+    execute(tabulate, told)
+    assert "| breakout | 211.1 |" in (tmp_path / "table1.md").read_text()
 
 
 def test_columns_are_those_agreed_on() -> None:
