@@ -5,18 +5,20 @@ import os
 import resource
 import signal
 import sys
-import time
 import traceback
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from threading import RLock
 
 import pytest
 import torch
+from events import Events
 from tqdm import tqdm
 
 from pipeline.config import experiment
 from pipeline.config.load import load
+from pipeline.provenance import source_digest
 from pipeline.stages import execute
 from pipeline.stages._signature import Stage
 from pipeline.stages.build_cache import build_cache
@@ -33,6 +35,13 @@ from pipeline.stages.train_policy import train_policy
 from pipeline.stages.write_prompts import write_prompts
 
 ROOT = Path(__file__).parents[2]
+TEXT = ROOT / "docs" / "learning.md"
+PLUGINS = (
+    *("data.sources.scripted", "environments.catch", "features.encoders.lxmert"),
+    *("language.texts.file", "methods.more3s", "observations.embeddings"),
+    "vision.detectors.fast_rcnn",
+)
+"""What the stages load late: here it is loaded before they are forked."""
 LONGEST = 900
 """Seconds after which a stage is ended as stuck; beside other work it takes minutes."""
 
@@ -51,10 +60,18 @@ class Job:
         given = {**self.options, **{k: str(folder / v) for k, v in self.outputs.items()}}
         return [word for name, value in given.items() for word in (_flag(name), value)]
 
-    def start(self, folder: Path, log: Path | None = None, file_size: int | None = None) -> int:
+    def start(
+        self,
+        folder: Path,
+        log: Path | None = None,
+        file_size: int | None = None,
+        fatal: int | None = None,
+    ) -> int:
         """Run in a fork of this process, which has imported all that is slow; returns its id.
 
-        With `file_size` the system lets no file grow beyond so many bytes.
+        With `file_size` the system lets no file grow beyond so many bytes; with `fatal` it is
+        killed at the event of that number, and one of 0 never comes: their number is then the last
+        line of the log.
         """
         process = os.fork()
         if process:
@@ -69,7 +86,10 @@ class Job:
             if file_size is not None:
                 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # an error number instead
                 resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
+            events = None if fatal is None else Events(fatal)
             execute(self.stage, self.words(folder))
+            if events is not None:
+                print(events.count, flush=True)
         except BaseException as error:
             code = error.code if isinstance(error, SystemExit) else 70
             if code == 70:
@@ -88,19 +108,17 @@ class Job:
         assert len(errors) == 1, said
         return errors[0].removeprefix("error: ")
 
-    def run(self, folder: Path) -> float:
-        """Run to the end; returns the seconds it took."""
-        started = time.monotonic()
-        _, status = os.waitpid(self.start(folder), 0)
-        assert os.waitstatus_to_exitcode(status) == 0, (folder / "log").read_text()
-        return time.monotonic() - started
+    def run(self, folder: Path) -> int:
+        """Run to the end; returns how many events there were."""
+        _, status = os.waitpid(self.start(folder, fatal=0), 0)
+        said = (folder / "log").read_text()
+        assert os.waitstatus_to_exitcode(status) == 0, said
+        return int(said.split()[-1])
 
-    def kill(self, folder: Path, after: float) -> bool:
-        """Run, and kill after so many seconds; whether it was still running."""
-        process = self.start(folder)
-        time.sleep(after)
-        os.kill(process, signal.SIGKILL)
-        _, status = os.waitpid(process, 0)
+    def kill(self, folder: Path, event: int) -> bool:
+        """Run, and be killed at an event; whether there were so many."""
+        _, status = os.waitpid(self.start(folder, fatal=event), 0)
+        assert os.WIFSIGNALED(status) or not status, (folder / "log").read_text()
         return os.WIFSIGNALED(status)
 
 
@@ -124,7 +142,7 @@ class Trial:
 
     job: Job
     folder: Path
-    seconds: float
+    events: int
     expected: dict[str, bytes]
     files: set[str]
     """Names of all that lies in its folder in the end."""
@@ -134,10 +152,10 @@ class Trial:
         undisturbed, folder = tmp_path / "undisturbed", tmp_path / "killed"
         undisturbed.mkdir()
         folder.mkdir()
-        seconds = job.run(undisturbed)
+        events = job.run(undisturbed)
         expected = contents(undisturbed, list(job.outputs.values()))
         assert expected
-        return cls(job, folder, seconds, expected, {path.name for path in undisturbed.iterdir()})
+        return cls(job, folder, events, expected, {path.name for path in undisturbed.iterdir()})
 
     def found(self) -> dict[str, bytes]:
         """The outputs that are there now."""
@@ -168,13 +186,17 @@ def jobs(config: experiment.Config, made: Path) -> dict[str, Job]:
     """Every long stage of the toy workflow and some short ones, each with the inputs that those
     before it left.
     """
+    for plugin in PLUGINS:
+        import_module(f"pipeline.{plugin}")
+    source_digest.code_digest(source_digest.loaded_modules())  # kept for every fork
     method = config.method("more3s")
-    longer = {"steps": 150, "evaluate_every": 10, "checkpoint_every": 30}
+    longer = {"steps": 60, "evaluate_every": 10, "checkpoint_every": 20}
     training = method.training.model_copy(update=longer)
     method = method.model_copy(update={"training": training})
-    features, environment = config.features["toy"], config.environment("catch")
+    features = config.features["toy"].model_copy(update={"encoding_batch": 128})
+    environment = config.environment("catch")
     language_model = config.language_models["toy"].model_copy(
-        update={"steps": 150, "evaluate_every": 10}
+        update={"steps": 60, "evaluate_every": 10, "source": "file", "name": str(TEXT)}
     )
     sections = {
         "dataset": config.datasets["catch"].as_json(),

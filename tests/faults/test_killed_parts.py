@@ -1,6 +1,5 @@
-"""Detection and encoding, whole or a shard, killed at random moments, end with the same bytes."""
+"""Detection and encoding, whole or a shard, killed at any event, end with the same bytes."""
 
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,39 +8,28 @@ import pytest
 from conftest import Job, Trial
 
 from pipeline.io import resumable
-from pipeline.io.resumable import PartsWriter, Rows
 
 KILLS = 6
-BATCH_SECONDS = 0.15
-"""A batch of the toy data takes no time; so long ones, for kills to fall into."""
-
-
-@pytest.fixture
-def slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every batch is long, and a part of its own; forks inherit it."""
-    add = PartsWriter._add
-
-    def slowly(self: PartsWriter, batch: int, rows: Rows, stop: int) -> None:
-        time.sleep(BATCH_SECONDS)
-        add(self, batch, rows, stop)
-
-    monkeypatch.setattr(PartsWriter, "_add", slowly)
-    monkeypatch.setattr(resumable, "SAVE_SECONDS", 0.0)
 
 
 @pytest.mark.parametrize("shard", [None, "1-of-2"])
 @pytest.mark.parametrize("name", ["detect_regions", "build_cache"])
-@pytest.mark.usefixtures("slow")
-def test_killed_at_random_moments(
-    jobs: dict[str, Job], name: str, shard: str | None, tmp_path: Path
+def test_killed_at_events(
+    jobs: dict[str, Job],
+    name: str,
+    shard: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Every batch is a part of its own, and a kill undoes none."""
+    monkeypatch.setattr(resumable, "SAVE_SECONDS", 0.0)  # forks inherit it
     job = jobs[name]
     if shard:
         job = replace(job, options={**job.options, "shard": shard})
     trial = Trial.of(job, tmp_path)
     kept, most = 0, 0
-    for moment in np.random.default_rng(0).uniform(0, trial.seconds, KILLS):
-        job.kill(trial.folder, float(moment))
+    for event in np.random.default_rng(0).integers(1, trial.events + 1, KILLS).tolist():
+        job.kill(trial.folder, event)
         if trial.found():  # it was whole before the kill
             assert trial.found() == trial.expected
             break

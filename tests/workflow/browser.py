@@ -20,7 +20,7 @@ SWITCHES = (
     # Frames of data: addresses stay in the page's process, where its session sees their requests.
     *("--disable-site-isolation-trials", "--disable-features=IsolateOrigins,site-per-process"),
 )
-PATIENCE = 30
+PATIENCE = 300
 """Seconds until something that was waited for counts as missing."""
 
 

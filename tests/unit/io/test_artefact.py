@@ -103,7 +103,7 @@ def test_two_forked_workers_read_the_same_bytes(path: Path) -> None:
     for worker in workers:
         worker.start()
     _digest(artefact, queue)
-    digests = {queue.get(timeout=30) for _ in range(3)}
+    digests = {queue.get(timeout=900) for _ in range(3)}
     for worker in workers:
         worker.join()
     assert len(digests) == 1
@@ -238,7 +238,7 @@ def test_killed_write_leaves_no_result_and_can_be_repeated(tmp_path: Path) -> No
         "from pipeline.io.artefact import ArtefactWriter\n"
         "with ArtefactWriter(Path(sys.argv[1]), 'cache', {}) as writer:\n"
         "    writer.write('tokens', np.ones((4000, 500)))\n"
-        "    print('written', flush=True); time.sleep(60)\n"
+        "    print('written', flush=True); time.sleep(900)\n"
     )
     target = tmp_path / "cache.h5"
     child = subprocess.Popen([sys.executable, "-c", program, target], stdout=subprocess.PIPE)

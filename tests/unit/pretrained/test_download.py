@@ -21,7 +21,7 @@ from pipeline.stages.retrieve import retrieve as stage
 CONTENT = np.random.default_rng(0).integers(256, size=300_000, dtype=np.uint8).tobytes()
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 ENDLESS = 200 * len(CONTENT)
-QUICK = Patience(attempts=3, pause=0.0, timeout=5.0)
+QUICK = Patience(attempts=3, pause=0.0, timeout=60.0)
 
 
 @dataclass
