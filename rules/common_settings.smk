@@ -1,7 +1,5 @@
 """Settings, plug-ins and environments of jobs, from their wildcards."""
 
-from pipeline.config.schema import EvaluationConfig
-
 
 def dataset_of(wildcards):
     """Which episodes are used."""
@@ -26,8 +24,8 @@ def method_of(wildcards):
 
 
 def trained_method_of(wildcards):
-    """The same without the evaluation's settings: a change of those must not train anew."""
-    return method_of(wildcards).model_copy(update={"evaluation": EvaluationConfig()})
+    """The same without what only play depends on."""
+    return method_of(wildcards).trained()
 
 
 def features_of(wildcards):

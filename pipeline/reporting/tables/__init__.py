@@ -35,6 +35,7 @@ PRINTED = {
     "behaviour_cloning": "BC",
     "decision_transformer": "DT",
     "decision_transformer_glu": "DT+GLU",
+    "mbop": "MBOP",
     "more3s": "MORE-3S",
     "starformer": "StARformer",
 }
