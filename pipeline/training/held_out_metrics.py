@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.config.schema import Precision, TrainingConfig
+from pipeline.data.trajectories import Trajectories
 from pipeline.environments.action_space import Actions, ActionSpace
 from pipeline.hardware.devices import mixed_precision
 from pipeline.methods import Learner
@@ -37,6 +38,7 @@ ERRORS = (
     "mean_action_mse",  # of always taking the training episodes' mean action
     "repeat_mse",  # of always taking a_{t-1}
 )
+MONTE_CARLO = "monte_carlo_return"
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,10 @@ class HeldOut:
     batches: Sequence[Batch]
     constant: Tensor
     """The training episodes' most frequent action (), or their mean one (size,)."""
+    monte_carlo: float | None = None
+    """Of a method that discounts rewards: the mean discounted return of the windows' last steps,
+    to set its values beside.
+    """
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -58,19 +64,21 @@ class HeldOut:
         """
         part: dict[str, float] = {}
         whole: dict[str, float] = {}
-        with _evaluating(learner), torch.no_grad():
+        # what a method draws to be looked at must not change what it draws next in training
+        with _evaluating(learner), torch.no_grad(), torch.random.fork_rng(devices=[]):
             for batch in self.batches:
                 with mixed_precision(precision):
                     read, means = learner.read(batch)
                 steps = batch.mask[:, batch.context].sum()
-                found = {f"held_out_{k}": (mean * steps, steps) for k, mean in means.items()}
+                sums = {f"held_out_{k}": (mean * steps, steps) for k, mean in means.items()}
                 if read is not None:
-                    found |= self._compared(batch, read)
-                for name, (sum_, count) in found.items():
+                    sums |= self._compared(batch, read)
+                for name, (sum_, count) in sums.items():
                     part[name] = part.get(name, 0.0) + float(sum_)
                     whole[name] = whole.get(name, 0.0) + float(count)
         names = part if self.batches else ("held_out_loss", *self.columns)
-        return {name: part[name] / whole[name] if whole.get(name) else math.nan for name in names}
+        found = {name: part[name] / whole[name] if whole.get(name) else math.nan for name in names}
+        return found if self.monte_carlo is None else found | {MONTE_CARLO: self.monte_carlo}
 
     def _compared(self, batch: Batch, read: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
         """Of each column, sum and count over the context's real steps."""
@@ -101,7 +109,24 @@ def draw_held_out(windows: Windows, settings: TrainingConfig, seed: int) -> Held
     ends = np.sort(shuffled[:count])  # sorted, so that neighbours share decoded blocks
     size = settings.batch_size
     batches = [windows.batch(ends[start : start + size]) for start in range(0, count, size)]
-    return HeldOut(batches, constant.to(windows.device))
+    discount: float | None = getattr(windows.settings, "discount", None)
+    if discount is None:
+        return HeldOut(batches, constant.to(windows.device))
+    returns = discounted_returns(windows.trajectories, discount)[ends]
+    mean = float(returns.mean()) if count else math.nan
+    return HeldOut(batches, constant.to(windows.device), mean)
+
+
+def discounted_returns(data: Trajectories, discount: float) -> NDArray[np.float64]:
+    """(T,) Σ_k γ^k r_{t+k}. An episode that was cut is taken to go on with its mean reward."""
+    returns = np.empty(len(data.rewards))
+    for start, length, ended in zip(data.starts, data.episode_length, data.terminated, strict=True):
+        rewards = data.rewards[start : start + length].astype(np.float64)
+        following = 0.0 if ended else rewards.mean() / (1 - discount)
+        for t in reversed(range(length)):
+            following = rewards[t] + discount * following
+            returns[start + t] = following
+    return returns
 
 
 def constant_action(space: ActionSpace, actions: Actions) -> Tensor:

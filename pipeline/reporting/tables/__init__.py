@@ -32,12 +32,17 @@ COLUMNS = (
 
 PRINTED = {
     "random": "Random",
+    "awr": "AWR",
+    "bc_mlp": "BC (MLP)",
     "behaviour_cloning": "BC",
+    "brac_v": "BRAC-v",
     "decision_transformer": "DT",
     "decision_transformer_glu": "DT+GLU",
+    "iql": "IQL",
     "mbop": "MBOP",
     "more3s": "MORE-3S",
     "starformer": "StARformer",
+    "td3_bc": "TD3+BC",
 }
 """How the literature writes a method's name; any other is printed as it is configured."""
 

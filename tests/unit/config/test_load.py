@@ -141,8 +141,9 @@ def test_every_shipped_variant_differs_from_the_default() -> None:
         return config.method(method, variant) != config.method(method)
 
     same = {v for v in config.variants if not changes(v)}
-    # The other two are the default at this scale, and differ from it at the paper's.
-    assert same == {"default", "half_memory", "random_gpt"}
+    # Two are the default at this scale and not at the paper's; one is for other methods.
+    assert same == {"default", "half_memory", "random_gpt", "behaviour_phase"}
+    assert config.method("brac_v", "behaviour_phase") != config.method("brac_v")
     paper = load(CONFIG / "paper.yaml")
     assert paper.method("more3s", "half_memory").policy.memory_length == 15
     assert paper.method("more3s", "random_gpt") != paper.method("more3s")
@@ -243,7 +244,9 @@ def test_a_method_s_settings_say_what_it_observes_and_is_told() -> None:
     assert {"more3s", "decision_transformer", "behaviour_cloning"} <= set(methods)
     kinds = {name: settings_class(name).observations for name in methods}
     assert kinds.pop("more3s") == ("embeddings", "embeddings_and_states")
-    assert set(kinds.values()) == {("pixels", "states")}
+    assert kinds["decision_transformer"] == kinds["behaviour_cloning"] == ("pixels", "states")
+    assert kinds["bc_mlp"] == ("states",)
+    assert {kind for each in kinds.values() for kind in each} <= set(plugins.names("observations"))
     assert MethodConfig(method="more3s").policy.observed == "embeddings"
     states = MethodConfig.model_validate(
         {"method": "behaviour_cloning", "policy": {"observation": "states"}}

@@ -10,9 +10,8 @@ from pipeline.config.load import load
 from pipeline.config.schema import TrainingConfig
 from pipeline.errors import PipelineError
 
-ENTRIES = len(yaml.safe_load((CONFIG / "config.yaml").read_text(encoding="utf-8"))["settings"])
-"""Of the default's settings; what is laid over them is counted on."""
-HERE = rf"config/config.yaml: settings\[{ENTRIES}\]"
+NEW = len(yaml.safe_load((CONFIG / "config.yaml").read_text(encoding="utf-8"))["settings"])
+"""Where among the settings the entries of a test come."""
 
 
 @pytest.fixture
@@ -87,7 +86,7 @@ def test_json_of_a_stage_names_the_key() -> None:
         (
             "config.yaml",
             {"settings": [{"training": {"betas": [2.0, 0.9]}}]},
-            HERE + r": training.betas.0: .*less than 1",
+            rf"config/config.yaml: settings\[{NEW}\]: training.betas.0: .*less than 1",
         ),
         (
             "config.yaml",
@@ -203,68 +202,68 @@ def test_json_of_a_stage_names_the_key() -> None:
         (
             "config.yaml",
             {"settings": [{}, {"where": {"method": "transformer"}}]},
-            rf"settings\[{ENTRIES + 1}\].where: unknown method 'transformer'.*more3s",
+            rf"config.yaml: settings\[{NEW + 1}\].where: unknown method 'transformer'.*more3s",
         ),
         (
             "config.yaml",
             {"settings": [{"where": {"method": "more3s"}, "training": {"step": 3}}]},
-            HERE + r": training.step: .*'steps'",
+            rf"config/config.yaml: settings\[{NEW}\]: training.step: .*'steps'",
         ),
         (
             "config.yaml",
             {"settings": [{"features": "compct"}]},
-            HERE + r": unknown features 'compct'.*'compact'",
+            rf"config/config.yaml: settings\[{NEW}\]: unknown features 'compct'.*'compact'",
         ),
         (
             "config.yaml",
             {"settings": [{"features": {"prompt_set": "poetic"}}]},
-            HERE + r": features: prompt_set: .*'original'",
+            rf"config/config.yaml: settings\[{NEW}\]: features: prompt_set: .*'original'",
         ),
         (
             "config.yaml",
             {"settings": [{"language_model": "python_dcs"}]},
-            HERE + r": unknown language model 'python_dcs'.*python_docs",
+            rf"config.yaml: settings\[{NEW}\]: unknown language model 'python_dcs'.*python_docs",
         ),
         (
             "config.yaml",
             {"settings": [{"trainig": {"steps": 3}}]},
-            HERE + r": unknown key 'trainig' \(did you mean 'training'"
+            rf"config.yaml: settings\[{NEW}\]: unknown key 'trainig' \(did you mean 'training'"
             r"\?\); allowed: evaluation, .*, where",
         ),
         (
             "config.yaml",
             {"settings": [{"where": {"family": "atary"}}]},
-            HERE + r".where: unknown family 'atary' .*'atari'",
+            rf"config/config.yaml: settings\[{NEW}\].where: unknown family 'atary' .*'atari'",
         ),
         (
             "config.yaml",
             {"settings": [{"where": {"environment": ["pong", "pung"]}}]},
-            HERE + r".where: unknown environment 'pung' .*'pong'",
+            rf"config/config.yaml: settings\[{NEW}\].where: unknown environment 'pung' .*'pong'",
         ),
         (
             "config.yaml",
             {"settings": [{"where": {"dataset": "qbrt"}}]},
-            HERE + r".where: unknown dataset 'qbrt' .*'qbert'",
+            rf"config/config.yaml: settings\[{NEW}\].where: unknown dataset 'qbrt' .*'qbert'",
         ),
         (
             "config.yaml",
             {"settings": [{"where": {"game": "pong"}}]},
-            rf"settings\[{ENTRIES}\].where: game: .*allowed: dataset, environment, family, method",
+            rf"settings\[{NEW}\].where: game: .*allowed: dataset, environment, family, method",
         ),
         (
             "config.yaml",
             {"settings": [{"where": {"method": []}}]},
-            HERE + r".where: method: List should have at least 1 item",
+            rf"config.yaml: settings\[{NEW}\].where: method: List should have at least 1 item",
         ),
         (
             "config.yaml",
             {"settings": [{"where": "pong"}]},
-            HERE + r".where: .*valid dictionary",
+            rf"config/config.yaml: settings\[{NEW}\].where: .*valid dictionary",
         ),
         (
             "config.yaml",
             {"settings": ["more3s"]},
-            HERE + r": expected keys and values, found str",
+            rf"config/config.yaml: settings\[{NEW}\]: expected keys and values, found str",
         ),
         (
             "config.yaml",

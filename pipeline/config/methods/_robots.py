@@ -1,0 +1,40 @@
+"""Settings that methods for robots share, which read state vectors with small networks."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from pipeline.config.methods import MethodSettings
+
+
+class RobotSettings(MethodSettings):
+    """Of perceptrons on single states."""
+
+    observations: ClassVar[tuple[str, ...]] = ("states",)
+
+    context_length: ClassVar[int] = 1  # type: ignore[misc]  # no setting: they see single states
+    width: int = Field(256, ge=8, description="of hidden layers")
+    layers: int = Field(2, ge=1, description="hidden layers of each network")
+
+    @property
+    def hidden(self) -> list[int]:
+        """Widths of a network's hidden layers."""
+        return [self.width] * self.layers
+
+
+class ValueSettings(RobotSettings):
+    """Of methods that learn values from rewards, by temporal differences."""
+
+    needs_rewards: ClassVar[bool] = True
+
+    discount: float = Field(0.99, ge=0, lt=1, description="γ")
+    n_step: int = Field(1, ge=1, description="rewards that are added before a value is trusted")
+    reward_scale: float = Field(1.0, gt=0, description="rewards are multiplied by it")
+    target_rate: float = Field(
+        0.005, gt=0, le=1, description="τ: how fast target networks follow, by update"
+    )
+
+    @property
+    def ahead(self) -> int:
+        """A transition's later steps."""
+        return self.n_step

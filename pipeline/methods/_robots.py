@@ -1,0 +1,97 @@
+"""What methods for robots share: transitions of standardised states and scaled actions, and play by
+their policy's mode.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from pipeline.config.methods._robots import RobotSettings, ValueSettings
+from pipeline.errors import PipelineError
+from pipeline.methods import ActingState, Learner, Moment, Spec
+from pipeline.nn.gaussian_policy import StatePolicy
+from pipeline.observations.batch import Batch
+from pipeline.observations.n_step import n_step
+
+STATE = "state"
+"""The tensor that is read."""
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """B transitions, of n steps where the episode lasts that long. All of them are real: windows
+    that look ahead are drawn where a step has a successor or is an end.
+    """
+
+    states: Tensor
+    """(B, D) s_t, standardised by the data."""
+    actions: Tensor
+    """(B, A) a_t, scaled to [-1, 1]."""
+    rewards: Tensor
+    """(B,) Σ_{k<h} γ^k r_{t+k}, h ≤ n, scaled."""
+    discounts: Tensor
+    """(B,) γ^h, and 0 where the episode ended by itself."""
+    next_states: Tensor
+    """(B, D) s_{t+h}, standardised; of no meaning after an end."""
+
+
+class RobotLearner(Learner):
+    """A method that reads one state vector at a time and plays the mode of its policy."""
+
+    played: ClassVar[str] = "policy"
+
+    settings: RobotSettings
+    policy: StatePolicy
+    """What is played."""
+
+    def __init__(self, settings: RobotSettings, spec: Spec) -> None:
+        """Raises PipelineError where actions are discrete."""
+        super().__init__(settings, spec)
+        (self.actions,) = spec.actions
+        if not self.actions.continuous:
+            raise PipelineError(
+                f"{spec.tasks[0]}: its actions are discrete, and this method is for robots; "
+                "choose another method for this data set"
+            )
+        (self.size,) = spec.shape[STATE]
+
+    @property
+    def policy_shape(self) -> tuple[Any, ...]:
+        """What a StatePolicy is built of."""
+        return self.size, self.spec.statistics, self.actions, self.settings.hidden
+
+    def seen(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """States of whole windows, standardised, and actions of the context, scaled."""
+        states = self.policy.states(batch.observation[STATE])  # (B, S, D)
+        return states, self.policy.bounds.scaled(batch.actions[:, 0])  # (B, A)
+
+    def act(self, moment: Moment, state: ActingState) -> tuple[Tensor, ActingState]:
+        """The policy's mode; nothing is carried."""
+        return self.policy.play(moment.observation[STATE])[:, 0], state
+
+    def would_play(self, batch: Batch) -> Tensor:
+        """For `read`: the actions of the context's steps, (B, K, A)."""
+        return self.policy.play(batch.observation[STATE][:, batch.context])
+
+
+class ValueLearner(RobotLearner):
+    """One that learns values from transitions."""
+
+    settings: ValueSettings
+
+    def transitions(self, batch: Batch) -> Transitions:
+        """The transitions that begin at the windows' context."""
+        states, actions = self.seen(batch)
+        told = n_step(batch, self.settings.n_step, self.settings.discount)
+        return Transitions(
+            states=states[:, 0],
+            actions=actions,
+            rewards=told.rewards[:, 0] * self.settings.reward_scale,
+            discounts=told.discounts[:, 0],
+            next_states=told.after(states)[:, 0],
+        )
+
+    def unscaled(self, value: Tensor) -> Tensor:
+        """Values in the rewards' own unit, for the curve."""
+        return value / self.settings.reward_scale

@@ -1,0 +1,86 @@
+"""BRAC-v (Wu, Tucker and Nachum 2019, arXiv 1911.11361): actor-critic whose values and policy pay
+for leaving the behaviour policy.
+
+First a behaviour policy b is fitted to the data by likelihood. Then critics learn
+r + γ (min Q⁻(s', a') − α D(s')) and the policy minimises α D(s) − min Q(s, a), where D is the mean
+over a few actions a ~ π of log π − log b, an estimate of KL(π ‖ b). After google-research
+`brac_primal_agent.py` and Farama's D4RL-Evaluations `train_brac.py`. What differs: b is fitted in
+the first updates of the same training, and π starts at b, not at random.
+"""
+
+import copy
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.config.methods.brac_v import Settings
+from pipeline.methods import Spec
+from pipeline.methods._robots import Transitions, ValueLearner
+from pipeline.nn.critics import Critics, follow
+from pipeline.nn.gaussian_policy import TanhGaussianPolicy
+from pipeline.observations.batch import Batch
+
+
+class BRACv(ValueLearner):
+    """The learner; see the module."""
+
+    settings: Settings
+
+    def __init__(self, settings: Settings, spec: Spec) -> None:
+        super().__init__(settings, spec)
+        self.policy: TanhGaussianPolicy = TanhGaussianPolicy(*self.policy_shape)
+        self.behaviour = copy.deepcopy(self.policy)
+        self.critic = Critics(self.size + self.actions.size, settings.hidden)
+        self.target = copy.deepcopy(self.critic).requires_grad_(False)
+
+    def optimised(self) -> Mapping[str, nn.Module]:
+        """Three optimisers; the policy's is new when the behaviour policy is done."""
+        return {"behaviour": self.behaviour, "critic": self.critic, "policy": self.policy}
+
+    def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor]]:
+        """The behaviour policy alone; then the critics, the policy and the target network."""
+        settings, of = self.settings, self.transitions(batch)
+        if step < settings.behaviour_steps:
+            yield "behaviour", -self.behaviour.log_prob(of.states, of.actions).mean()
+            follow(self.policy, self.behaviour, 1.0)  # until then the two are one
+            return
+        if settings.behaviour_only:
+            return
+        error = self.critic(of.states, of.actions) - self._targets(of)
+        yield "critic", error.square().mean(dim=1).sum()
+        divergence, value = self.divergence_and_value(of.states, self.critic)
+        penalised = settings.penalty_weight * divergence
+        sees_q = step >= settings.behaviour_steps + settings.critic_steps
+        yield "policy", (penalised - value if sees_q else penalised).mean()
+        follow(self.target, self.critic, settings.target_rate)
+
+    def read(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """For the curve: what it would do, how far Q is from its target, Q of what was done and of
+        what it would do, the divergence from b, and b's likelihood of what was done.
+        """
+        of = self.transitions(batch)
+        q = self.critic(of.states, of.actions)
+        divergence, value = self.divergence_and_value(of.states, self.critic)
+        means = {
+            "td_error": (q - self._targets(of)).square().mean(),
+            "q": self.unscaled(q.mean()),
+            "q_of_policy": self.unscaled(value.mean()),
+            "divergence": divergence.mean(),
+            "behaviour_nll": -self.behaviour.log_prob(of.states, of.actions).mean(),
+        }
+        return self.would_play(batch), means
+
+    @torch.no_grad()
+    def _targets(self, of: Transitions) -> Tensor:
+        """r + γ (min Q⁻(s', ·) − α D(s')), (B,)."""
+        divergence, value = self.divergence_and_value(of.next_states, self.target)
+        penalised = value - self.settings.penalty_weight * divergence
+        return of.rewards + of.discounts * penalised
+
+    def divergence_and_value(self, states: Tensor, critic: Critics) -> tuple[Tensor, Tensor]:
+        """Means over actions that the policy draws, of log π − log b and of min Q: (B,) each."""
+        u, log_prob = self.policy.sample_u(states, self.settings.samples)
+        divergence = log_prob - self.behaviour.log_prob_u(states, u)  # (samples, B)
+        value = critic(states.expand(len(u), -1, -1), u.tanh()).min(dim=0).values
+        return divergence.mean(dim=0), value.mean(dim=0)

@@ -1,0 +1,58 @@
+"""Returns over several steps, of windows that look ahead: what methods that learn values begin with."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pipeline.observations.batch import Batch
+
+
+@dataclass(frozen=True)
+class NStep:
+    """What a context's steps (B, K) are worth by their next rewards and what follows these:
+    rewards + discounts · V(s_next).
+    """
+
+    rewards: Tensor
+    """(B, K) float32: Σ_{k<h} γ^k r_{t+k}."""
+    discounts: Tensor
+    """(B, K) float32: γ^h, and 0 where the episode ended by itself within the h steps."""
+    next: Tensor
+    """(B, K) int64: where s_{t+h} is among the window's S steps; any step where the discount is
+    0.
+    """
+    mask: Tensor
+    """(B, K) bool: the step is real, and something real follows it or it is an end."""
+
+    def after(self, observed: Tensor) -> Tensor:
+        """s_{t+h} of what was observed (B, S, …): (B, K, …)."""
+        return observed[torch.arange(len(observed), device=observed.device)[:, None], self.next]
+
+
+def n_step(batch: Batch, n: int, discount: float, rewards: Tensor | None = None) -> NStep:
+    """The next `n` rewards of each step of the context, or as many as its episode still has.
+
+    Where the episode ends by itself nothing follows. Where it is cut its last observation is what
+    follows, so the horizon h is shorter and the cut episode's last step carries no loss. `rewards`
+    (B, S) take the place of the batch's, which are as they were paid. The batch looks at least `n`
+    steps ahead; ValueError if not.
+    """
+    if not 1 <= n <= batch.ahead:
+        raise ValueError(f"{n} steps of a batch that looks {batch.ahead} ahead")
+    paid = batch.rewards if rewards is None else rewards
+    first, count = batch.context.start, batch.mask.shape[1] - batch.ahead - batch.memory
+    counts = batch.mask[:, first : first + count]  # r_{t+k} belongs to the sum, (B, K)
+    ended = torch.zeros_like(counts)
+    total, length = torch.zeros_like(paid[:, batch.context]), torch.zeros_like(counts).long()
+    for k in range(n):
+        now, then = (slice(first + k + after, first + k + after + count) for after in (0, 1))
+        ends = batch.terminal[:, now]
+        counts = counts & ~ended & batch.mask[:, now] & (ends | batch.mask[:, then])
+        total = total + discount**k * paid[:, now] * counts
+        length = length + counts
+        ended = ended | (counts & ends)
+    steps = first + torch.arange(count, device=length.device)
+    discounts = (discount ** length.to(total.dtype)) * ~ended
+    last = batch.mask.shape[1] - 1
+    return NStep(total, discounts, (steps + length).clamp(max=last), length > 0)
