@@ -1,6 +1,6 @@
 """Settings, plug-ins and environments of jobs, from their wildcards."""
 
-from pipeline.config.schema import EnvironmentConfig, EvaluationConfig
+from pipeline.config.schema import EnvironmentConfig
 
 
 def dataset_of(wildcards):
@@ -32,8 +32,8 @@ def method_of(wildcards):
 
 
 def trained_method_of(wildcards):
-    """The same without the evaluation's settings: a change of those must not train anew."""
-    return method_of(wildcards).model_copy(update={"evaluation": EvaluationConfig()})
+    """The same without what only play depends on."""
+    return method_of(wildcards).trained()
 
 
 def features_of(wildcards):

@@ -350,6 +350,13 @@ class MethodConfig(Section):
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
+    def trained(self) -> "MethodConfig":
+        """The same without what only play depends on: that must not train anew."""
+        fields = type(self.policy).model_fields
+        default = {key: fields[key].get_default() for key in self.policy.acting}
+        policy = self.policy.model_copy(update=default)
+        return self.model_copy(update={"policy": policy, "evaluation": EvaluationConfig()})
+
     @field_validator("policy", mode="plain")
     @classmethod
     def _of_the_method(cls, value: Any, told: ValidationInfo) -> MethodSettings:

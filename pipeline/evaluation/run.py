@@ -167,13 +167,15 @@ def play_policy(
     games, evaluation = protocol.games(), protocol.evaluation
     target = target_return(evaluation, protocol.data)
     rule = evaluation.temperature, recorder, evaluation.epsilon
-    played = protocol.play(loaded.player(len(games), target), games, *rule)
+    episodes = protocol.play(loaded.player(len(games), target), games, *rule)
     sampling = _sampling(evaluation, games[0].actions.continuous)
     shown = target if loaded.policy.settings.uses_returns else None
     told = loaded.description
     features = told.attributes.get("features")  # what the name stands for
-    settings = {**told.method, "features": features, "observation": told.observation}
-    return played, protocol.describe(told.weights, sampling, shown, games[0].versions, settings)
+    played = loaded.policy.settings.model_dump(mode="json")  # with what only play depends on
+    settings = {**told.method, "policy": played, "features": features}
+    settings["observation"] = told.observation
+    return episodes, protocol.describe(told.weights, sampling, shown, games[0].versions, settings)
 
 
 def _sampling(evaluation: EvaluationConfig, continuous: bool) -> str:

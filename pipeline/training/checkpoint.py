@@ -31,7 +31,7 @@ class Description:
     """What a checkpoint says about itself."""
 
     method: dict[str, Any]
-    """The MethodConfig it was trained with."""
+    """The MethodConfig it was trained with; what only play depends on is not part of it."""
     seed: int
     tasks: list[str]
     """Games or robots."""
@@ -60,7 +60,7 @@ def describe(
 ) -> Description:
     """Describe a policy trained for `spec`, from `initial` layers."""
     return Description(
-        method=config.model_dump(mode="json"),
+        method=config.trained().model_dump(mode="json"),
         seed=seed,
         tasks=list(spec.tasks),
         actions=[each.as_dict() for each in spec.actions],
@@ -114,7 +114,7 @@ def load(path: Path, config: MethodConfig, device: str = "cpu") -> tuple[Learner
         raise PipelineError(
             f"{path}: not a checkpoint of this pipeline ({error}); run train_policy again"
         ) from None
-    given = config.model_dump(mode="json")
+    given = config.trained().model_dump(mode="json")
     for section in DEFINING:
         if description.method.get(section) != given[section]:
             difference = _difference(section, description.method, given)

@@ -9,6 +9,7 @@ import torch
 
 from pipeline import environments
 from pipeline.config.schema import EnvironmentConfig, MethodConfig
+from pipeline.data.statistics import statistics
 from pipeline.data.trajectories import Trajectories
 from pipeline.environments import Environment
 from pipeline.errors import PipelineError
@@ -38,7 +39,8 @@ def prepare(
     """
     game = environments.make(environment)
     store = open_observations(config, game, data, observations)
-    spec = Spec((environment.game,), (game.actions,), store.shape, store.attributes)
+    told = {**statistics(data), **store.attributes}
+    spec = Spec((environment.game,), (game.actions,), store.shape, told)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         learner = make(config, spec)

@@ -34,6 +34,9 @@ class MethodSettings(Section):
     attends: ClassVar[bool] = False
     """Whether it has a transformer, whose attention can be drawn."""
 
+    acting: ClassVar[tuple[str, ...]] = ()
+    """Keys that only play depends on: a change of these trains nothing again."""
+
     observation: str | None = Field(
         None,
         description="module of pipeline/observations/, one of those that the method can read; "

@@ -41,6 +41,7 @@ PRINTED = {
     "decision_transformer": "DT",
     "decision_transformer_glu": "DT+GLU",
     "iql": "IQL",
+    "mbop": "MBOP",
     "more3s": "MORE-3S",
     "starformer": "StARformer",
     "td3_bc": "TD3+BC",

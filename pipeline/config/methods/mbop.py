@@ -1,0 +1,50 @@
+"""Settings of model-based offline planning (`pipeline/methods/mbop.py`)."""
+
+from typing import ClassVar
+
+from pydantic import Field, model_validator
+
+from pipeline.config.methods import MethodSettings
+from pipeline.config.section import Section
+
+
+class PlannerSettings(Section):
+    """How it plans; nothing that is trained depends on it."""
+
+    horizon: int = Field(4, ge=0, description="H: steps of a plan; 0 plays the behaviour model")
+    trajectories: int = Field(60, ge=1, description="N: tried in imagination for each decision")
+    noise: float = Field(0.05, ge=0, description="σ of what is added to a proposed action")
+    inertia: float = Field(0.0, ge=0, le=1, description="β: share of the last plan in an action")
+    sharpness: float = Field(
+        1.0, ge=0, description="κ: trajectories weigh e^{κ return}; 0 is their mean"
+    )
+
+
+class Settings(MethodSettings):
+    """What can be varied of model-based offline planning."""
+
+    observations: ClassVar[tuple[str, ...]] = ("states",)
+    acting: ClassVar[tuple[str, ...]] = ("planner",)
+    needs_rewards: ClassVar[bool] = True
+
+    context_length: ClassVar[int] = 1  # type: ignore[misc]  # no setting: it sees single steps
+    members: int = Field(3, ge=2, description="E: of each of the three ensembles")
+    width: int = Field(128, ge=8, description="of hidden layers")
+    layers: int = Field(2, ge=1, description="hidden layers of each member")
+    return_horizon: int = Field(10, ge=1, description="HR: rewards that f_R sums up")
+    planner: PlannerSettings = PlannerSettings()
+
+    @property
+    def ahead(self) -> int:
+        """The next state, and the rewards of the return horizon."""
+        return max(1, self.return_horizon - 1)
+
+    @model_validator(mode="after")
+    def _shared_out(self) -> "Settings":
+        """Every member imagines as many trajectories as every other."""
+        if self.planner.trajectories % self.members:
+            raise ValueError(
+                f"planner.trajectories: {self.planner.trajectories} are not shared out evenly "
+                f"among {self.members} members; choose a multiple"
+            )
+        return self

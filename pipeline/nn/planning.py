@@ -1,0 +1,23 @@
+"""Parts of planning with an ensemble of models: who imagines which trajectory, and what is made of
+them all.
+"""
+
+from torch import Tensor
+
+
+def dealt(x: Tensor, members: int) -> Tensor:
+    """Trajectory i of each episode to member i mod E: (B, N, …) → (E, B · N / E, …)."""
+    batch, _, *rest = x.shape
+    return x.reshape(batch, -1, members, *rest).movedim(2, 0).flatten(1, 2)
+
+
+def collected(x: Tensor, episodes: int) -> Tensor:
+    """The way back: (E, B · N / E, …) → (B, N, …)."""
+    members, _, *rest = x.shape
+    return x.view(members, episodes, -1, *rest).movedim(0, 2).flatten(1, 2)
+
+
+def weighted_plan(actions: Tensor, returns: Tensor, sharpness: float) -> Tensor:
+    """Σ_n e^{κ R_n} A_n / Σ_n e^{κ R_n}: (B, N, H, A) and (B, N) → (B, H, A)."""
+    weights = (sharpness * returns).softmax(dim=-1)
+    return (weights[..., None, None] * actions).sum(dim=1)
