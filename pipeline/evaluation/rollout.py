@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from pipeline.environments import Environment
 from pipeline.environments.action_space import Action, ActionSpace
+from pipeline.evaluation.draws import Draws
 from pipeline.evaluation.episodes import Episode
 from pipeline.evaluation.stillness import Stillness
 from pipeline.methods import Learner, Moment
@@ -135,9 +136,8 @@ def play(
     is cut after `max_steps`.
     """
     count = len(games)
-    generators = [np.random.default_rng(seed) for seed in reset_seeds]
-    for_noise = [np.random.default_rng((seed, 2)) for seed in reset_seeds]
-    noops = [int(generator.integers(0, max_noops + 1)) for generator in generators]
+    draws = [Draws(seed, max_noops) for seed in reset_seeds]
+    noops = [each.noops for each in draws]
     for game, seed, n in zip(games, reset_seeds, noops, strict=True):
         game.reset(seed, n)
     stillness = [Stillness(game) for game in games]
@@ -153,16 +153,11 @@ def play(
             returns[playing],
             playing,
             timestep,
-            partial(_noise, [for_noise[i] for i in playing.tolist()]),
+            partial(_noise, [draws[i] for i in playing.tolist()]),
         )
         decided = player.decide(live)
         for row, i in enumerate(playing.tolist()):
-            if explores(epsilon, generators[i]):
-                actions[i] = uniform(games[i].actions, generators[i])
-            elif games[i].actions.continuous or decided.dtype == np.int64:
-                actions[i] = decided[row]
-            else:
-                actions[i] = choose(decided[row], temperature, generators[i])
+            actions[i] = draws[i].action(decided[row], games[i].actions, temperature, epsilon)
             if recorder is not None and i == 0:
                 recorder.record(games[i], row, actions[i])
             rewards[i], terminated[i] = reward, _ = games[i].step(actions[i])
@@ -183,27 +178,6 @@ def play(
     ]
 
 
-def _noise(generators: Sequence[np.random.Generator], *shape: int) -> NDArray[np.float32]:
-    """A draw from N(0, 1) of each generator, (generators, *shape)."""
-    return np.stack([each.standard_normal(shape, np.float32) for each in generators])
-
-
-def explores(epsilon: float, generator: np.random.Generator) -> bool:
-    """True with probability `epsilon`; nothing is drawn where that is 0."""
-    return epsilon > 0 and generator.random() < epsilon
-
-
-def uniform(actions: ActionSpace, generator: np.random.Generator) -> Action:
-    """An action, each with the same probability; a continuous one uniform within its bounds."""
-    if actions.continuous:
-        return generator.uniform(actions.low, actions.high).astype(actions.dtype)
-    return int(generator.integers(actions.size))
-
-
-def choose(logits: NDArray[np.float64], temperature: float, generator: np.random.Generator) -> int:
-    """Sample an action from the softmax of `logits` (actions,) / temperature; 0 is arg-max."""
-    if temperature == 0:
-        return int(logits.argmax())
-    weights = np.exp((logits - logits.max()) / temperature)
-    bounds = np.cumsum(weights)
-    return int(np.searchsorted(bounds, generator.random() * bounds[-1], side="right"))
+def _noise(draws: Sequence[Draws], *shape: int) -> NDArray[np.float32]:
+    """A draw from N(0, 1) of each episode, (episodes, *shape)."""
+    return np.stack([each.noise(*shape) for each in draws])

@@ -93,6 +93,8 @@ class PixelObserver:
     def observe(self, live: LiveStep) -> Observation:
         """Stacks that end in the live step's frames: (B, 1, 4, 84, 84)."""
         episodes = live.episodes.tolist()
+        if live.timestep == 0:  # what was played before has other episodes of the same ids
+            self._history.clear()
         for episode, grey in zip(episodes, shrink(live.frames), strict=True):
             earlier = self._history.get(episode, np.repeat(grey[None], STACK, axis=0))
             self._history[episode] = np.concatenate([earlier[1:], grey[None]])  # (4, 84, 84)

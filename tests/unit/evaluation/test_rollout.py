@@ -17,8 +17,9 @@ from pipeline.config.schema import EnvironmentConfig, EvaluationConfig
 from pipeline.environments.action_space import Action, ActionSpace
 from pipeline.errors import PipelineError
 from pipeline.evaluation import run as runs
+from pipeline.evaluation.draws import choose
 from pipeline.evaluation.episodes import EPISODE_COLUMNS, Episode, write_episodes
-from pipeline.evaluation.rollout import PolicyPlayer, RandomPlayer, choose, play
+from pipeline.evaluation.rollout import PolicyPlayer, RandomPlayer, play
 from pipeline.evaluation.video import VideoRecorder
 from pipeline.methods import Moment, make
 from pipeline.observations import LiveStep

@@ -97,6 +97,21 @@ def test_live_equals_stored(path: Path, data: Trajectories) -> None:
             games[i].step(int(data.actions[step]))
 
 
+def test_a_new_episode_sees_nothing_of_one_before() -> None:
+    """Episodes of a later play have the same ids."""
+    observer, game = pixels.PixelObserver(), environments.make(CATCH)
+    zero, first = np.zeros(1, np.float32), []
+    for seed in (0, 1, 0):
+        game.reset(seed, 0)
+        for t in range(3):
+            row = np.zeros(1, np.int64)
+            seen = observer.observe(LiveStep([game], row, zero, zero, row, t, np.zeros))["frames"]
+            first += [seen.numpy()] if t == 0 else []
+            game.step(1)
+    np.testing.assert_array_equal(first[0], first[2])
+    assert (first[1] == first[1][:, :, -1:]).all()  # the first frame, repeated
+
+
 def test_attributes_keep_the_source(path: Path, data: Trajectories) -> None:
     assert Artefact(path, "pixels").attributes["source"] == data.source
 
