@@ -65,7 +65,7 @@ def export(
         storage = MinariStorage.new(
             (temporary / "data").absolute(),  # Minari measures a relative folder at a wrong place
             observation_space=_observation_space(trajectories, frames, grey),
-            action_space=_action_space(environments.make(environment).actions),
+            action_space=_action_space(environments.action_space(environment)),
             env_spec=None if served else _specification(environment, clipped),
             jpeg_encoding=False,
         )

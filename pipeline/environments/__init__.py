@@ -6,6 +6,7 @@ source, `identify(config) -> dict[str, str]`, if it can tell more about itself t
 `Environment.versions`, and `serves(config) -> bool`, if it may press a button for the player.
 """
 
+from functools import cache
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -75,6 +76,16 @@ def make(config: EnvironmentConfig) -> Environment:
     """
     environment: Environment = plugins.load("environments", config.family).build(config)
     return environment
+
+
+def action_space(config: EnvironmentConfig) -> ActionSpace:
+    """The actions of an environment, for which it is built once; PipelineError as `make`."""
+    return _action_space(config.as_json())
+
+
+@cache
+def _action_space(config: str) -> ActionSpace:
+    return make(EnvironmentConfig.from_json(config)).actions
 
 
 def identify(config: EnvironmentConfig) -> dict[str, str]:

@@ -9,6 +9,7 @@ player's affair.
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import ale_py
@@ -52,10 +53,15 @@ class Server:
     ) -> None:
         """`press` holds FIRE for `PRESS` emulator frames and returns the reward."""
         self._console, self._waits, self._press = console, waits, press
-        self._second = ale_py.ALEInterface()
-        self._second.setFloat("repeat_action_probability", 0)
-        self._second.loadROM(rom)
+        self._rom = rom
         self._lives = self._watched = 0
+
+    @cached_property
+    def _second(self) -> ale_py.ALEInterface:
+        console = ale_py.ALEInterface()
+        console.setFloat("repeat_action_probability", 0)
+        console.loadROM(self._rom)
+        return console
 
     def start(self) -> None:
         """After the no-ops of a new game."""

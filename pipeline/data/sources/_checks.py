@@ -105,7 +105,7 @@ def clipped(
     """Actions (T, …) within their bounds where the data set asks for that, and for the description
     of the source how many were not; else the actions as they are.
     """
-    space = environments.make(environment).actions
+    space = environments.action_space(environment)
     if not config.clip_actions or not space.continuous or actions.shape[1:] != space.row_shape:
         return actions, ""
     within = np.clip(actions, np.array(space.low, np.float32), np.array(space.high, np.float32))

@@ -198,7 +198,7 @@ def _action_names(
     """What the indices of the data mean; Refused where their number or their bounds say that they
     are not the environment's.
     """
-    space, ours = metadata.actions, environments.make(environment).actions
+    space, ours = metadata.actions, environments.action_space(environment)
     if isinstance(space, Box):
         if not ours.continuous:
             raise Refused(

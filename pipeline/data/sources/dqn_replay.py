@@ -65,7 +65,7 @@ def collect(config: DatasetConfig, environment: EnvironmentConfig, resources: Pa
     """
     folder = find(config, resources)
     _check_screen(environment, folder)
-    space = environments.make(environment).actions
+    space = environments.action_space(environment)
     parts, ended = [], []
     quota = EpisodeQuota(config)
     for checkpoint in _checkpoints(config, folder):

@@ -105,7 +105,7 @@ def collect(config: DatasetConfig, environment: EnvironmentConfig, resources: Pa
     }
     actions, note = arrays["actions"], ""
     if understood.actions is not None:
-        space = environments.make(environment).actions
+        space = environments.action_space(environment)
         actions = by_meaning(path, actions, understood.actions, space)
     actions, note = clipped(config, environment, actions)
     arrays["actions"] = actions

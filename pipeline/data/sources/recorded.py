@@ -58,7 +58,7 @@ def _read(path: Path, label: str, environment: EnvironmentConfig) -> Trajectorie
     arrays[SERVED] = _npz.typed(path, SERVED, content.get(SERVED, unserved), np.bool_)
     if content["ram_sha256"].ndim != 1:
         raise PipelineError(f"{path}: ram_sha256 is not a list; restore the file")
-    space = environments.make(environment).actions
+    space = environments.action_space(environment)
     arrays["actions"] = by_meaning(path, arrays["actions"], meanings, space)
     return Trajectories(
         **arrays,
