@@ -33,8 +33,10 @@ def prepare(
     its checkpoint's description.
 
     `begin` gives a transformer the layers of a language model and says which; it is called where
-    the configuration says so. Raises PipelineError where the method has no transformer then.
+    the configuration says so. Raises PipelineError where the method has no transformer then, and
+    for a seed that the policy could not be played with.
     """
+    config.evaluation.reset_seeds(seed)
     game = environments.make(environment)
     store = open_observations(config, game, data, observations)
     spec = Spec((environment.game,), (game.actions,), store.shape, store.attributes)
