@@ -13,7 +13,7 @@ DEVELOPMENT := .venv/.installed-dev
 DEMO_THREADS := $(foreach rule,detect_regions pretrain_encoder build_cache train_policy \
 	evaluate_policy film_policy,$(rule)=2)
 
-.PHONY: table1 demo test check clean
+.PHONY: table1 demo test fuzz check clean
 
 table1: $(RUNTIME)  ## Table 1 with the default configuration: results/table1.csv and .md
 	$(BIN)/snakemake results/table1.csv --cores $(CORES)
@@ -25,6 +25,9 @@ demo: $(RUNTIME)  ## one game, one seed, MORE-3S alone: a rollout video and a pi
 test: check  ## everything that continuous integration runs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
+fuzz: $(DEVELOPMENT)  ## ten times as many bad inputs as the tests try
+	OMP_NUM_THREADS=1 FUZZ=10 $(BIN)/python -m pytest -n 2 tests/fuzz
+
 check: $(DEVELOPMENT)  ## formatting, types, workflow lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -35,13 +38,23 @@ check: $(DEVELOPMENT)  ## formatting, types, workflow lint
 clean:  ## remove results, keep the environment
 	find results -mindepth 1 ! -name README.md -delete
 
+# Of another Python nothing would install, and a .venv that it has left would stay.
+IS_RIGHT := -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'
+WRONG = '$(PYTHON)' is not Python 3.11: name one with make PYTHON=/path/to/python3.11
+USELESS = .venv is of another Python: remove it with rm -r .venv and run make again
+NO_VENV = '$(PYTHON)' makes no environment: install python3.11-venv (Debian)
+refuse = { echo "error: $(1)" >&2; exit 1; }
+
 $(RUNTIME): pyproject.toml | $(BIN)/python
+	@$(BIN)/python $(IS_RIGHT) || $(call refuse,$(USELESS))
 	$(BIN)/pip install $(PIP_ARGS) --editable .
 	touch $@
 
 $(DEVELOPMENT): pyproject.toml | $(BIN)/python
+	@$(BIN)/python $(IS_RIGHT) || $(call refuse,$(USELESS))
 	$(BIN)/pip install $(PIP_ARGS) --editable '.[dev]'
 	touch $@ $(RUNTIME)
 
 $(BIN)/python:
-	$(PYTHON) -m venv .venv
+	@$(PYTHON) $(IS_RIGHT) || $(call refuse,$(WRONG))
+	$(PYTHON) -m venv .venv || { rm -rf .venv; $(call refuse,$(NO_VENV)); }

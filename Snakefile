@@ -49,3 +49,8 @@ rule demo:
         each(rules.evaluate_policy.output.episodes, RUNS.where(trained=True)[:1]),
         each(rules.film_policy.output.video, RUNS.where(trained=True)[:1]),
         each(rules.draw_regions.output.picture, RUNS.where(from_cache=True)[:1], features="regions"),
+
+
+# What no rule makes is said in one line, with what may have been meant.
+if workflow.is_main_process:
+    check_targets()

@@ -7,10 +7,12 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from snakemake.cli import get_argument_parser
 from snakemake.exceptions import WorkflowError
 from snakemake.io import get_wildcard_names
 from snakemake.utils import available_cpu_count
 
+from pipeline.config import driver
 from pipeline.config.load import load
 from pipeline.config.plugins import detector_constant
 from pipeline.config.plugins import names as plugin_names
@@ -22,9 +24,14 @@ from pipeline.provenance.source_digest import source_digest
 # `--configfile FILE` replaces config/config.yaml; further files and `--config` are laid over it.
 try:
     base, *further = [*workflow.configfiles] or [Path("config/config.yaml")]
+    if not workflow.configfiles:
+        driver.check_place(base, workflow.basedir)
     CONFIG = load(base, workflow.config_settings.config, further)
 except PipelineError as error:
     sys.exit(f"error: {error}")
+if workflow.is_main_process and not {"--unlock", "--nolock"} & {*sys.argv}:
+    if note := driver.lock_note():
+        print(note, file=sys.stderr)
 
 # Stages run under the interpreter that runs Snakemake, also where its environment is not activated.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
@@ -189,6 +196,29 @@ def download_options(wildcards):
     """How an artefact may be had. Where it came from makes no difference to what it holds."""
     confirmed = wildcards.artefact in CONFIG.unverified_artefacts
     return [*words("offline", CONFIG.artefacts_dir), *words("unverified", confirmed)]
+
+
+def check_targets():
+    """End with one line where a target is none. Snakemake tells of its targets only after the rules are read."""
+    if Path(sys.argv[0]).parent.name != "snakemake" and Path(sys.argv[0]).name != "snakemake":
+        return  # not started by a command line
+    targets = get_argument_parser().parse_known_args(sys.argv[1:])[0].targets
+    found = {rule.name: rule for rule in workflow.rules}
+    trained = RUNS.where(trained=True)
+    examples = [
+        *collect(rules.tabulate.output, table=CONFIG.tables),
+        *each(rules.evaluate_policy.output.episodes, trained),
+        *each(rules.train_policy.output.policy, trained),
+    ]
+    try:
+        driver.check_targets(
+            targets,
+            {name: rule.has_wildcards() for name, rule in found.items()},
+            [file for file in targets if any(rule.is_producer(file) for rule in found.values())],
+            examples,
+        )
+    except PipelineError as error:
+        sys.exit(f"error: {error}")
 
 
 @cache

@@ -23,9 +23,11 @@ def downloaded(wildcards):
 
 
 def resource_files(wildcards):
-    """The recordings of a dataset. What is not there is left to the stage, which says how to get it."""
-    paths = [Path(RESOURCES, file) for file in dataset_of(wildcards).files]
-    return [str(path) for path in paths if path.exists()]
+    """The recordings of a dataset; what is missing is said before any job runs."""
+    try:
+        return driver.given_files(wildcards.dataset, dataset_of(wildcards).files, Path(RESOURCES))
+    except PipelineError as error:
+        sys.exit(f"error: {error}")
 
 
 def resources_dir(wildcards):

@@ -5,6 +5,7 @@ Each check raises a PipelineError with file, key, cause and what is allowed.
 """
 
 import re
+from collections.abc import Callable
 from itertools import product
 
 from pipeline.config import plugins
@@ -73,10 +74,13 @@ def check_models(config: Config, where: str) -> None:
         _check_published(config, language_model.published, f"{file}: published")
 
 
-def check_tables(config: Config, where: str) -> None:
-    """Check the names of every table, and the settings of all its runs."""
+def check_tables(config: Config, said_by: Callable[[str], str]) -> None:
+    """Check the names of every table, and the settings of all its runs; `said_by` gives the file
+    that a table is in.
+    """
     methods = plugins.names("methods")
     for name, table in config.tables.items():
+        where = said_by(name)
         place = f"{where}: tables.{name}"
         if re.fullmatch(NAME, name) is None:
             raise PipelineError(f"{where}: tables: {name!r} cannot be a table's name; {NAMING}")

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from pipeline.config import plugins, published
 from pipeline.config.checks import NAME, NAMING, check_data, check_models, check_tables
 from pipeline.config.experiment import DIFFERENCE, Config, Entry, Where
@@ -23,8 +25,8 @@ from pipeline.config.schema import (
     Section,
     TableConfig,
 )
-from pipeline.config.section import known, merge, validate
-from pipeline.errors import PipelineError
+from pipeline.config.section import explain, known, merge, validate
+from pipeline.errors import PipelineError, unknown_name
 from pipeline.io.yaml import read_yaml
 
 FOLDERS: dict[str, type[Section] | None] = {
@@ -50,7 +52,7 @@ def load(
     values replace, but `settings`, whose entries are laid over those before. Raises PipelineError:
     one line with file, key, cause and the names that are allowed.
     """
-    where, folder = _shown(path), path.parent
+    where, folder = _shown(path), _folder(path)
     sections = _folders(folder)
     sections["published"] = published.read(folder / ARTEFACTS)
     given = [(_shown(file), _read(file)) for file in (path, *further)]
@@ -58,17 +60,76 @@ def load(
     shared, raw = sections.pop("tables"), merge({}, *(content for _, content in given))
     if isinstance(tables := raw.get("tables"), dict):
         raw["tables"] = merge({name: shared.get(name, {}) for name in tables}, tables)
+        _check_declared(given, raw["tables"], shared)
     allowed = [name for name in Config.model_fields if name not in sections]
-    for key in raw:
-        known("key", key, allowed, where)
+    for source, content in given:
+        for key in content:
+            known("key", key, allowed, source)
     raw["settings"] = [entry for source in given for entry in _entries(*source, sections)]
-    config = validate(Config, {**raw, **sections}, where)
+    try:
+        config = Config.model_validate({**raw, **sections})
+    except ValidationError as error:
+        raise explain(error, _said_by(given, error.errors()[0]["loc"]), Config) from None
     check_data(config, where)
     features = {**config.features, **config.derived_features(plugins.names("methods"))}
     config = config.model_copy(update={"features": features})
     check_models(config, where)
-    check_tables(config, where)
+    check_tables(config, lambda table: _said_by(given, ("tables", table)))
     return config
+
+
+def _folder(path: Path) -> Path:
+    """The folder with those of FOLDERS: where the file `path` lies, or what it is a link to.
+
+    Raises PipelineError where there are none.
+    """
+    folder, target = path.parent, path.resolve().parent
+    for place in (folder, target):
+        if any((place / name).is_dir() for name in FOLDERS):
+            return place
+    if path.is_file():
+        raise PipelineError(
+            f"{_shown(path)}: {', '.join(FOLDERS)} are not beside it; put it into config/, or lay "
+            f"it over a file there: --configfile config/config.yaml {path}"
+        )
+    return folder
+
+
+def _said_by(given: Sequence[tuple[str, Mapping[str, Any]]], place: Iterable[int | str]) -> str:
+    """Which of the sources says what is at `place`, or most of the way there; of several the last,
+    for it is laid over the others.
+    """
+    deepest, found = -1, given[0][0]
+    for source, content in given:
+        inner: Any = content
+        depth = 0
+        for key in place:
+            if not isinstance(inner, Mapping) or key not in inner:
+                break
+            inner, depth = inner[key], depth + 1
+        if depth >= max(deepest, 1):
+            deepest, found = depth, source
+    return found
+
+
+def _check_declared(
+    given: Sequence[tuple[str, Mapping[str, Any]]],
+    tables: Mapping[str, Any],
+    shared: Mapping[str, Any],
+) -> None:
+    """Raise a PipelineError for a table that is neither known nor declared."""
+    declared = [
+        name
+        for name, table in tables.items()
+        if name in shared or not isinstance(table, Mapping) or "datasets" in table
+    ]
+    for name in tables:
+        if name not in declared:
+            where = _said_by(given, ("tables", name))
+            raise PipelineError(
+                f"{where}: tables.{name}: {unknown_name('table', name, [*shared, *declared])}; a "
+                "new one has datasets, methods and seeds"
+            )
 
 
 def _folders(folder: Path) -> dict[str, dict[str, Any]]:

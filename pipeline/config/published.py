@@ -15,7 +15,7 @@ from pydantic import Field, field_validator
 from pipeline.config.schema import Section
 from pipeline.config.section import validate
 from pipeline.errors import PipelineError
-from pipeline.io.reading import read_text
+from pipeline.io.reading import utf8_text
 
 LONGEST = 1 << 20
 """Bytes of the table."""
@@ -86,7 +86,7 @@ def read(path: Path) -> dict[str, Published]:
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """The lines of the file with their numbers; PipelineError for another head or length."""
     shown = f"{path.parent.name}/{path.name}"
-    text = read_text(path, "one row per file is expected", LONGEST, shown)
+    text = utf8_text(path, "one row per file is expected", LONGEST, shown)
     reader = csv.DictReader(io.StringIO(text, newline=""))
     try:
         if tuple(reader.fieldnames or ()) != COLUMNS:

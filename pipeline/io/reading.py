@@ -72,7 +72,7 @@ def refusal(path: Path, error: BaseException) -> Refused | None:
     return Refused(f"{path}: cannot be read: {cause}; it need not be damaged: {cure}")
 
 
-def read_text(path: Path, cure: str, longest: int | None = None, shown: str | None = None) -> str:
+def utf8_text(path: Path, cure: str, longest: int | None = None, shown: str | None = None) -> str:
     """The text of a UTF-8 file of at most `longest` bytes; `shown` names it in messages.
 
     Raises FileNotFoundError, or PipelineError naming the file, the cause and the cure: it cannot be

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from pipeline.errors import PipelineError
-from pipeline.io.reading import read_text
+from pipeline.io.reading import utf8_text
 
 LONGEST = 1 << 20
 """Bytes of a file."""
@@ -43,7 +43,7 @@ def read_yaml(path: Path, shown: str | None = None) -> Any:
     Raises FileNotFoundError, or PipelineError naming the file, the place and the cause.
     """
     name = shown or str(path)
-    text = read_text(path, CURE, LONGEST, name)
+    text = utf8_text(path, CURE, LONGEST, name)
     try:
         _measure(text)
         return _Loader(text).get_single_data()

@@ -32,7 +32,6 @@ def train_policy(
     identity: Identity,
 ) -> None:
     """Load, train, write."""
-    method.evaluation.reset_seeds(seed)  # else it could not be played
     told = load(trajectories), observations, seed, device, partial(begin_with, language_model)
     learner, windows, description = preparation.prepare(method, environment, *told)
     saved = Resumption(policy, identity(), save_every)

@@ -34,9 +34,10 @@ def prepare(
     its checkpoint's description.
 
     `begin` gives a transformer the layers of a language model and says which; it is called where
-    the configuration says so. Raises PipelineError where the method has no transformer then, or
-    where there is nothing to begin with.
+    the configuration says so. Raises PipelineError where the method has no transformer then, where
+    there is nothing to begin with, and for a seed that the policy could not be played with.
     """
+    config.evaluation.reset_seeds(seed)
     game = environments.make(environment)
     store = open_observations(config, game, data, observations)
     told = {**statistics(data), **store.attributes}

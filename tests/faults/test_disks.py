@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Job, contents
+from stage_jobs import Job, contents
 
 from pipeline.provenance import record
 from pipeline.stages._signature import parser_of
@@ -36,6 +36,9 @@ def mounted(folder: Path, options: str) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", str(folder)], check=True)
+
+
+ROOT = Path(__file__).parents[2]
 
 
 def undisturbed(job: Job, made: Path) -> tuple[dict[str, bytes], int]:

@@ -60,10 +60,37 @@ def test_two_drivers_in_one_folder(project: Path) -> None:
     assert second.returncode != 0
     assert "Directory cannot be locked" in said
     assert "make sure that no other Snakemake process" in said
+    assert "locked: another Snakemake runs here, or one was killed; if none runs" in said
     assert "--unlock" in said
     assert "Traceback" not in said
     assert first.returncode == 0, other  # undisturbed
     assert (project / PROMPTS).exists()
+
+
+def refused(*arguments: object, cwd: Path) -> str:
+    """The one line with which Snakemake ends before any job."""
+    words = [sys.executable, "-m", "snakemake", "--cores", "1", "-n", *map(str, arguments)]
+    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    said = [line for line in done.stderr.splitlines() if not line.startswith(BEFORE)]
+    assert len(said) == 1, done.stderr
+    return said[0]
+
+
+BEFORE = ("Using workflow", "Assuming unrestricted", "Building DAG")
+
+
+def test_one_line_for_what_cannot_be_run(tmp_path: Path) -> None:
+    """Started elsewhere, asked for what nobody makes, or told of a recording that is not there."""
+    said = refused("-s", ROOT / "Snakefile", cwd=tmp_path)
+    assert f"started; add --directory {ROOT}" in said
+    toy = shutil.copytree(ROOT / "config", tmp_path / "config") / "toy.yaml"
+    pong = tmp_path / "config/datasets/pong.yaml"
+    pong.write_text(re.sub("file: .*", "file: nowhere.npz", pong.read_text()))
+    said = refused("--configfile", toy, "--", "results/tabel1.csv", cwd=ROOT)
+    assert "results/tabel1.csv: no rule makes it (did you mean results/table1.csv?)" in said
+    said = refused("--configfile", toy, "--", "results/trajectories/pong.h5", cwd=ROOT)
+    assert "resources/nowhere.npz: missing, and data set 'pong' is read from it" in said
 
 
 def test_a_clock_that_jumps(project: Path) -> None:

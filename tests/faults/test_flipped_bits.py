@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import Job
+from stage_jobs import Job
 
 from pipeline.errors import PipelineError
 from pipeline.io.artefact import Artefact, ArtefactWriter

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Job, Trial
+from stage_jobs import Job, Trial
 
 from pipeline.io import resumable
 

@@ -5,9 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import ROOT, Job
+from stage_jobs import Job
 
 from pipeline.provenance import record as records
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_training_through_torchrun(jobs: dict[str, Job], tmp_path: Path) -> None:

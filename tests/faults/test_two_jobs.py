@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import Job, contents
+from stage_jobs import Job, contents
 
 from pipeline.io import private_folder
 from pipeline.io.private_folder import PrivateFolder

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import robots
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from safetensors.torch import save
 from torch import nn
-from trying import attempt
+from trying import attempt, damaged, examples
 
 from pipeline.config.schema import (
     DatasetConfig,
@@ -46,22 +46,6 @@ ANY_ARRAY = arrays.arrays(
     st.one_of(arrays.scalar_dtypes(), arrays.unicode_string_dtypes()),
     arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4),
 )
-
-
-def damaged(content: bytes, data: st.DataObject) -> bytes:
-    """The content with a few bytes changed, or cut off, or with more behind it."""
-    kind = data.draw(st.sampled_from(["flip", "cut", "add"]))
-    if kind == "cut":
-        return content[: data.draw(st.integers(0, len(content) - 1))]
-    if kind == "add":
-        return content + data.draw(st.binary(min_size=1, max_size=9))
-    changed = bytearray(content)
-    head = st.integers(0, min(len(content), 600) - 1)  # where there is structure
-    for place in data.draw(
-        st.lists(head | st.integers(0, len(content) - 1), min_size=1, max_size=4)
-    ):
-        changed[place] ^= data.draw(st.integers(1, 255))
-    return bytes(changed)
 
 
 @pytest.fixture(scope="session")
@@ -142,7 +126,7 @@ def artefact(folder: Path) -> bytes:
 
 
 @given(data=st.data())
-@settings(max_examples=300)
+@examples(80)
 def test_damaged_artefacts(folder: Path, artefact: bytes, data: st.DataObject) -> None:
     """What is read from a damaged one is what was written, or it is refused."""
     path = folder / "damaged.h5"
@@ -229,7 +213,7 @@ ENCODER = EncoderConfig(
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "vocab.txt"])
 @given(data=st.data())
-@settings(max_examples=15)
+@examples(8)
 def test_damaged_encoders(folder: Path, name: str, data: st.DataObject) -> None:
     place = folder / "encoder"
     if not place.exists():
@@ -290,7 +274,7 @@ def with_another(content: Any, data: st.DataObject) -> Any:
 
 
 @given(data=st.data())
-@settings(max_examples=400)
+@examples(100)
 def test_descriptions_of_minari_data_sets(folder: Path, data: st.DataObject) -> None:
     """What they say of spaces and environments; that none is made is held by the data's tests."""
     changed = with_another(DESCRIPTION, data)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from trying import attempt
+from trying import attempt, examples
 
 from pipeline.config.experiment import Config
 from pipeline.config.load import load
@@ -122,7 +122,7 @@ def use(config: Config) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 @given(data=st.data())
-@settings(max_examples=40)
+@examples(16)
 def test_a_value_of_the_configuration(folder: Path, name: str, data: st.DataObject) -> None:
     content = yaml.safe_load((folder / name).read_text())
     place = data.draw(st.sampled_from(places(content)))
@@ -154,7 +154,7 @@ def test_yaml_runs_nothing(folder: Path, tmp_path: Path) -> None:
     [EnvironmentConfig, DatasetConfig, FeaturesConfig, LanguageModelConfig, MethodConfig],
 )
 @given(data=st.data())
-@settings(max_examples=40)
+@examples(16)
 def test_a_section_on_the_command_line(section: type[Section], data: st.DataObject) -> None:
     keys = st.sampled_from([*section.model_fields, "x"])
     content = st.dictionaries(keys, VALUES, max_size=4).map(lambda v: json.dumps(v, default=str))
@@ -201,7 +201,7 @@ def test_csv_files(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
     found = attempt(lambda: read_episodes(path))
     if found is not None:
         assert found["return"].map(float).notna().all()
-    attempt(lambda: read_csv(path, EPISODE_COLUMNS, "make it again"))
+    attempt(lambda: read_csv(path, EPISODE_COLUMNS, "make it again"), another=False)
 
 
 RUN = dict.fromkeys(scores.RUN_KEYS, 1.5) | {"versions": {"torch": "2"}, "settings": {}}
@@ -215,4 +215,4 @@ def test_run_files(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
     path.write_text(text[: data.draw(st.sampled_from([None, 20]))], encoding="utf-8")
     attempt(lambda: scores.read_run(path))
     record.sidecar(path).write_text(text)
-    attempt(lambda: record.read(path))
+    attempt(lambda: record.read(path), another=False)

@@ -41,13 +41,15 @@ def typed(path: Path, name: str, array: NDArray[Any], kind: type) -> NDArray[Any
     """
     numbers = array.ndim == 1 and array.dtype.kind in "biuf"
     if numbers and not np.issubdtype(kind, np.floating):
-        numbers = bool(((array % 1 == 0) & (abs(array.astype(float)) < 2**53)).all())
+        with np.errstate(invalid="ignore"):  # of NaN and infinity, which are refused
+            numbers = bool(((array % 1 == 0) & (abs(array.astype(float)) < 2**53)).all())
     if not numbers:
         raise PipelineError(
             f"{path}: {name} is {array.shape} {array.dtype}, expected a list of "
             f"{np.dtype(kind).name}; restore the file"
         )
-    return array.astype(kind)
+    with np.errstate(over="ignore"):  # what becomes infinite is refused where it is used
+        return array.astype(kind)
 
 
 def vectors(path: Path, name: str, array: NDArray[Any]) -> NDArray[np.float32]:

@@ -142,6 +142,12 @@ def _episode(file: Any, source: Metadata, index: int) -> dict[str, Any]:
         raise PipelineError(
             f"{where} is missing, metadata.json counts {source.episodes}; get the data set again"
         )
+    for name in ARRAYS:
+        if find_inside(group, path, name) is None:
+            raise PipelineError(
+                f"{where} has no {name}; Minari's data have {', '.join(ARRAYS)}: get the data set "
+                "again, or add it"
+            )
     stored = {name: array(group, path, name) for name in ARRAYS}
     rewards = stored["rewards"][:].astype(np.float32)
     episode: dict[str, Any] = {

@@ -331,6 +331,43 @@ def test_mistakes_of_the_command_line_and_of_further_files(folder: Path) -> None
         load(toy, {"settings": [{"policy": {3: 3}}]})
 
 
+def test_the_file_is_blamed_that_says_it(folder: Path) -> None:
+    toy, mine = folder / "toy.yaml", folder / "mine.yaml"
+    for changes, expected in (
+        (
+            {"tables": {"tabel1": {"seeds": [3]}}},
+            "tables.tabel1: unknown table 'tabel1' .*'table1'",
+        ),
+        ({"tables": {"table1": {"datasets": ["x"]}}}, "tables.table1: unknown dataset 'x'"),
+        ({"tables": {"table1": {"seeds": [-1]}}}, "tables.table1.seeds.0: Input should be greater"),
+        ({"tables": {"table1": 3}}, "tables.table1: Input should be"),
+        ({"hardware": {"shards": 0}}, "hardware.shards: Input should be greater"),
+        ({"sclae": "x"}, "unknown key 'sclae'"),
+    ):
+        mine.unlink(missing_ok=True)
+        edit(mine, **changes)
+        with pytest.raises(PipelineError, match=f"^config/mine.yaml: {expected}"):
+            load(toy, further=[mine])
+        with pytest.raises(PipelineError, match=f"^--config: {expected}"):
+            load(toy, changes)
+
+
+def test_a_link_to_a_configuration(folder: Path, tmp_path: Path) -> None:
+    """What lies beside the file that it leads to is read; a link beside them is as good."""
+    outside = tmp_path / "elsewhere"
+    outside.mkdir()
+    link = outside / "mine.yaml"
+    link.symlink_to(folder / "toy.yaml")
+    assert load(link).tables == load(folder / "toy.yaml").tables
+    (outside / "other.yaml").write_text((folder / "toy.yaml").read_text())
+    (folder / "inside.yaml").symlink_to(outside / "other.yaml")
+    assert load(folder / "inside.yaml").tables == load(link).tables
+    with pytest.raises(
+        PipelineError, match=r"other\.yaml: environments, .* are not beside it; put"
+    ):
+        load(outside / "other.yaml")
+
+
 def test_files_that_cannot_be_read(folder: Path) -> None:
     assert "config/nowhere.yaml: no such configuration file" in message(folder / "nowhere.yaml")
     (folder / "variants" / "broken.yaml").write_text("policy: {memory_length: 0\n")

@@ -63,6 +63,15 @@ def test_screens_and_jpeg(tmp_path: Path) -> None:
             collect(lossy, game(screen=screen))
 
 
+@pytest.mark.parametrize("name", ["observations", "rewards", "actions", "truncations"])
+def test_missing_arrays_are_named(tmp_path: Path, name: str) -> None:
+    folder = write(tmp_path / "set")
+    with h5py.File(folder / "data/main_data.hdf5", "a") as file:
+        del file[f"episode_1/{name}"]
+    with pytest.raises(PipelineError, match=f"episode 1 has no {name}; .*, truncations, "):
+        collect(folder, game())
+
+
 @pytest.mark.parametrize("name", ["observations", "rewards", "actions", "terminations"])
 def test_numbers_in_other_files(tmp_path: Path, name: str) -> None:
     folder = write(tmp_path / "set")

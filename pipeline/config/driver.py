@@ -1,0 +1,72 @@
+"""What a person is told before any job runs, of what Snakemake would say in many lines or late:
+where it was started, what it was asked for, which given files are missing, whether there is a lock.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from pipeline.errors import PipelineError
+
+LOCKS = Path(".snakemake/locks")
+
+
+def check_place(configuration: Path, workflow: Path) -> None:
+    """Refuse to run in a folder that has not the `configuration` that nobody named.
+
+    `workflow` is the folder of the Snakefile.
+    """
+    if not configuration.exists():
+        raise PipelineError(
+            f"{configuration} is not in {Path.cwd()}, where Snakemake was started; add "
+            f"--directory {workflow}, or name a configuration with --configfile"
+        )
+
+
+def check_targets(
+    targets: Iterable[str], rules: Mapping[str, bool], made: Iterable[str], examples: Sequence[str]
+) -> None:
+    """Refuse targets that no rule makes, or that are many files.
+
+    Args:
+        rules: rule → whether its files are named by wildcards.
+        made: those of the targets that are files of a rule.
+        examples: files that can be asked for, to guess which was meant.
+    """
+    files = set(made)
+    for target in targets:
+        if rules.get(target):
+            raise PipelineError(
+                f"{target} is a rule for many files; name one of them, or a rule for all: "
+                f"{', '.join(name for name, many in rules.items() if not many)}"
+            )
+        if target in rules or target in files:
+            continue
+        close = difflib.get_close_matches(target, [*rules, *examples], n=1)
+        hint = f"did you mean {close[0]}?" if close else "snakemake --list names all rules"
+        raise PipelineError(
+            f"{target}: no rule makes it ({hint}); correct it, or name the configuration with "
+            "these tables, data sets and variants: --configfile"
+        )
+
+
+def given_files(dataset: str, files: Iterable[str], resources: Path) -> list[str]:
+    """The recordings of a data set; PipelineError naming the first that is missing."""
+    paths = [resources / file for file in files]
+    for path in paths:
+        if not path.exists():
+            raise PipelineError(
+                f"{path}: missing, and data set {dataset!r} is read from it; put it there "
+                f"(docs/data.md), or correct 'file' in config/datasets/{dataset}.yaml"
+            )
+    return [str(path) for path in paths]
+
+
+def lock_note(folder: Path = LOCKS) -> str | None:
+    """What to say of locks that lie in the folder where Snakemake runs; None if there are none."""
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return None
+    return (
+        f"note: {Path.cwd()} is locked: another Snakemake runs here, or one was killed; if none "
+        "runs: the same command with --unlock, then again without"
+    )

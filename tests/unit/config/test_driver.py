@@ -1,0 +1,58 @@
+"""One line for what Snakemake would say in many, or late."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import driver
+from pipeline.errors import PipelineError
+
+RULES = {"all": False, "demo": False, "train_policy": True}
+EXAMPLES = ["results/table1.csv", "results/runs/pong/more3s/default/seed-0/episodes.csv"]
+
+
+def refused(*targets: str) -> str:
+    with pytest.raises(PipelineError) as caught:
+        driver.check_targets(targets, RULES, ["results/table1.csv"], EXAMPLES)
+    return str(caught.value)
+
+
+def test_targets() -> None:
+    driver.check_targets(["demo", "results/table1.csv"], RULES, ["results/table1.csv"], EXAMPLES)
+    driver.check_targets([], RULES, [], EXAMPLES)
+    assert "results/tabel1.csv: no rule makes it (did you mean results/table1.csv?)" in refused(
+        "results/tabel1.csv"
+    )
+    assert "did you mean demo?" in refused("dmo")
+    assert "snakemake --list names all rules" in refused("---")
+    assert (
+        "train_policy is a rule for many files; name one of them, or a rule for all: all, demo"
+        in (refused("demo", "train_policy"))
+    )
+
+
+def test_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PipelineError, match=rf"not in {tmp_path}, .*add --directory /there, or"):
+        driver.check_place(Path("config/config.yaml"), Path("/there"))
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/config.yaml").touch()
+    driver.check_place(Path("config/config.yaml"), Path("/there"))
+
+
+def test_missing_recordings(tmp_path: Path) -> None:
+    (tmp_path / "a.npz").touch()
+    assert driver.given_files("pong", ["a.npz"], tmp_path) == [str(tmp_path / "a.npz")]
+    with pytest.raises(
+        PipelineError, match=r"b\.npz: missing, and data set 'pong' .*config/datasets/pong\.yaml"
+    ):
+        driver.given_files("pong", ["a.npz", "b.npz"], tmp_path)
+
+
+def test_locks(tmp_path: Path) -> None:
+    assert driver.lock_note(tmp_path / "none") is None
+    assert driver.lock_note(tmp_path) is None
+    (tmp_path / "0.input.lock").touch()
+    note = driver.lock_note(tmp_path)
+    assert note is not None
+    assert "or one was killed; if none runs: the same command with --unlock" in note

@@ -1,0 +1,53 @@
+"""Another Python than 3.11 is refused before it leaves anything."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+WRONG = "#!/bin/sh\nexit 1\n"
+NO_VENV = f"""#!/bin/sh
+case "$*" in *venv*) mkdir -p .venv/bin; exit 1;; esac
+exec {sys.executable} "$@"
+"""
+
+
+def make(folder: Path, target: str, script: str) -> str:
+    """What `make` says with another Python; it has to fail."""
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    python = folder / "another"
+    python.write_text(script)
+    python.chmod(0o755)
+    words = ["make", target, f"PYTHON={python}"]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode
+    return done.stderr
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make on this machine")
+@pytest.mark.parametrize(
+    ("script", "cause"),
+    [
+        (WRONG, "is not Python 3.11: name one with make PYTHON="),
+        (NO_VENV, "install python3.11-venv"),
+    ],
+)
+def test_nothing_is_left(tmp_path: Path, script: str, cause: str) -> None:
+    assert cause in make(tmp_path, ".venv/.installed", script)
+    assert not (tmp_path / ".venv").exists()
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make on this machine")
+@pytest.mark.parametrize("target", [".venv/.installed", ".venv/.installed-dev"])
+def test_what_another_python_has_left(tmp_path: Path, target: str) -> None:
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(WRONG)
+    python.chmod(0o755)
+    assert "error: .venv is of another Python: remove it with rm -r .venv" in make(
+        tmp_path, target, WRONG
+    )
