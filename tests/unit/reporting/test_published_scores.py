@@ -21,7 +21,8 @@ def test_a_section_names_each_source_and_only_the_table_s_data_sets() -> None:
     text = published_scores.section(published_scores.read(SHIPPED), "table2", ["hopper_medium"])
     assert "| hopper-medium | 67.6 ± 1.0 | 58.0 |" in text
     assert "halfcheetah" not in text
-    assert "DT, CQL, BEAR, BRAC-v, AWR, BC: Decision Transformer paper Table 2." in text
+    assert "DT, BEAR, BRAC-v, AWR, BC: Decision Transformer paper Table 2." in text
+    assert "CQL: Decision Transformer paper Table 2 (as on D4RL v0;" in text
     assert "MBOP, TT: Trajectory Transformer repository score table." in text
     assert "| hopper-medium | 2,197 | 2,257 |" in text  # DT and DT+GLU, raw returns
     assert published_scores.section(published_scores.read(SHIPPED), "table2", ["catch"]) == ""
