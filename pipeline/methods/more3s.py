@@ -117,8 +117,7 @@ class More3S(Learner):
             return x
         embedded = self.return_embedding(returns[..., None])  # (batch, steps, width)
         if self.tokens_per_step == 1:  # `linear`: x_t + W_R R̂_t
-            x = x + embedded
-            return x
+            return x + embedded
         # `token`: R̂_t comes first                              (batch, 2 · steps, width)
         return torch.stack((embedded + time, x), dim=2).flatten(1, 2)
 
@@ -150,8 +149,7 @@ class More3S(Learner):
         prompt.
         """
         if self.settings.action_readout == "action_head":
-            read: Tensor = self.action_head(hidden)
-            return read
+            return self.action_head(hidden)  # type: ignore[no-any-return]
         text = predicted[..., None, : self.embed]  # (…, 1, embed)
         # log N(Ô_text; prompt_a, 1), up to a constant           (…, actions)
         return -0.5 * (text - self.action_embeddings).square().sum(dim=-1)
@@ -182,11 +180,8 @@ class More3S(Learner):
         loss = self.settings.embedding_loss_weight * embedding_loss
         if self.settings.action_readout == "action_head":  # else λ_a = 0 by definition
             loss = loss + self.settings.action_loss_weight * action_loss
-        return loss, {
-            "embedding_loss": embedding_loss,
-            "action_loss": action_loss,
-            "read": read,
-        }
+        parts = {"embedding_loss": embedding_loss, "action_loss": action_loss, "read": read}
+        return loss, parts
 
     # Act: one step more, on the cache.
 
