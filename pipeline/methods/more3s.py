@@ -115,7 +115,7 @@ class More3S(Learner):
             x = x + self.state(observation["state"])
         if self.return_embedding is None:
             return x
-        embedded = self.return_embedding(returns[..., None])  # (batch, steps, width)
+        embedded: Tensor = self.return_embedding(returns[..., None])  # (batch, steps, width)
         if self.tokens_per_step == 1:  # `linear`: x_t + W_R R̂_t
             return x + embedded
         # `token`: R̂_t comes first                              (batch, 2 · steps, width)
@@ -149,7 +149,8 @@ class More3S(Learner):
         prompt.
         """
         if self.settings.action_readout == "action_head":
-            return self.action_head(hidden)  # type: ignore[no-any-return]
+            read: Tensor = self.action_head(hidden)
+            return read
         text = predicted[..., None, : self.embed]  # (…, 1, embed)
         # log N(Ô_text; prompt_a, 1), up to a constant           (…, actions)
         return -0.5 * (text - self.action_embeddings).square().sum(dim=-1)
