@@ -62,6 +62,7 @@ wildcard_constraints:
     artefact=names(CONFIG.published),
     prompt_set="[a-z]+",
     seed=r"\d+",
+    run=rf"(-({names(CONFIG.variants)})-seed-\d+)?",
 
 
 # The table of runs. It is asked as by Snakemake's `lookup`, which needs pandas: a fifth of a dry run's time.

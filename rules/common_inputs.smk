@@ -120,3 +120,15 @@ def seeing_inputs(wildcards):
         inputs["encoder"] = encoder_folder(wildcards)
         inputs["detector_weights"] = detector_weights(wildcards)
     return inputs
+
+
+def bundle_inputs(wildcards):
+    """A trained policy, how it did, and what it is played with."""
+    place = {"dataset": wildcards.dataset, "method": wildcards.method, **run_of(wildcards)}
+    played = rules.evaluate_policy.output
+    inputs = acting_inputs(wildcards) | {
+        "policy": rules.train_policy.output.policy,
+        "episodes": played.episodes,
+        "run": played.run,
+    }
+    return {name: collect(path, **place) for name, path in inputs.items()}

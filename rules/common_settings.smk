@@ -26,9 +26,21 @@ def environment_of(wildcards):
 run_settings = cache(CONFIG.method)
 
 
+def run_of(wildcards):
+    """Variant and seed of a job's run. A bundle that names none has those of the run that the report shows."""
+    known = dict(wildcards.items())
+    if "variant" not in known and (named := re.fullmatch(r"-(.+)-seed-(\d+)", known["run"])):
+        known |= {"variant": named[1], "seed": named[2]}
+    if "variant" not in known:
+        place = {"dataset": wildcards.dataset, "method": wildcards.method}
+        shown = RUNS.where(shown=True, **place)
+        known |= shown[0].place if shown else {"variant": "default", "seed": 0}
+    return {key: known[key] for key in ("variant", "seed") if key in known}
+
+
 def method_of(wildcards):
     """The settings of a run, in a table or not."""
-    return run_settings(wildcards.method, wildcards.variant, wildcards.dataset)
+    return run_settings(wildcards.method, run_of(wildcards)["variant"], wildcards.dataset)
 
 
 def trained_method_of(wildcards):
@@ -72,6 +84,18 @@ def estimated_regions(wildcards):
     return feature_wildcards(wildcards, *REGIONS_DEPEND_ON)["features"]
 
 
+def licences_of(wildcards):
+    """Published weights that a bundle holds or began with, with their licences."""
+    method, names = method_of(wildcards), []
+    if reads_embeddings(wildcards):
+        features = features_of(wildcards)
+        names += [features.detector.published, features.encoder.published]
+    if method.policy.from_language_model:
+        names.append(CONFIG.language_models[method.language_model].published)
+    found = {name: CONFIG.published[name].files for name in names if name}
+    return {name: ", ".join(sorted({file.licence for file in files})) for name, files in found.items()}
+
+
 # What stages are told.
 RECORDED = {"dataset": dataset_of, "environment": environment_of, "resources": resources_dir}
 DETECTING = {"detector": lambda wildcards: features_of(wildcards).detector}
@@ -83,6 +107,14 @@ PLAYED = {"environment": played_environment_of, "dataset": dataset_of, "seed": "
 ACTING = {**ENCODING, **PLAYED, "method": method_of}
 CHOOSING = {**ACTING, "seed": lambda w: method_of(w).evaluation.choosing_seed}
 SWEEPING = {**ACTING, "sweep": lambda wildcards: CONFIG.sweep}
+BUNDLING = {
+    **ACTING,
+    "seed": lambda wildcards: run_of(wildcards)["seed"],
+    "name": "{dataset}",
+    "variant": lambda wildcards: run_of(wildcards)["variant"],
+    "scale": lambda wildcards: CONFIG.scale,
+    "licences": licences_of,
+}
 DECLARED = {"table": table_of, "environments": environments_of}
 AT_RANDOM = {
     **PLAYED,

@@ -154,6 +154,26 @@ rule film_policy:
         STAGE
 
 
+rule bundle_policy:
+    """A trained policy with all that it needs to be played, in one folder that loads anywhere."""
+    input:
+        unpack(bundle_inputs),
+    output:
+        bundle=directory("results/bundles/{dataset}/{method}{run}"),
+    log:
+        "results/logs/bundle_policy/{dataset}/{method}{run}.log",
+    conda:
+        acting_environment
+    threads: slots(1)
+    resources:
+        mem_mb=memory_with_detector(2000),
+        runtime=10,
+    params:
+        **stage("bundle_policy", *ACTING_PLUGINS, **BUNDLING),
+    shell:
+        STAGE
+
+
 rule evaluate_checkpoints:
     """The episodes that the checkpoints before the last play."""
     input:

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 BESIDE = (
     *("results/published/lxmert_base", "results/published_layers/gpt2_6.safetensors"),
     *("results/downloads/pong_minari", "results/minari/catch-v0", "plan"),
+    "results/bundles/catch/more3s",
 )
 """Targets of rules that the toy workflow does not need."""
 TARGETS = {"all", "demo"}
