@@ -27,7 +27,7 @@ from pipeline.errors import PipelineError
 from pipeline.evaluation.run import LoadedPolicy, load_policy
 from pipeline.io.atomic import replacing_folder
 from pipeline.io.json import parse
-from pipeline.io.reading import read_text, reading
+from pipeline.io.reading import reading, utf8_text
 from pipeline.observations import ObserverInputs
 from pipeline.pretrained import weights
 
@@ -142,7 +142,7 @@ def read(folder: Path) -> Bundle:
     """
     path = folder / MANIFEST
     try:
-        content = parse(read_text(path, AGAIN, LONGEST))
+        content = parse(utf8_text(path, AGAIN, LONGEST))
         method = content["method"]["method"]
     except FileNotFoundError:
         raise PipelineError(
