@@ -1,17 +1,14 @@
 """Model-based offline planning (MBOP; Argenson & Dulac-Arnold 2021, arXiv 2008.05556).
 
 Three ensembles are fitted by regression: a model f_m(s, a) → s' − s, r, a behaviour prior f_b(s,
-a_prev) → a, and what the next rewards sum up to, f_R(s, a) → Σ_{k<HR} r_k. In play N trajectories
-of H steps are imagined from the prior's proposals and noise, and the plan is the mean of their
-actions, weighted by e^{κ return}; its first action is taken. After `acme/agents/jax/mbop`, but the
-last plan is shifted by a step before it is mixed in, as in the paper.
-
-Here states and their changes, rewards and actions are standardised; f_R reads the mean of its
-rewards, which has their scale whatever HR is.
+a_prev) → a, and the next rewards, f_R(s, a) → Σ_{k<HR} r_k. In play N trajectories of H steps are
+imagined from the prior's proposals and noise, and the plan is the mean of their actions, weighted
+by e^{κ return}; its first action is taken. After `acme/agents/jax/mbop`, but the last plan is
+shifted by a step before it is mixed in, as in the paper. f_R reads the mean of its rewards, which
+has the scale of a reward.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -23,20 +20,8 @@ from pipeline.methods import Learner, Moment, Spec
 from pipeline.nn.action_head import ActionBounds
 from pipeline.nn.masking import masked_mean
 from pipeline.nn.mlp import BatchedMLP, Standardise
-from pipeline.nn.planning import collected, dealt, weighted_plan
+from pipeline.nn.planning import Plan, collected, dealt, weighted_plan
 from pipeline.observations.batch import Batch
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What the last decision planned."""
-
-    actions: Tensor | None = None
-    """(episodes, H, A), scaled to [-1, 1]; None before the first decision."""
-
-    def select(self, rows: Tensor) -> "Plan":
-        """Keep only the episodes `rows`, when others have ended."""
-        return Plan(None if self.actions is None else self.actions[rows])
 
 
 class Targets(NamedTuple):
@@ -52,7 +37,7 @@ class Targets(NamedTuple):
     returns: Tensor
     """(B,) the mean of the next HR rewards, standardised; after an end rewards are 0."""
     followed: Tensor
-    """(B, D + 1) bool: s' is there; of an end only r is."""
+    """(B, D + 1) bool: s' is there; of an end only r is, and of padding neither."""
     whole: Tensor
     """(B,) bool: no cut falls within the HR steps."""
 
@@ -80,8 +65,9 @@ class MBOP(Learner):
         self.model = BatchedMLP(members, [size + actions, *hidden, size + 1])
         self.behaviour = BatchedMLP(members, [size + actions, *hidden, actions])
         self.returns = BatchedMLP(members, [size + actions, *hidden, 1])
-        for name, shape in (("change_std", (size,)), ("reward_mean", ()), ("reward_std", ())):
-            known = spec.statistics.get(name, torch.zeros(shape) + (name != "reward_mean"))
+        plain = {"change_std": torch.ones(size), "reward_mean": 0.0, "reward_std": 1.0}
+        for name, otherwise in plain.items():
+            known = spec.statistics.get(name, otherwise)
             self.register_buffer(name, torch.as_tensor(known, dtype=torch.float32))
 
     def optimised(self) -> Mapping[str, nn.Module]:
@@ -108,28 +94,35 @@ class MBOP(Learner):
             whole=real[:, horizon - 1] | ended[:, :horizon].any(dim=1),
         )
 
-    def errors(self, of: Targets, own: Tensor) -> dict[str, Tensor]:
-        """Mean squared errors of each ensemble over the steps that its members are given: `own`
-        (E, B) bool.
+    def errors(self, of: Targets) -> dict[str, Tensor]:
+        """Mean squared errors of each ensemble, and of the model's two parts: of all members on the
+        same steps (B, …), or of each on steps of its own (E, B, …).
         """
         told, before = torch.cat(of[:2], dim=-1), torch.cat((of.state, of.previous), dim=-1)
         outcome = (self.model(told) - of.outcome).square()  # (E, B, D + 1)
-        action = (self.behaviour(before) - of.action).square()
+        action = (self.behaviour(before) - of.action).square().mean(dim=-1)
         returns = (self.returns(told)[..., 0] - of.returns).square()
-        known = own[..., None] & of.followed
+        known, real = of.followed.expand_as(outcome), of.followed[..., -1].expand_as(action)
         return {
             "model": masked_mean(outcome, known),
-            "behaviour": masked_mean(action, own[..., None].expand_as(action)),
-            "returns": masked_mean(returns, own & of.whole),
+            "behaviour": masked_mean(action, real),
+            "returns": masked_mean(returns, of.whole.expand_as(returns)),
             "state": masked_mean(outcome[..., :-1], known[..., :-1]),
-            "reward": masked_mean(outcome[..., -1], known[..., -1]),
+            "reward": masked_mean(outcome[..., -1], real),
         }
 
     def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor]]:
-        """Every member learns from draws of its own: window i of a batch is member i mod E's."""
-        members = torch.arange(self.settings.members)[:, None]
-        own = torch.arange(len(batch.mask)) % len(members) == members  # (E, B)
-        errors = self.errors(self.targets(batch), own.to(batch.mask.device) & batch.mask[:, 0])
+        """Every member learns from draws of its own: window i of a batch is member i mod E's; what
+        cannot be shared out evenly is left out.
+        """
+        members = self.settings.members
+        even = len(batch.mask) // members * members
+        if not even:
+            raise PipelineError(
+                f"training.batch_size: {len(batch.mask)} windows for {members} members; raise it"
+            )
+        own = (dealt(x[None, :even], members) for x in self.targets(batch))
+        errors = self.errors(Targets(*own))
         for name in self.optimised():
             yield name, errors[name]
 
@@ -138,7 +131,7 @@ class MBOP(Learner):
         state, the reward and the return.
         """
         of = self.targets(batch)
-        errors = self.errors(of, batch.mask[:, 0].expand(self.settings.members, -1))
+        errors = self.errors(of)
         means = {f"{name}_error": errors[name] for name in ("state", "reward", "returns")}
         return self.bounds.restored(self.propose(of.state, of.previous))[:, None], means
 

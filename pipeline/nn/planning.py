@@ -2,7 +2,21 @@
 them all.
 """
 
+from dataclasses import dataclass
+
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the last decision planned."""
+
+    actions: Tensor | None = None
+    """(episodes, H, A), scaled to [-1, 1]; None before the first decision."""
+
+    def select(self, rows: Tensor) -> "Plan":
+        """Keep only the episodes `rows`, when others have ended."""
+        return Plan(None if self.actions is None else self.actions[rows])
 
 
 def dealt(x: Tensor, members: int) -> Tensor:

@@ -35,6 +35,7 @@ COLUMNS = (
 PRINTED = {
     "random": "Random",
     "awr": "AWR",
+    "bear": "BEAR",
     "bc_mlp": "BC (MLP)",
     "behaviour_cloning": "BC",
     "brac_v": "BRAC-v",

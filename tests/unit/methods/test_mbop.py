@@ -15,8 +15,8 @@ from pipeline.config.schema import MethodConfig
 from pipeline.data.statistics import statistics
 from pipeline.errors import PipelineError
 from pipeline.methods import Moment, make
-from pipeline.methods.mbop import MBOP, Plan
-from pipeline.nn.planning import collected, dealt, weighted_plan
+from pipeline.methods.mbop import MBOP
+from pipeline.nn.planning import Plan, collected, dealt, weighted_plan
 from pipeline.observations.batch import Batch
 from pipeline.observations.windows import Windows
 from pipeline.training import loop
@@ -245,6 +245,13 @@ def test_bad_settings_are_one_line(policy: dict[str, Any], expected: str) -> Non
     with pytest.raises(PipelineError, match=expected) as caught:
         MethodConfig.from_json(json.dumps({"method": "mbop", "policy": policy}))
     assert "\n" not in str(caught.value)
+
+
+def test_a_batch_has_a_window_for_every_member() -> None:
+    learner = planner_of()
+    batch = windows_of(learner, [5]).batch(np.array([1, 2]))
+    with pytest.raises(PipelineError, match=r"^training.batch_size: 2 windows for 3 members"):
+        next(iter(learner.losses(batch, 0)))
 
 
 def test_discrete_actions_are_refused() -> None:

@@ -1,0 +1,32 @@
+"""Settings of BEAR (`pipeline/methods/bear.py`); the defaults are the original's."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from pipeline.config.methods._robots import ValueSettings
+
+
+class Settings(ValueSettings):
+    """What can be varied of BEAR."""
+
+    behaviour_steps: int = Field(
+        0, ge=0, description="first updates, in which only the behaviour model is trained"
+    )
+    behaviour_only: bool = Field(
+        False, description="train nothing else: what is played is the behaviour model"
+    )
+    critic_steps: int = Field(
+        40_000, ge=0, description="updates after those in which the policy does not see Q"
+    )
+    behaviour_width: int = Field(750, ge=8, description="of the behaviour model's hidden layers")
+    kl_weight: float = Field(0.5, ge=0, description="of the behaviour model's latent variable")
+    target_samples: int = Field(10, ge=1, description="actions that a target is the best of")
+    samples: int = Field(4, ge=2, description="actions on either side of the discrepancy")
+    kernel: Literal["laplacian", "gaussian"] = "laplacian"
+    bandwidth: float = Field(10.0, gt=0, description="σ of the kernel")
+    compared: Literal["before_tanh", "actions"] = Field(
+        "before_tanh", description="what the discrepancy is of"
+    )
+    threshold: float = Field(0.05, gt=0, description="ε: the discrepancy that is allowed")
+    initial_log_multiplier: float = Field(0.0, ge=-5, le=10, description="log λ at the start")
