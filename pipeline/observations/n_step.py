@@ -1,4 +1,4 @@
-"""Returns over several steps, of windows that look ahead: what methods that learn values begin with."""
+"""Returns over several steps, of windows that look ahead: what value methods begin with."""
 
 from dataclasses import dataclass
 

@@ -34,6 +34,9 @@ class MethodSettings(Section):
     attends: ClassVar[bool] = False
     """Whether it has a transformer, whose attention can be drawn."""
 
+    needs_rewards: ClassVar[bool] = False
+    """Whether it learns from the reward of each step, so that data without any are refused."""
+
     observation: str | None = Field(
         None,
         description="module of pipeline/observations/, one of those that the method can read; "

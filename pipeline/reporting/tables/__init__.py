@@ -33,9 +33,12 @@ COLUMNS = (
 PRINTED = {
     "random": "Random",
     "behaviour_cloning": "BC",
+    "cql": "CQL",
     "decision_transformer": "DT",
     "decision_transformer_glu": "DT+GLU",
     "more3s": "MORE-3S",
+    "qr_dqn": "QR-DQN",
+    "rem": "REM",
 }
 """How the literature writes a method's name; any other is printed as it is configured."""
 

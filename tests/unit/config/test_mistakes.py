@@ -3,11 +3,15 @@
 from pathlib import Path
 
 import pytest
-from configurations import copied, edit, lay, message
+import yaml
+from configurations import CONFIG, copied, edit, lay, message
 
 from pipeline.config.load import load
 from pipeline.config.schema import TrainingConfig
 from pipeline.errors import PipelineError
+
+LAID = len(yaml.safe_load((CONFIG / "config.yaml").read_text())["settings"])
+"""Where an entry lies that is added to the settings."""
 
 
 @pytest.fixture
@@ -82,7 +86,7 @@ def test_json_of_a_stage_names_the_key() -> None:
         (
             "config.yaml",
             {"settings": [{"training": {"betas": [2.0, 0.9]}}]},
-            r"config/config.yaml: settings\[8\]: training.betas.0: .*less than 1",
+            rf"config/config.yaml: settings\[{LAID}\]: training.betas.0: .*less than 1",
         ),
         (
             "config.yaml",
@@ -203,43 +207,43 @@ def test_json_of_a_stage_names_the_key() -> None:
         (
             "config.yaml",
             {"settings": [{"where": {"method": "more3s"}, "training": {"step": 3}}]},
-            r"config/config.yaml: settings\[8\]: training.step: .*'steps'",
+            rf"config/config.yaml: settings\[{LAID}\]: training.step: .*'steps'",
         ),
         (
             "config.yaml",
             {"settings": [{"features": "compct"}]},
-            r"config/config.yaml: settings\[8\]: unknown features 'compct'.*'compact'",
+            rf"config/config.yaml: settings\[{LAID}\]: unknown features 'compct'.*'compact'",
         ),
         (
             "config.yaml",
             {"settings": [{"features": {"prompt_set": "poetic"}}]},
-            r"config/config.yaml: settings\[8\]: features: prompt_set: .*'original'",
+            rf"config/config.yaml: settings\[{LAID}\]: features: prompt_set: .*'original'",
         ),
         (
             "config.yaml",
             {"settings": [{"language_model": "python_dcs"}]},
-            r"config/config.yaml: settings\[8\]: unknown language model 'python_dcs'.*python_docs",
+            rf"config/config.yaml: settings\[{LAID}\]: unknown language model 'python_dcs'.*python_docs",
         ),
         (
             "config.yaml",
             {"settings": [{"trainig": {"steps": 3}}]},
-            r"config/config.yaml: settings\[8\]: unknown key 'trainig' \(did you mean 'training'"
+            rf"config/config.yaml: settings\[{LAID}\]: unknown key 'trainig' \(did you mean 'training'"
             r"\?\); allowed: evaluation, .*, where",
         ),
         (
             "config.yaml",
             {"settings": [{"where": {"family": "atary"}}]},
-            r"config/config.yaml: settings\[8\].where: unknown family 'atary' .*'atari'",
+            rf"config/config.yaml: settings\[{LAID}\].where: unknown family 'atary' .*'atari'",
         ),
         (
             "config.yaml",
             {"settings": [{"where": {"environment": ["pong", "pung"]}}]},
-            r"config/config.yaml: settings\[8\].where: unknown environment 'pung' .*'pong'",
+            rf"config/config.yaml: settings\[{LAID}\].where: unknown environment 'pung' .*'pong'",
         ),
         (
             "config.yaml",
             {"settings": [{"where": {"dataset": "qbrt"}}]},
-            r"config/config.yaml: settings\[8\].where: unknown dataset 'qbrt' .*'qbert'",
+            rf"config/config.yaml: settings\[{LAID}\].where: unknown dataset 'qbrt' .*'qbert'",
         ),
         (
             "config.yaml",
@@ -249,22 +253,30 @@ def test_json_of_a_stage_names_the_key() -> None:
         (
             "config.yaml",
             {"settings": [{"where": {"method": []}}]},
-            r"config/config.yaml: settings\[8\].where: method: List should have at least 1 item",
+            rf"config/config.yaml: settings\[{LAID}\].where: method: List should have at least 1 item",
         ),
         (
             "config.yaml",
             {"settings": [{"where": "pong"}]},
-            r"config/config.yaml: settings\[8\].where: .*valid dictionary",
+            rf"config/config.yaml: settings\[{LAID}\].where: .*valid dictionary",
         ),
         (
             "config.yaml",
             {"settings": ["more3s"]},
-            r"config/config.yaml: settings\[8\]: expected keys and values, found str",
+            rf"config/config.yaml: settings\[{LAID}\]: expected keys and values, found str",
         ),
         (
             "config.yaml",
             {"settings": [{"where": {"environment": "pong"}, "policy": {"observation": "states"}}]},
             r"tables.table1: more3s, default, pong: unknown observation 'states'.*embeddings",
+        ),
+        (
+            "config.yaml",
+            {
+                "tables": {"values": {"methods": ["qr_dqn"], "datasets": ["pong"]}},
+                "settings": [{"policy": {"quantiles": 1}}],
+            },
+            r"method qr_dqn, variant default, pong: policy.quantiles: .*greater than or equal to 2",
         ),
         (
             "config.yaml",
@@ -275,10 +287,10 @@ def test_json_of_a_stage_names_the_key() -> None:
     ],
 )
 def test_mistakes(folder: Path, file: str, changes: dict[str, object], expected: str) -> None:
-    if isinstance(entries := changes.get("settings"), list):
-        lay(folder / file, *entries)
-    else:
-        edit(folder / file, **changes)
+    changes = {**changes}
+    if isinstance(changes.get("settings"), list):
+        lay(folder / file, *changes.pop("settings"))  # type: ignore[misc]
+    edit(folder / file, **changes)
     with pytest.raises(PipelineError, match=expected):
         load(folder / "config.yaml")
     assert message(folder / "config.yaml")
