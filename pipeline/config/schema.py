@@ -175,6 +175,7 @@ class TrainingConfig(Section):
         0.1, ge=0, le=1, description="cosine decay ends at this fraction of the rate"
     )
     betas: tuple[Share, Share] = (0.9, 0.95)
+    adam_epsilon: float = Field(1e-8, gt=0, description="ε of AdamW")
     weight_decay: float = Field(0.1, ge=0)
     gradient_clip: float = Field(1.0, gt=0)
     weight_average: float = Field(

@@ -25,8 +25,8 @@ class Optimizer:
             {"params": matrices, "weight_decay": settings.weight_decay},
             {"params": vectors, "weight_decay": 0.0},
         ]
-        betas = settings.betas
-        self.adamw = torch.optim.AdamW(groups, lr=self._peak, betas=betas, fused=True)
+        told = {"betas": settings.betas, "eps": settings.adam_epsilon}
+        self.adamw = torch.optim.AdamW(groups, lr=self._peak, fused=True, **told)  # type: ignore[arg-type]
 
     def rate(self, step: int) -> float:
         """The rate of update `step`, counted from 0."""

@@ -19,6 +19,7 @@ from pipeline.observations import ObservationStore, open_store
 from pipeline.observations.windows import Windows, default_return_scale
 from pipeline.training import checkpoint
 from pipeline.training.checkpoint import Description
+from pipeline.training.held_out_metrics import split_steps
 
 
 def prepare(
@@ -35,7 +36,8 @@ def prepare(
 
     `begin` gives a transformer the layers of a language model and says which; it is called where
     the configuration says so. Raises PipelineError where the method has no transformer then, where
-    there is nothing to begin with, and for a seed that the policy could not be played with.
+    there is nothing to begin with, for a seed that the policy could not be played with, and where
+    it learns from rewards and the data have too little for that.
     """
     config.evaluation.reset_seeds(seed)
     game = environments.make(environment)
@@ -55,6 +57,8 @@ def prepare(
     scale = config.training.return_scale or default_return_scale(data)
     learner.to(device)
     windows = Windows(data, store, game.actions, scale, config.policy, device)
+    if config.policy.needs_rewards:
+        _check_rewards(config, windows, seed)
     return learner, windows, checkpoint.describe(config, seed, scale, spec, initial)
 
 
@@ -67,6 +71,22 @@ def open_observations(
             f"{data.source}: {fault}; check that the data set names the right environment"
         )
     return open_store(config.policy.observed, path, data, config.training.cache_memory_mb)
+
+
+def _check_rewards(config: MethodConfig, windows: Windows, seed: int) -> None:
+    """PipelineError where nothing can be learned from the rewards of single steps."""
+    data, needed = windows.trajectories, config.training.batch_size
+    if not data.rewards.any():
+        raise PipelineError(
+            f"{data.source}: every reward is 0, and {config.method} learns from rewards; choose a "
+            "method that clones behaviour, or data with rewards"
+        )
+    steps = split_steps(windows, config.training, seed)[0]
+    if (found := len(windows.drawn_from(steps))) < needed:
+        raise PipelineError(
+            f"{data.source}: {found} transitions to train on, fewer than a batch of {needed}; "
+            "lower training.batch_size, or record more episodes"
+        )
 
 
 def _trunk(learner: Learner, method: str) -> Transformer:

@@ -36,6 +36,8 @@ class MethodSettings(Section):
 
     acting: ClassVar[tuple[str, ...]] = ()
     """Keys that only play depends on: a change of these trains nothing again."""
+    needs_rewards: ClassVar[bool] = False
+    """Whether it learns from the reward of each step, so that data without any are refused."""
 
     observation: str | None = Field(
         None,

@@ -1,0 +1,33 @@
+"""Settings that methods share which learn values of discrete actions."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from pipeline.config.methods import MethodSettings
+
+
+class DiscreteValueSettings(MethodSettings):
+    """Of a network with several values of each action, of single steps. The defaults are those of
+    the originals (docs/baselines.md).
+    """
+
+    observations: ClassVar[tuple[str, ...]] = ("pixels", "embeddings")
+    needs_rewards: ClassVar[bool] = True
+
+    context_length: ClassVar[int] = 1  # type: ignore[misc]  # no setting: they see single steps
+    width: int = Field(512, ge=8, description="of what is read of a step")
+    pooling_queries: int = Field(
+        8, ge=1, description="learned queries per modality, where embeddings are read"
+    )
+    discount: float = Field(0.99, ge=0, lt=1, description="γ")
+    n_step: int = Field(1, ge=1, description="rewards that are added before a value is trusted")
+    clip_rewards: bool = Field(True, description="to [-1, 1], as is usual for games")
+    target_every: int = Field(
+        2000, ge=1, description="updates between copies of the network to the target network"
+    )
+
+    @property
+    def ahead(self) -> int:
+        """A transition's later steps."""
+        return self.n_step

@@ -1,0 +1,103 @@
+"""What methods share that learn values of discrete actions: a network with several values of each
+action, a target network that is copied now and then, and play by the largest mean value.
+"""
+
+import copy
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from pipeline.config.methods._discrete_values import DiscreteValueSettings
+from pipeline.errors import PipelineError
+from pipeline.methods import ActingState, Learner, Moment, Spec
+from pipeline.nn.masking import masked_mean
+from pipeline.nn.value_heads import StepFeatures, ValueNetwork, of_action
+from pipeline.observations.batch import Batch
+from pipeline.observations.n_step import NStep, n_step
+
+
+class DiscreteValueLearner(Learner):
+    """The learner; a method says only what its loss is.
+
+    It plays the action of the largest mean value. Q is in the rewards' unit, so a softmax of it
+    would be no policy: `evaluation.epsilon` is what varies play, and `temperature` does not apply.
+    """
+
+    played: ClassVar[str] = "policy"
+
+    settings: DiscreteValueSettings
+
+    def __init__(self, settings: DiscreteValueSettings, spec: Spec, values: int) -> None:
+        """A network with `values` values of each action.
+
+        Raises PipelineError where actions are continuous.
+        """
+        super().__init__(settings, spec)
+        (actions,) = spec.actions
+        if actions.continuous:
+            raise PipelineError(
+                f"{spec.tasks[0]}: its actions are continuous, and this method chooses among "
+                "discrete ones; choose another method for this data set"
+            )
+        width, queries = settings.width, settings.pooling_queries
+        features = StepFeatures(spec.shape, spec.statistics, width, queries)
+        self.policy = ValueNetwork(features, width, actions.size, values)
+        self.target = copy.deepcopy(self.policy).requires_grad_(False)
+
+    def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor]]:
+        """One loss, and now and then a new target network."""
+        told = self.horizon(batch)
+        yield "policy", masked_mean(self.error(*self.values(batch, told), batch, told), told.mask)
+        if (step + 1) % self.settings.target_every == 0:
+            self.target.load_state_dict(self.policy.state_dict())
+
+    @abstractmethod
+    def error(self, values: Tensor, after: Tensor, batch: Batch, told: NStep) -> Tensor:
+        """The loss of each step of the context, (B, K).
+
+        `values` (B, K, A, N) are the network's at s_t, `after` the target network's at s_{t+h}.
+        """
+
+    def horizon(self, batch: Batch) -> NStep:
+        """The next rewards, and what follows them."""
+        paid = batch.rewards.clamp(-1, 1) if self.settings.clip_rewards else batch.rewards
+        return n_step(batch, self.settings.n_step, self.settings.discount, paid)
+
+    def values(self, batch: Batch, told: NStep) -> tuple[Tensor, Tensor]:
+        """See `error`."""
+        read = self.policy.features.observed
+        now = {name: batch.observation[name][:, batch.context] for name in read}
+        then = {name: told.after(batch.observation[name]) for name in read}
+        with torch.no_grad():
+            after: Tensor = self.target(then)
+        return self.policy(now), after
+
+    def read(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """For the curve: Q(s, ·), the loss, the squared error of Q(s, a) to what it learns from,
+        and Q(s, a).
+        """
+        told, actions = self.horizon(batch), batch.actions[:, batch.context]
+        values, after = self.values(batch, told)
+        q, best = values.mean(dim=-1), after.mean(dim=-1).amax(dim=-1)  # (B, K, A), (B, K)
+        chosen = q.gather(-1, actions[..., None])[..., 0]
+        goal = told.rewards + told.discounts * best
+        means = {
+            "loss": self.error(values, after, batch, told),
+            "td_error": (goal - chosen).square(),
+            "q": chosen,
+        }
+        return q, {name: masked_mean(each, told.mask) for name, each in means.items()}
+
+    def act(self, moment: Moment, state: ActingState) -> tuple[Tensor, ActingState]:
+        """The action of the largest mean value."""
+        values: Tensor = self.policy(moment.observation)
+        return values[:, 0].mean(dim=-1).argmax(dim=-1), state
+
+
+def quantile_goals(after: Tensor, told: NStep) -> Tensor:
+    """R + γ^h θ⁻(s', a*), with a* of the largest mean: (B, K, A, N) → (B, K, N)."""
+    best = after.mean(dim=-1).argmax(dim=-1)
+    return told.rewards[..., None] + told.discounts[..., None] * of_action(after, best)
