@@ -16,7 +16,6 @@ from pipeline.config.schema import FeaturesConfig
 from pipeline.features import encoders
 from pipeline.features.prompts import Prompts
 from pipeline.features.step_encoder import StepEncoder
-from pipeline.hardware import devices
 from pipeline.vision import detectors, regions
 from pipeline.vision.detectors import Regions
 
@@ -24,9 +23,11 @@ SIDE = 4096
 ROUNDS = 5
 
 
-def compare(folder: Path, features: FeaturesConfig, name: str) -> tuple[list[_timing.Row], str]:
-    """A row for detection per frame and one for encoding per pair."""
-    device = torch.device(devices.claim(name))
+def compare(
+    folder: Path, features: FeaturesConfig, name: str, side: int = SIDE
+) -> tuple[list[_timing.Row], str]:
+    """A row for detection per frame and one for encoding per pair, on the claimed device `name`."""
+    device = torch.device(name)
     data = read(folder, Prompts.read(folder / "prompts.json"))
     detector = detectors.make(features.detector, device)
     images = data.frames.read("frames", 0, regions.BATCH)
@@ -57,7 +58,7 @@ def compare(folder: Path, features: FeaturesConfig, name: str) -> tuple[list[_ti
         with FlopCounterMode(display=False) as counter:
             call()
         operations = counter.get_total_flops()
-        rate = _matrix_rate(device, getattr(torch, precision))
+        rate = matrix_rate(device, getattr(torch, precision), side)
         seconds = _seconds(call, device)
         floor = max(operations / rate, moved[what] / copied)
         rows.append(
@@ -92,10 +93,10 @@ def _bytes(tensor: torch.Tensor) -> int:
     return tensor.numel() * tensor.element_size()
 
 
-def _matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
+def matrix_rate(device: torch.device, dtype: torch.dtype, side: int = SIDE) -> float:
     """Operations per second of one large matrix product."""
-    one = torch.randn(SIDE, SIDE, device=device, dtype=dtype)
-    return 2 * SIDE**3 / _seconds(lambda: one @ one, device)
+    one = torch.randn(side, side, device=device, dtype=dtype)
+    return 2 * side**3 / _seconds(lambda: one @ one, device)
 
 
 def _copy_rate(device: torch.device) -> float:

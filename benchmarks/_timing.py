@@ -59,7 +59,15 @@ def machine(threads: int) -> str:
         model = lines[0].partition(":")[2].strip() if lines else model
     packages = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
     python = platform.python_version()
-    return f"{model}, {os.cpu_count()} CPUs, torch threads {threads}, Python {python}, {packages}"
+    where = f"{model}, {os.cpu_count()} CPUs, torch threads {threads}"
+    return f"{where}, {_cards()}Python {python}, {packages}"
+
+
+def _cards() -> str:
+    """The card that is used, if there is one, and what drives it."""
+    if not torch.cuda.is_available():
+        return ""
+    return f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}, "
 
 
 PACKAGES = ("torch", "transformers", "numpy")

@@ -24,6 +24,7 @@ from pipeline.data.trajectories import load
 from pipeline.environments import make
 from pipeline.features import encoders, feature_cache
 from pipeline.features.prompts import Prompts
+from pipeline.hardware import devices
 from pipeline.io.artefact import Artefact, ArtefactWriter
 
 RUNGS = {
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--floor", action="store_true", help="count operations and bytes as well")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="of --floor")
     chosen = parser.parse_args(arguments)
-    features = _features(chosen.full_size)
+    features = sized(chosen.full_size)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(folder, features, chosen.steps)
@@ -59,11 +60,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             ladder(folder, features, chosen.rungs, chosen.repeats, chosen.threads)
         if chosen.floor or chosen.device == "cuda":
             _timing.start(chosen.threads)
-            rows, title = _floor.compare(folder, features, chosen.device)
+            rows, title = _floor.compare(folder, features, devices.claim(chosen.device))
             _timing.report(title, rows, chosen.threads)
 
 
-def _features(full_size: bool) -> FeaturesConfig:
+def sized(full_size: bool) -> FeaturesConfig:
+    """The compact features, or those of the full LXMERT with random weights and our detector."""
     known = configuration().features
     compact, full = known["compact"], known["lxmert_full"]
     if not full_size:
