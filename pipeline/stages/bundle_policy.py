@@ -19,9 +19,7 @@ def bundle_policy(
     name: Annotated[str, "of the data set"],
     variant: str,
     scale: Annotated[str, "label printed in the card"],
-    licences: Annotated[
-        dict[str, str], Parsed(json.loads), "JSON: published weights → their licence"
-    ],
+    licences: Annotated[dict[str, str], Parsed(json.loads), "JSON: weights → their licence"],
     episodes: Annotated[Input, "CSV of evaluate_policy"],
     run: Annotated[Input, "JSON of evaluate_policy"],
     bundle: Output,
@@ -37,14 +35,13 @@ def bundle_policy(
         max_episode_steps=protocol.max_steps,
         target_return=target_return(acting.evaluation, protocol.data),
         shown=bundles.shown_to(loaded, acting.environment),
-        actions=loaded.description.actions[0]["names"],
+        **{"actions": loaded.description.actions[0]["names"], "licences": licences},
         returns=read_episodes(episodes)["return"].tolist(),
         told={key: described[key] for key in bundles.TOLD},
         data=bundles.data_of(protocol.data),
-        licences=licences,
     )
-    parameters = sum(each.numel() for each in loaded.policy.parameters())
-    card = policy_card.write(content, parameters, acting.dataset.source)
+    size = sum(each.numel() for each in loaded.policy.parameters())
+    card = policy_card.write(content, size, acting.dataset.source)
     parts = bundles.Parts(policy, acting.encoder, acting.prompts, acting.detector_weights)
     bundles.write(bundle, content, parts, card)
 

@@ -63,7 +63,8 @@ def values_of(learner: Any) -> torch.Tensor:
 def test_the_mean_is_the_chain_s_known_value(method: str, n: int) -> None:
     """With several steps it is that of walks that are random for so long, so less than the best."""
     learner = learner_of(method, n_step=n)
-    curve = train(learner, windows_of(learner), TRAINING, seed=0)
+    long = TRAINING.model_copy(update={"steps": 700, "evaluate_every": 700})
+    curve = train(learner, windows_of(learner), long, seed=0)
     found = values_of(learner).numpy()
     assert curve[-1].held_out["held_out_td_error"] < (1e-3 if n == 1 else 0.1)
     if n == 1:

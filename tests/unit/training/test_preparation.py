@@ -44,8 +44,6 @@ def prepare(monkeypatch: pytest.MonkeyPatch, data: Trajectories, method: str, ba
     monkeypatch.setattr(preparation, "open_store", lambda *_: store)
     space = SimpleNamespace(actions=LEFT_OR_RIGHT)
     monkeypatch.setattr(preparation.environments, "make", lambda _: space)
-        preparation.environments, "make", lambda _: SimpleNamespace(actions=LEFT_OR_RIGHT)
-    )
     config = MethodConfig.model_validate(
         {"method": method, "policy": {"observation": "states"}, "training": {"batch_size": batch}}
     )
