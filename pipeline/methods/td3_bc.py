@@ -66,7 +66,8 @@ class TD3BC(ValueLearner):
         """Q_i(s, a) − y, (2, B)."""
         with torch.no_grad():
             calm = self.target_policy.mode(of.next_states)
-            noise = self.settings.policy_noise * torch.randn_like(calm)
+            # Drawn on the processor, whose generator is what a resumed training goes on with.
+            noise = self.settings.policy_noise * torch.randn(calm.shape).to(calm.device)
             noise = noise.clamp(-self.settings.noise_clip, self.settings.noise_clip)
             following = self.target_critic(of.next_states, (calm + noise).clamp(-1, 1))
             target = of.rewards + of.discounts * following.min(dim=0).values

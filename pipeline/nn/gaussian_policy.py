@@ -102,7 +102,8 @@ class TanhGaussianPolicy(StatePolicy):
     def sample_u(self, states: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """`sample` before the tanh."""
         mean, log_std = self(states)
-        noise = torch.randn(count, *mean.shape, device=mean.device)
+        # Drawn on the processor, whose generator is what a resumed training goes on with.
+        noise = torch.randn(count, *mean.shape).to(mean.device)
         u = mean + log_std.exp() * noise
         return u, tanh_log_prob(u, mean, log_std)
 
