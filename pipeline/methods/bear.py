@@ -63,14 +63,14 @@ class BehaviourModel(StatePolicy):
 
     def sample_u(self, states: Tensor, count: int) -> Tensor:
         """`count` actions before their tanh: (B, D) → (count, B, A)."""
-        latent = torch.randn(count, len(states), self.latent, device=states.device)
+        latent = torch.randn(count, len(states), self.latent).to(states.device)
         return self.decode(states.expand(count, -1, -1), latent.clamp(-LATENT, LATENT))
 
     def loss(self, states: Tensor, actions: Tensor, kl_weight: float) -> Tensor:
         """Mean square of the reconstruction's error + weight · KL(q(z|s, a) ‖ N(0, 1))."""
         mean, log_std = self.encoder(torch.cat((states, actions), dim=-1)).chunk(2, dim=-1)
         log_std = log_std.clamp(-4, 15)
-        latent = mean + log_std.exp() * torch.randn_like(mean)
+        latent = mean + log_std.exp() * torch.randn(mean.shape).to(mean.device)
         error = (self.decode(states, latent).tanh() - actions).square().mean()
         divergence = 0.5 * (mean.square() + (2 * log_std).exp() - 1 - 2 * log_std).mean()
         loss: Tensor = error + kl_weight * divergence
