@@ -93,7 +93,9 @@ def licences_of(wildcards):
     if method.policy.from_language_model:
         names.append(CONFIG.language_models[method.language_model].published)
     found = {name: CONFIG.published[name].files for name in names if name}
-    return {name: ", ".join(sorted({file.licence for file in files})) for name, files in found.items()}
+    return {
+        name: ", ".join(sorted({file.licence for file in files})) for name, files in found.items()
+    }
 
 
 # What stages are told.

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 from safetensors.torch import save_file
@@ -22,9 +22,8 @@ from pipeline.config import plugins
 from pipeline.config.data import Sha256
 from pipeline.config.schema import EnvironmentConfig, FeaturesConfig, MethodConfig, Section
 from pipeline.config.section import RunSeed, validate
-from pipeline.data.trajectories import Trajectories
 from pipeline.errors import PipelineError
-from pipeline.evaluation.run import LoadedPolicy, load_policy
+from pipeline.evaluation.run import EvaluationProtocol, LoadedPolicy, load_policy, target_return
 from pipeline.io.atomic import replacing_folder
 from pipeline.io.json import parse
 from pipeline.io.reading import reading, utf8_text
@@ -88,7 +87,32 @@ class Parts:
     """Of the detector: a folder or a file, as it was published."""
 
 
-def shown_to(loaded: LoadedPolicy, environment: EnvironmentConfig) -> Shown:
+def describe(
+    loaded: LoadedPolicy, protocol: EvaluationProtocol, method: MethodConfig, **labels: Any
+) -> Bundle:
+    """What a bundle says of a policy that was played under `protocol`; `labels` are those fields
+    that neither of them knows.
+    """
+    data = protocol.data
+    return Bundle(
+        seed=protocol.seed,
+        environment=protocol.environment,
+        method=method.model_copy(update={"evaluation": protocol.evaluation}),
+        max_episode_steps=protocol.max_steps,
+        target_return=target_return(protocol.evaluation, data),
+        shown=_shown_to(loaded, protocol.environment),
+        actions=loaded.description.actions[0]["names"],
+        data={
+            "episodes": len(data.episode_length),
+            "steps": len(data.actions),
+            "mean": float(data.score.mean()),
+            "best": float(data.score.max()),
+        },
+        **labels,
+    )
+
+
+def _shown_to(loaded: LoadedPolicy, environment: EnvironmentConfig) -> Shown:
     """What a policy is shown; nothing is drawn for one that reads state vectors alone."""
     shape = loaded.description.shape
     state = shape[VECTOR][0] if VECTOR in shape else None
@@ -98,16 +122,6 @@ def shown_to(loaded: LoadedPolicy, environment: EnvironmentConfig) -> Shown:
     game.reset(0, 0)
     height, width, channels = game.frame().shape
     return Shown(frame=(height, width, channels), state=state)
-
-
-def data_of(trajectories: Trajectories) -> dict[str, float]:
-    """What a bundle says of the data that its policy was trained on."""
-    return {
-        "episodes": len(trajectories.episode_length),
-        "steps": len(trajectories.actions),
-        "mean": float(trajectories.score.mean()),
-        "best": float(trajectories.score.max()),
-    }
 
 
 def write(path: Path, bundle: Bundle, parts: Parts, card: str) -> None:
@@ -121,7 +135,8 @@ def write(path: Path, bundle: Bundle, parts: Parts, card: str) -> None:
         if parts.prompts is not None:
             shutil.copyfile(parts.prompts, folder / PROMPTS)
         if parts.encoder is not None:
-            shutil.copytree(parts.encoder, folder / ENCODER)
+            hidden = shutil.ignore_patterns(".*")  # such as Snakemake's time stamps
+            shutil.copytree(parts.encoder, folder / ENCODER, ignore=hidden)
         if parts.weights is not None:
             file = weights.find(parts.weights) if parts.weights.is_dir() else parts.weights
             tensors = {name: each.contiguous().clone() for name, each in weights.read(file).items()}

@@ -25,9 +25,9 @@ USE = """## Use
 import more3s
 
 agent = more3s.load("path/to/this/folder")
-env = agent.make()  # plays by the rules below
+env = agent.make()  # plays by the rules above
 observation, _ = env.reset(seed=0)
-agent.reset(seed=0)  # target_return=… asks for another return than the one below
+agent.reset(seed=0)  # target_return=… asks for another return than the one above
 reward, over = 0.0, False
 while not over:
     observation, reward, ended, cut, _ = env.step(agent.act(observation, reward))
@@ -79,8 +79,8 @@ def _scores(bundle: Bundle) -> str:
             ["this policy", figure(returns.mean()), interval(low, high)],
             ["its data, mean of the episodes", figure(bundle.data["mean"]), ""],
             ["its data, best episode", figure(bundle.data["best"]), ""],
-            ["random play, in the literature", figure(published.random_score), ""],
-            ["the reference, in the literature", figure(published.reference_score), ""],
+            ["random play, as configured", figure(published.random_score), ""],
+            ["the reference, as configured", figure(published.reference_score), ""],
         ],
     )
     episodes = count(len(returns), "episode")

@@ -68,6 +68,7 @@ def _see(folder: Path) -> dict[str, Path]:
     (folder / "prompts.json").write_text(text)
     sentences = prompts.Prompts.read(folder / "prompts.json").sentences
     lxmert.create(FEATURES.encoder, FEATURES.detector.feature_size, sentences, folder / "encoder")
+    (folder / "encoder" / ".snakemake_timestamp").touch()
     return {"prompts": folder / "prompts.json", "encoder": folder / "encoder"}
 
 

@@ -1,5 +1,6 @@
 """Imports go from a room only to earlier rooms and leaves; the driver imports no torch."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -47,6 +48,16 @@ def test_imports_go_to_earlier_rooms(module: str) -> None:
     for imported in first_party_imports(module) - {"pipeline"}:
         earlier = ROOMS.index(room(imported)) <= ROOMS.index(room(module))
         assert earlier, f"{module} imports {imported}, which comes later in the data's flow"
+
+
+def test_no_room_knows_of_the_door() -> None:
+    """`more3s` stands before the pipeline, which works without it."""
+    for path in (ROOT / "pipeline").rglob("*.py"):
+        names = []
+        for node in ast.walk(ast.parse(path.read_text())):
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+        assert not [name for name in names if name.startswith("more3s")], path
 
 
 def test_the_driver_imports_nothing_heavy() -> None:

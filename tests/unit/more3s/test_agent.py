@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from bundles import make_bundle
+from safetensors.torch import load_file
 
 import more3s
 from pipeline.errors import PipelineError
+from pipeline.evaluation import bundle
 
 CASES = {
     "images and text": ("more3s", False),
@@ -122,6 +125,21 @@ def test_the_card_says_what_it_is(made: Callable[[str], Path]) -> None:
     code = code.replace("path/to/this/folder", str(made("images and text")))
     exec(code, found := {})
     assert found["over"]
+
+
+def test_published_weights_become_safetensors(made: Callable[[str], Path], tmp_path: Path) -> None:
+    """Whatever they were published as, and with nothing but their tensors."""
+    weights = {"conv.weight": torch.arange(6.0).reshape(2, 3).T, "bias": torch.ones(2)}
+    (tmp_path / "published").mkdir()
+    torch.save({"model": weights, "epoch": 3}, tmp_path / "published" / "model.pth")
+    folder = made("pixels")
+    parts = bundle.Parts(folder / bundle.POLICY, weights=tmp_path / "published")
+    bundle.write(tmp_path / "new", bundle.read(folder), parts, "A card.")
+    held = bundle.read(tmp_path / "new").files
+    assert set(held) == {"policy.safetensors", "detector/model.safetensors"}
+    kept = load_file(tmp_path / "new" / "detector" / "model.safetensors")
+    assert kept.keys() == weights.keys()
+    assert all(torch.equal(kept[name], weights[name]) for name in kept)
 
 
 def edit(path: Path, **changes: object) -> None:
