@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from more3s.environment import Observation, PipelineEnv
+from pipeline import environments
 from pipeline.config import plugins
 from pipeline.config.schema import DatasetConfig
 from pipeline.data import frames, trajectories
@@ -127,6 +128,7 @@ class Recorder(gymnasium.Wrapper[Observation, Action, Observation, Action]):
             "actions": np.concatenate([each.actions for each in played]).astype(np.uint8),
             "noops": np.array([each.noops for each in played], np.int32),
             "epsilon": np.full(len(played), self._randomness, np.float32),
+            "served": np.full(len(played), environments.serves(config)),
             "ram_sha256": np.array([each.sha256 for each in played]),
             "meta": np.array(json.dumps(meta)),
         }
