@@ -17,15 +17,15 @@ from pipeline.io.reading import reading
 Content = dict[str, NDArray[Any]]
 
 
-def read(path: Path, keys: Iterable[str]) -> Content:
-    """The arrays `keys` of the archive; raises PipelineError: no or damaged file, or one of them is
-    not there.
+def read(path: Path, keys: Iterable[str], optional: Iterable[str] = ()) -> Content:
+    """The arrays `keys` of the archive, and those of `optional` that it has; raises PipelineError:
+    no or damaged file, or one of `keys` is not there.
     """
     if not path.is_file():
         raise PipelineError(f"{path}: no such recording; correct the dataset's 'file'")
     try:
         with reading(path, opened=True):
-            content = read_archive(path, keys)
+            content = read_archive(path, (*keys, *optional))
     except UNREADABLE as error:
         raise PipelineError(f"{path}: damaged recording ({error}); restore the file") from None
     missing = [name for name in keys if name not in content]

@@ -49,7 +49,7 @@ def collect(config: DatasetConfig, environment: EnvironmentConfig, resources: Pa
 
 
 def _read(path: Path, label: str, environment: EnvironmentConfig) -> Trajectories:
-    content = _npz.read(path, (*TYPES, *OTHER_KEYS))
+    content = _npz.read(path, (*TYPES, *OTHER_KEYS), [SERVED])
     meanings = _check_protocol(path, content, environment)
     arrays: dict[str, Any] = {
         name: _npz.typed(path, name, content[name], kind) for name, kind in TYPES.items()
