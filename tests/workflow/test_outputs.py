@@ -79,7 +79,7 @@ def test_numerical_libraries_have_one_thread(project: Path) -> None:
     [
         (
             "tables={table1: {datasets: [ctch]}}",
-            "config/toy.yaml: tables.table1",
+            "--config: tables.table1",  # which says so, not the file that it is laid over
             "unknown dataset 'ctch' (did you mean 'catch'?)",
         ),
         (

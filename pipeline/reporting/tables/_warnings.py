@@ -57,7 +57,8 @@ def standing_still(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
     their steps: what such a row measures is not how well it plays.
     """
     for dataset, row, episodes in _rows(scores, table):
-        long = episodes["still_steps_longest"] >= episodes["still_limit"]
+        limit = episodes["still_limit"].astype(float)  # none where nothing can stand still
+        long = episodes["still_steps_longest"] >= limit
         if still := int((long | (episodes["still_share"] > SHARE)).sum()):
             yield (
                 f"{dataset}, {printed(*row)}: {still} of {len(episodes)} episodes stand still, for "

@@ -242,7 +242,10 @@ DAMAGES: dict[str, tuple[Any, str]] = {
     ),
     "no episodes": (lambda folder: edit(folder, total_episodes=0, total_steps=0), "zero episodes"),
     "episode missing": (forget("episode_1"), "episode 1 is missing"),
-    "array missing": (forget("episode_1/rewards"), r"main_data\.hdf5: damaged"),
+    "array missing": (
+        forget("episode_1/rewards"),
+        r"main_data\.hdf5: episode 1 has no rewards; .*: get the data set again, or add it",
+    ),
     "counts": (lambda folder: edit(folder, total_steps=55), r"54 steps, its metadata.*says 55"),
     "format": (lambda folder: edit(folder, data_format="arrow"), "not a Minari data set|'arrow'"),
     "action": (put("episode_0/actions", 3, 4), r"action 4 at step 3; allowed: 0 to 3"),
