@@ -34,6 +34,8 @@ NOT_PLAYED = frozenset(
 """Columns that do not depend on the episodes played."""
 SETTINGS = frozenset({"name", "table", "environments", "scale"})
 """What `tables.make` has to be told."""
+BESIDE = frozenset({"curves", "trainings"})
+"""Inputs that a table for people says more by; no cell depends on them, and times have no record."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,12 @@ def find(path: Path, row: str, column: str) -> Cell:
 def behind(record: Record, place: dict[str, str]) -> list[Input]:
     """The inputs of a record that belong to the runs at `place`.
 
-    Options of ALIGNED are narrowed to the wanted runs, others kept.
+    Options of ALIGNED are narrowed to the wanted runs, those of BESIDE left out, others kept.
     """
     chosen = []
     for option in dict.fromkeys(read.option for read in record.inputs):
+        if option in BESIDE:
+            continue
         inputs = _inputs(record, option)
         runs = record.settings.get(ALIGNED.get(option, ""), [])
         if len(runs) == len(inputs):
