@@ -35,7 +35,8 @@ NOT_PLAYED = frozenset(
 SETTINGS = frozenset({"name", "table", "environments", "scale"})
 """What `tables.make` has to be told."""
 BESIDE = frozenset({"curves", "trainings"})
-"""Inputs that a table for people says more by; no cell depends on them, and times have no record."""
+"""Inputs that a table for people says more by; no cell depends on them, and times have no record.
+"""
 
 
 @dataclass(frozen=True)
