@@ -8,10 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pipeline import environments
 from pipeline.config.schema import ActionRule, EvaluationConfig
 from pipeline.errors import PipelineError
 from pipeline.evaluation.run import EvaluationProtocol, LoadedPolicy, play_policy
 from pipeline.io.atomic import replacing
+from pipeline.io.json import parse
+from pipeline.io.reading import utf8_text
+
+AGAIN = "run choose_action_rule again"
 
 
 def choose(protocol: EvaluationProtocol, loaded: LoadedPolicy) -> dict[str, Any]:
@@ -23,7 +28,7 @@ def choose(protocol: EvaluationProtocol, loaded: LoadedPolicy) -> dict[str, Any]
     episodes = {"episodes": protocol.evaluation.choosing_episodes}
     evaluation = protocol.evaluation.model_copy(update=episodes)
     protocol = replace(protocol, evaluation=evaluation)
-    if protocol.games(times=1)[0].actions.continuous:
+    if environments.action_space(protocol.environment).continuous:
         raise PipelineError(
             "evaluation.choose_from: continuous actions are played as they are predicted; name the "
             "family of environments that it is for in `where`"
@@ -50,18 +55,16 @@ def read(path: Path, evaluation: EvaluationConfig) -> tuple[EvaluationConfig, st
     Raises PipelineError naming the file where it is not one of `evaluation.choose_from`.
     """
     try:
-        choice = json.loads(path.read_text(encoding="utf-8"))
+        choice = parse(utf8_text(path, AGAIN))
         keys = ActionRule.model_fields
         rule = ActionRule.model_validate({key: choice["chosen"][key] for key in keys})
         told = _told(choice["tried"], choice["seed"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PipelineError(
-            f"{path}: not a chosen rule ({error}); run choose_action_rule again"
-        ) from None
+    except FileNotFoundError:
+        raise PipelineError(f"{path}: missing; {AGAIN}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise PipelineError(f"{path}: not a chosen rule ({error}); {AGAIN}") from None
     if rule not in evaluation.choose_from:
-        raise PipelineError(
-            f"{path}: a rule that is not of evaluation.choose_from; run choose_action_rule again"
-        )
+        raise PipelineError(f"{path}: a rule that is not of evaluation.choose_from; {AGAIN}")
     return evaluation.model_copy(update=rule.model_dump()), told
 
 

@@ -12,19 +12,66 @@ from torch.nn import functional
 from pipeline.nn.transformer import compute_dtype
 
 
-class FrameEncoder(nn.Module):
-    """DQN's convolutions (Mnih et al. 2015) and one linear layer: (batch, steps, 4, 84, 84) uint8 →
-    (batch, steps, width) in [-1, 1].
-
-    Pixels are standardised by the data's mean frame and deviation, as MORE-3S's tokens are: what
-    moves covers a few pixels, and beside the still picture it is hardly seen.
+class StandardisedFrames(nn.Module):
+    """Pixels less the data's mean frame, to be divided by its deviation: what moves covers a few
+    pixels, and beside the still picture it is hardly seen.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, shape: tuple[int, ...], width: int) -> None:
+    def __init__(self, size: tuple[int, ...]) -> None:
+        """`size` is that of a frame, (height, width)."""
         super().__init__()
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("std", torch.full((), 255.0))
+
+    def fit(self, attributes: Mapping[str, Any]) -> None:
+        """Take `pixel_mean` (height, width) and `pixel_std` from a store's attributes."""
+        if (mean := attributes.get("pixel_mean")) is not None:
+            self.mean.copy_(torch.as_tensor(mean))
+            self.std.fill_(attributes["pixel_std"])
+
+    def levels(self, frames: Tensor) -> Tensor:
+        """(batch, steps, 4, height, width) uint8 → (batch · steps, 4, height, width), less the
+        mean. 0 … 255 is exact in bfloat16, and the division is done on the weights of what reads
+        them: no pass over the frames in float32.
+        """
+        dtype = compute_dtype(frames.device)
+        levels = frames.flatten(0, 1).to(dtype)
+        levels -= self.mean.to(dtype)
+        return levels
+
+
+class StandardisedStates(nn.Module):
+    """State vectors less the data's mean, divided by its deviation."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(shape))
+        self.register_buffer("std", torch.ones(shape))
+
+    def fit(self, attributes: Mapping[str, Any]) -> None:
+        """Take `state_mean` and `state_std` (D,) from a store's attributes."""
+        if (mean := attributes.get("state_mean")) is not None:
+            self.mean.copy_(torch.as_tensor(mean))
+            self.std.copy_(torch.as_tensor(attributes["state_std"]))
+
+    def standardised(self, states: Tensor) -> Tensor:
+        """(batch, steps, D)."""
+        return (states - self.mean) / self.std
+
+
+class FrameEncoder(StandardisedFrames):
+    """DQN's convolutions (Mnih et al. 2015) and one linear layer: (batch, steps, 4, 84, 84) uint8 →
+    (batch, steps, width) in [-1, 1].
+    """
+
+    def __init__(self, shape: tuple[int, ...], width: int) -> None:
+        super().__init__(shape[1:])
         self.first = nn.Conv2d(shape[0], 32, 8, stride=4)
         self.convolutions = nn.Sequential(
             nn.ReLU(inplace=True),
@@ -42,24 +89,11 @@ class FrameEncoder(nn.Module):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
                 nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
         nn.init.normal_(self.output.weight, std=size**-0.5)
-        self.register_buffer("mean", torch.zeros(shape[1:]))
-        self.register_buffer("std", torch.full((), 255.0))
-
-    def fit(self, attributes: Mapping[str, Any]) -> None:
-        """Take `pixel_mean` (height, width) and `pixel_std` from a store's attributes."""
-        if (mean := attributes.get("pixel_mean")) is not None:
-            self.mean.copy_(torch.as_tensor(mean))
-            self.std.fill_(attributes["pixel_std"])
 
     def forward(self, frames: Tensor) -> Tensor:
         """Encode; see the class."""
         batch, steps = frames.shape[:2]
-        # 0 … 255 is exact in bfloat16 and the division is done on the weights: no pass over the
-        # frames in float32.
-        dtype = compute_dtype(frames.device)
-        levels = frames.flatten(0, 1).to(dtype)  # (batch · steps, 4, height, width)
-        levels -= self.mean.to(dtype)
-        levels = levels.contiguous(
+        levels = self.levels(frames).contiguous(
             memory_format=torch.channels_last
         )  # faster convolutions on a CPU
         x = functional.conv2d(levels, self.first.weight / self.std, self.first.bias, stride=4)
@@ -67,27 +101,16 @@ class FrameEncoder(nn.Module):
         return encoded.view(batch, steps, -1)
 
 
-class StateEncoder(nn.Module):
+class StateEncoder(StandardisedStates):
     """One linear layer on standardised state vectors: (batch, steps, D) float32 → (batch, steps,
     width).
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, shape: tuple[int, ...], width: int) -> None:
-        super().__init__()
+        super().__init__(shape)
         self.output = nn.Linear(shape[0], width)
-        self.register_buffer("mean", torch.zeros(shape))
-        self.register_buffer("std", torch.ones(shape))
-
-    def fit(self, attributes: Mapping[str, Any]) -> None:
-        """Take `state_mean` and `state_std` (D,) from a store's attributes."""
-        if (mean := attributes.get("state_mean")) is not None:
-            self.mean.copy_(torch.as_tensor(mean))
-            self.std.copy_(torch.as_tensor(attributes["state_std"]))
 
     def forward(self, states: Tensor) -> Tensor:
         """Encode; see the class."""
-        encoded: Tensor = self.output((states - self.mean) / self.std)
+        encoded: Tensor = self.output(self.standardised(states))
         return encoded.float()

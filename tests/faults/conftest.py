@@ -47,14 +47,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("made")
 
 
-@pytest.fixture(scope="session")
-def jobs(config: experiment.Config, made: Path) -> dict[str, Job]:
-    """Every long stage of the toy workflow and some short ones, each with the inputs that those
-    before it left.
-    """
-    for plugin in PLUGINS:
-        import_module(f"pipeline.{plugin}")
-    source_digest.code_digest(source_digest.loaded_modules())  # kept for every fork
+def _sections(config: experiment.Config) -> dict[str, str]:
+    """What stages are told of the toy configuration, a little longer than there."""
     method = config.method("more3s")
     longer = {"steps": 60, "evaluate_every": 10, "checkpoint_every": 20}
     training = method.training.model_copy(update=longer)
@@ -64,7 +58,7 @@ def jobs(config: experiment.Config, made: Path) -> dict[str, Job]:
     language_model = config.language_models["toy"].model_copy(
         update={"steps": 60, "evaluate_every": 10, "source": "file", "name": str(TEXT)}
     )
-    sections = {
+    return {
         "dataset": config.datasets["catch"].as_json(),
         "environment": environment.as_json(),
         "features": features.as_json(),
@@ -79,6 +73,17 @@ def jobs(config: experiment.Config, made: Path) -> dict[str, Job]:
         ),
         "title": "toy",
     }
+
+
+@pytest.fixture(scope="session")
+def jobs(config: experiment.Config, made: Path) -> dict[str, Job]:
+    """Every long stage of the toy workflow and some short ones, each with the inputs that those
+    before it left.
+    """
+    for plugin in PLUGINS:
+        import_module(f"pipeline.{plugin}")
+    source_digest.code_digest(source_digest.loaded_modules())  # kept for every fork
+    sections = _sections(config)
     found: dict[str, Job] = {}
 
     def stage(function: Stage, options: str, inputs: dict[str, str], **outputs: str) -> None:

@@ -38,3 +38,17 @@ class ValueSettings(RobotSettings):
     def ahead(self) -> int:
         """A transition's later steps."""
         return self.n_step
+
+
+class BehaviourSettings(ValueSettings):
+    """Of actor-critic methods that fit a model of the recorded behaviour, and stay near it."""
+
+    behaviour_steps: int = Field(
+        0, ge=0, description="first updates, in which only the model of the behaviour is trained"
+    )
+    behaviour_only: bool = Field(
+        False, description="train nothing else: what is played is the model of the behaviour"
+    )
+    critic_steps: int = Field(
+        0, ge=0, description="updates after those in which the policy does not see Q"
+    )

@@ -4,21 +4,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipeline.config.methods._robots import ValueSettings
+from pipeline.config.methods._robots import BehaviourSettings
 
 
-class Settings(ValueSettings):
+class Settings(BehaviourSettings):
     """What can be varied of BEAR."""
 
-    behaviour_steps: int = Field(
-        0, ge=0, description="first updates, in which only the behaviour model is trained"
-    )
-    behaviour_only: bool = Field(
-        False, description="train nothing else: what is played is the behaviour model"
-    )
-    critic_steps: int = Field(
-        40_000, ge=0, description="updates after those in which the policy does not see Q"
-    )
+    critic_steps: int = Field(40_000, ge=0)
     behaviour_width: int = Field(750, ge=8, description="of the behaviour model's hidden layers")
     kl_weight: float = Field(0.5, ge=0, description="of the behaviour model's latent variable")
     target_samples: int = Field(10, ge=1, description="actions that a target is the best of")

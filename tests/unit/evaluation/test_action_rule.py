@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 from policies import SPACE, TORQUES, trajectories_of
 
+from pipeline import environments
 from pipeline.config.schema import EnvironmentConfig, EvaluationConfig
 from pipeline.errors import PipelineError
 from pipeline.evaluation import action_rule
@@ -30,8 +31,7 @@ def choose(monkeypatch: pytest.MonkeyPatch, space: Any = SPACE) -> dict[str, Any
         return [SimpleNamespace(score=value) for value in returns], {}
 
     monkeypatch.setattr(action_rule, "play_policy", played)
-    games = [SimpleNamespace(actions=space)]
-    monkeypatch.setattr(EvaluationProtocol, "games", lambda self, times=1: games)
+    monkeypatch.setattr(environments, "action_space", lambda config: space)
     protocol = EvaluationProtocol(CATCH, EVALUATION, trajectories_of([5]), 10, seed=1000)
     return action_rule.choose(protocol, cast(Any, None))
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from interruption import assert_same_weights, killed
 from policies import TORQUES, RandomStore, method_config, spec_of, trajectories_of
 
 from pipeline.config.schema import MethodConfig
@@ -170,22 +171,12 @@ def test_a_killed_training_ends_with_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, curve = trained()
-    drawn, calls = loop.sample_ends, iter(range(100))
-
-    def killed(*arguments: Any) -> Any:
-        if next(calls) == 9:
-            raise KeyboardInterrupt
-        return drawn(*arguments)
-
     saved = Resumption(tmp_path / "policy", "this one", every=2)
-    with monkeypatch.context() as patched:
-        patched.setattr(loop, "sample_ends", killed)
-        with pytest.raises(KeyboardInterrupt):
-            trained(saved)
+    with killed(monkeypatch, 9):
+        trained(saved)
     resumed, again = trained(saved)
     assert repr(again) == repr(curve)  # critics have no loss in the first phase, and NaN is not NaN
-    for name, tensor in whole.state_dict().items():
-        assert torch.equal(tensor, resumed.state_dict()[name]), name
+    assert_same_weights(whole, resumed)
 
 
 def test_bad_input_is_one_line() -> None:

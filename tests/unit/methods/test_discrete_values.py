@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from chain import DISCOUNT, SPACE, SPEC, STATES, chain, true_values
+from interruption import assert_same_weights, killed
 from policies import TORQUES, VECTOR, moment_of
 from torch.nn import functional
 
@@ -19,7 +20,6 @@ from pipeline.methods.cql import gap
 from pipeline.observations.batch import Batch
 from pipeline.observations.n_step import NStep
 from pipeline.observations.windows import Windows
-from pipeline.training import loop
 from pipeline.training.curve import CurveRow
 from pipeline.training.loop import train
 from pipeline.training.resume import Resumption
@@ -199,23 +199,13 @@ def test_a_killed_training_ends_with_the_same_bytes(
 ) -> None:
     short = TRAINING.model_copy(update={"steps": 12, "evaluate_every": 4})
     whole, curve = _trained(method, short)
-    drawn, calls = loop.sample_ends, iter(range(100))
-
-    def killed(*arguments: Any) -> Any:
-        if next(calls) == 7:
-            raise KeyboardInterrupt
-        return drawn(*arguments)
-
     saved = Resumption(tmp_path / "policy", "this one", every=2)
-    with monkeypatch.context() as patched:
-        patched.setattr(loop, "sample_ends", killed)
-        with pytest.raises(KeyboardInterrupt):
-            _trained(method, short, saved)
+    with killed(monkeypatch, 7):
+        _trained(method, short, saved)
     assert saved.waiting
     resumed, again = _trained(method, short, saved)
     assert again == curve
-    for name, tensor in whole.state_dict().items():
-        assert torch.equal(tensor, resumed.state_dict()[name]), name
+    assert_same_weights(whole, resumed)
 
 
 def _trained(

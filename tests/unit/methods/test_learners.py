@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from chain import DISCOUNT, SPACE, SPEC, STATES, chain, true_values
+from interruption import assert_same_weights, killed
 from torch import Tensor, nn
 
 from pipeline.config.methods import MethodSettings
@@ -21,7 +22,7 @@ from pipeline.methods import ActingState, Learner, Moment, Spec
 from pipeline.nn.masking import masked_mean
 from pipeline.observations.batch import Batch
 from pipeline.observations.windows import Windows
-from pipeline.training import checkpoint, loop
+from pipeline.training import checkpoint
 from pipeline.training.curve import write_curve
 from pipeline.training.loop import train
 from pipeline.training.resume import Resumption
@@ -135,23 +136,13 @@ def test_a_killed_training_of_several_optimisers_ends_with_the_same_bytes(
 ) -> None:
     short = TRAINING.model_copy(update={"steps": 20, "evaluate_every": 5, "weight_average": 0.5})
     whole, curve = trained(short)
-    drawn, calls = loop.sample_ends, iter(range(1000))
-
-    def killed(*arguments: Any) -> Any:
-        if next(calls) == killed_after:
-            raise KeyboardInterrupt
-        return drawn(*arguments)
-
     saved = Resumption(tmp_path / "policy", "this one", every=2)
-    with monkeypatch.context() as patched:
-        patched.setattr(loop, "sample_ends", killed)
-        with pytest.raises(KeyboardInterrupt):
-            trained(short, saved)
+    with killed(monkeypatch, killed_after):
+        trained(short, saved)
     assert saved.waiting
     resumed, again = trained(short, saved)
     assert again == curve
-    for name, tensor in whole.state_dict().items():
-        assert torch.equal(tensor, resumed.state_dict()[name]), name
+    assert_same_weights(whole, resumed)
 
 
 def test_what_is_played_is_all_that_a_checkpoint_holds(

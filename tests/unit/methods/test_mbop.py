@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from interruption import assert_same_weights, killed
 from policies import STATE, TORQUES, RandomStore, method_config, spec_of, trajectories_of
 from torch import Tensor
 
@@ -204,22 +205,12 @@ def test_a_killed_training_ends_with_the_same_bytes(
     names = {f"held_out_{name}_error" for name in ("state", "reward", "returns")}
     assert names <= set(curve[0].held_out)
     assert "held_out_mse" in curve[0].held_out
-    drawn, calls = loop.sample_ends, iter(range(100))
-
-    def killed(*arguments: Any) -> Any:
-        if next(calls) == 7:
-            raise KeyboardInterrupt
-        return drawn(*arguments)
-
     saved = Resumption(tmp_path / "policy", "this one", every=2)
-    with monkeypatch.context() as patched:
-        patched.setattr(loop, "sample_ends", killed)
-        with pytest.raises(KeyboardInterrupt):
-            trained(12, saved)
+    with killed(monkeypatch, 7):
+        trained(12, saved)
     resumed, again = trained(12, saved)
     assert again == curve
-    for name, tensor in whole.state_dict().items():
-        assert torch.equal(tensor, resumed.state_dict()[name]), name
+    assert_same_weights(whole, resumed)
 
 
 def test_planning_settings_train_nothing_anew() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from interruption import assert_same_weights, killed
 from numpy.typing import NDArray
 from policies import SPACE
 from torch.distributions import Normal, kl_divergence
@@ -131,23 +132,13 @@ def test_a_killed_training_ends_with_the_same_bytes(
     data = recorded(np.linspace(-1, 1, 60), np.linspace(0, 1, 60), 6, ended=False)
     policy = {"behaviour_steps": 5} if method == "brac_v" else {}
     whole, curve = trained(method, data, short, **policy)
-    drawn, calls = loop.sample_ends, iter(range(100))
-
-    def killed(*arguments: Any) -> Any:
-        if next(calls) == 9:
-            raise KeyboardInterrupt
-        return drawn(*arguments)
-
     saved = Resumption(tmp_path / "policy", "this one", every=4)
-    with monkeypatch.context() as patched:
-        patched.setattr(loop, "sample_ends", killed)
-        with pytest.raises(KeyboardInterrupt):
-            trained(method, data, short, saved, **policy)
+    with killed(monkeypatch, 9):
+        trained(method, data, short, saved, **policy)
     assert saved.waiting
     resumed, again = trained(method, data, short, saved, **policy)
     assert repr(again) == repr(curve)  # where no step was taken there is NaN
-    for name, tensor in whole.state_dict().items():
-        assert torch.equal(tensor, resumed.state_dict()[name]), name
+    assert_same_weights(whole, resumed)
 
 
 @pytest.mark.parametrize("method", ["td3_bc", "brac_v"])

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from interruption import assert_same_weights, killed
 from numpy.typing import NDArray
 from policies import SPACE, TEXT, TORQUES, RandomStore, method_config, spec_of, trajectories_of
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ from pipeline.config.schema import TrainingConfig
 from pipeline.errors import PipelineError
 from pipeline.methods import make
 from pipeline.observations.windows import Windows
-from pipeline.training import checkpoint, loop
+from pipeline.training import checkpoint
 from pipeline.training.curve import CurveRow, write_curve
 from pipeline.training.held_out_metrics import ACCURACIES, draw_held_out
 from pipeline.training.loop import train
@@ -255,25 +256,15 @@ def test_a_killed_training_ends_with_the_same_weights(
         return policy, train(policy, windows, config.training, 1, keep, saved)
 
     expected, curve = attempt(None, [])
-    calls = iter(range(10_000))
-
-    def killed(*arguments: Any) -> Any:
-        if next(calls) == killed_after:
-            raise KeyboardInterrupt
-        return drawn(*arguments)
-
-    drawn, saved = loop.sample_ends, Resumption(tmp_path / "policy", "this one")
+    saved = Resumption(tmp_path / "policy", "this one")
     kept: list[int] = []
-    with monkeypatch.context() as patched:
-        patched.setattr(loop, "sample_ends", killed)
-        with pytest.raises(KeyboardInterrupt):
-            attempt(saved, kept)
+    with killed(monkeypatch, killed_after):
+        attempt(saved, kept)
     assert saved.waiting == (killed_after >= 5)
     resumed, again = attempt(saved, kept)
     assert again == curve
     assert kept == [5, 10, 15]  # each once: what was kept before the kill is not made again
-    for name, tensor in expected.state_dict().items():
-        assert torch.equal(tensor, resumed.state_dict()[name]), name
+    assert_same_weights(expected, resumed)
 
 
 def test_a_training_of_another_identity_is_not_gone_on_with(tmp_path: Path) -> None:
