@@ -131,7 +131,7 @@ rule evaluate_policy:
 
 
 rule film_policy:
-    """A video of the beginning of a trained policy's first episode."""
+    """A video of a trained policy's first episode."""
     input:
         unpack(acting_inputs),
         policy=rules.train_policy.output.policy,

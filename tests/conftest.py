@@ -16,3 +16,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             together = WORKFLOW
             item.add_marker(pytest.mark.workflow)
         item.add_marker(pytest.mark.xdist_group(str(together)))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Not every pytest fits every xdist: groups are lost without a word, and all runs twice."""
+    grouped = session.config.getoption("loadgroup", default=False)
+    if grouped and any("@" not in item.nodeid for item in session.items):
+        raise pytest.UsageError("xdist does not group tests with this release of pytest")

@@ -269,7 +269,10 @@ class EvaluationConfig(Section):
         description="episodes that each checkpoint before the last is played for",
     )
     video_steps: int = Field(
-        400, ge=1, description="steps of the first episode that the rollout video shows"
+        10_000,
+        ge=1,
+        description="steps of the first episode that the rollout video shows at most; an episode "
+        "is also cut by the data set's max_episode_steps",
     )
 
     def reset_seeds(self, seed: int) -> list[int]:

@@ -42,6 +42,25 @@ class Draws:
         return self._noise.standard_normal(shape, np.float32)
 
 
+def probabilities(
+    decided: NDArray[np.float64] | NDArray[np.int64],
+    space: ActionSpace,
+    temperature: float,
+    epsilon: float,
+) -> NDArray[np.float64] | None:
+    """The probability of each action, (actions,), by which `Draws.action` draws one of logits; None
+    where what was decided is the action itself.
+    """
+    if space.continuous or decided.dtype == np.int64:
+        return None
+    if temperature:
+        weights = np.exp((decided - decided.max()) / temperature)
+    else:
+        weights = np.eye(len(decided))[decided.argmax()]
+    mixed: NDArray[np.float64] = (1 - epsilon) * weights / weights.sum() + epsilon / len(weights)
+    return mixed
+
+
 def explores(epsilon: float, generator: np.random.Generator) -> bool:
     """True with probability `epsilon`; nothing is drawn where that is 0."""
     return epsilon > 0 and generator.random() < epsilon

@@ -7,6 +7,7 @@ played beside it.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -17,7 +18,7 @@ from tqdm import tqdm
 
 from pipeline.environments import Environment
 from pipeline.environments.action_space import Action, ActionSpace
-from pipeline.evaluation.draws import Draws
+from pipeline.evaluation.draws import Draws, probabilities
 from pipeline.evaluation.episodes import Episode
 from pipeline.evaluation.stillness import Stillness
 from pipeline.methods import Learner, Moment
@@ -41,11 +42,24 @@ class Player(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen in a step of an episode, and from what."""
+
+    row: int
+    """Of the live step in which it was chosen."""
+    action: Action
+    score: float
+    """The sum of the rewards so far."""
+    probabilities: NDArray[np.float64] | None = None
+    """(actions,) with which it was drawn; None where the player decided it itself."""
+
+
 class Recorder(Protocol):
     """Sees every step of episode 0 as it is played."""
 
-    def record(self, game: Environment, row: int, action: Action) -> None:
-        """`game` was row `row` of the live step in which `action` was chosen."""
+    def record(self, game: Environment, choice: Choice) -> None:
+        """`game` shows what `choice` was made for."""
         ...
 
 
@@ -159,7 +173,8 @@ def play(
         for row, i in enumerate(playing.tolist()):
             actions[i] = draws[i].action(decided[row], games[i].actions, temperature, epsilon)
             if recorder is not None and i == 0:
-                recorder.record(games[i], row, actions[i])
+                known = probabilities(decided[row], games[i].actions, temperature, epsilon)
+                recorder.record(games[i], Choice(row, actions[i], float(returns[i]), known))
             rewards[i], terminated[i] = reward, _ = games[i].step(actions[i])
             stillness[i].step()
             returns[i] += reward

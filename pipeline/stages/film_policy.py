@@ -1,10 +1,10 @@
-"""Play the beginning of a trained policy's first episode again, for a video of it."""
+"""Play a trained policy's first episode again, for a video of it."""
 
 from typing import Annotated
 
 from pipeline.environments.action_space import ActionSpace
-from pipeline.evaluation.run import play_policy
-from pipeline.evaluation.video import VideoRecorder
+from pipeline.evaluation.run import play_policy, target_return
+from pipeline.evaluation.video import VideoRecorder, writing_video
 from pipeline.stages import Input, Output, execute
 from pipeline.stages._acting import Acting
 
@@ -13,11 +13,13 @@ def film_policy(*, policy: Input, acting: Acting, video: Annotated[Output, "MP4"
     """Load, play, write."""
     evaluation = acting.evaluation
     first, steps = evaluation.model_copy(update={"episodes": 1}), evaluation.video_steps
-    loaded = acting.load(policy)
+    loaded, protocol = acting.load(policy), acting.protocol(first, steps)
     actions = ActionSpace.from_dict(loaded.description.actions[0])
-    recorder = VideoRecorder(steps, loaded.observer, actions)
-    play_policy(acting.protocol(first, steps), loaded, recorder)
-    recorder.write(video)
+    asked = loaded.policy.settings.uses_returns
+    target = target_return(evaluation, protocol.data) if asked else None
+    with writing_video(video) as keep:
+        recorder = VideoRecorder(steps, loaded.observer, actions, keep, target)
+        play_policy(protocol, loaded, recorder)
     print(f"{video}: {recorder.summary}")
 
 

@@ -11,9 +11,12 @@ import pandas as pd
 
 from pipeline.errors import PipelineError
 from pipeline.io.atomic import replacing
+from pipeline.reporting.pages.film import fitting
 
 LIMIT = 1_500_000
 """Bytes of a page. The report holds it as base64 in an address, which browsers open up to 2 MB."""
+VIDEO_LIMIT = 1_000_000
+"""Bytes of a video in a page, whose base64 takes a third more."""
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff;
@@ -55,6 +58,6 @@ def table(frame: pd.DataFrame) -> str:
 
 
 def video(path: Path) -> str:
-    """An MP4 file as a player."""
-    content = base64.b64encode(path.read_bytes()).decode()
+    """An MP4 file as a player, coarser where the page would be too large."""
+    content = base64.b64encode(fitting(path, VIDEO_LIMIT)).decode()
     return f'<video controls loop autoplay muted src="data:video/mp4;base64,{content}"></video>'

@@ -20,7 +20,7 @@ from pipeline.evaluation import run as runs
 from pipeline.evaluation.draws import choose
 from pipeline.evaluation.episodes import EPISODE_COLUMNS, Episode, write_episodes
 from pipeline.evaluation.rollout import PolicyPlayer, RandomPlayer, play
-from pipeline.evaluation.video import VideoRecorder
+from pipeline.evaluation.video import VideoRecorder, writing_video
 from pipeline.methods import Moment, make
 from pipeline.observations import LiveStep
 from pipeline.observations.pixels import PixelObserver
@@ -285,12 +285,13 @@ def test_a_run_writes_scores_description_and_video(tmp_path: Path) -> None:
     config = method_config("behaviour_cloning")
     policy = make(config, spec_of("behaviour_cloning")).eval()
     observer = PixelObserver()
-    video = VideoRecorder(evaluation.video_steps, observer, SPACE)
     described = checkpoint.describe(config, 2, 6.0, spec_of("behaviour_cloning"))
-    episodes, run = runs.play_policy(course, runs.LoadedPolicy(policy, described, observer), video)
+    loaded = runs.LoadedPolicy(policy, described, observer)
+    with writing_video(tmp_path / "rollout.mp4") as keep:
+        video = VideoRecorder(evaluation.video_steps, observer, SPACE, keep)
+        episodes, run = runs.play_policy(course, loaded, video)
     write_episodes(tmp_path / "episodes.csv", [(7, episode) for episode in episodes])
     runs.write_run(tmp_path / "run.json", run)
-    video.write(tmp_path / "rollout.mp4")
     with (tmp_path / "episodes.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["reset_seed"] for row in rows] == ["12000", "12001", "12002"]

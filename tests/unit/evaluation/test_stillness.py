@@ -10,9 +10,9 @@ from pipeline import environments
 from pipeline.config.schema import EnvironmentConfig
 from pipeline.environments.atari import AtariEnvironment
 from pipeline.environments.mujoco import MujocoEnvironment
-from pipeline.evaluation.rollout import RandomPlayer, play
+from pipeline.evaluation.rollout import Choice, RandomPlayer, play
 from pipeline.evaluation.stillness import SHARE, Stillness, limit
-from pipeline.evaluation.video import VideoRecorder
+from pipeline.evaluation.video import LINE, Picture, VideoRecorder
 
 RECORDINGS = Path(__file__).parents[3] / "resources/demonstrations/decisive"
 
@@ -117,15 +117,15 @@ def test_play_tells_it_of_every_episode_and_catch_never_stands_still() -> None:
 def test_a_video_says_so() -> None:
     game = AtariEnvironment("Breakout", 4, 0.0)
     game.reset(0, 4)
-    recorder = VideoRecorder(90, object(), game.actions)
+    pictures: list[Picture] = []
+    recorder = VideoRecorder(90, object(), game.actions, pictures.append)
     for _ in range(90):
-        recorder.record(game, 0, 0)
+        recorder.record(game, Choice(0, 0, 0.0))
         game.step(0)
     assert recorder.summary == (
         "90 steps; nothing changes in 89 of them, in 89 in a row: it stands still"
     )
-    height = recorder._pictures[0].shape[0]
-    captions = [picture[height - 20 :] for picture in recorder._pictures]  # all of one action
-    changed = [not np.array_equal(caption, captions[0]) for caption in captions]
+    top = [picture[-2 * LINE : -LINE, 200:] for picture in pictures]  # beside step and score
+    changed = [not np.array_equal(each, top[0]) for each in top]
     assert changed.index(True) == 75  # after five seconds
     assert all(changed[75:])

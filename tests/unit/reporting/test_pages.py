@@ -2,16 +2,21 @@
 
 import base64
 import re
+from io import BytesIO
 from pathlib import Path
 
+import av
+import numpy as np
 import pandas as pd
 import pytest
 import robots
 
 from pipeline.environments.action_space import ActionSpace
 from pipeline.errors import PipelineError
+from pipeline.evaluation.video import writing_video
 from pipeline.features import prompts
 from pipeline.reporting.pages import listings, markdown, page
+from pipeline.reporting.pages.film import fitting
 from pipeline.reporting.scores import Run
 from pipeline.reporting.tables._markdown import markdown_grid
 
@@ -36,6 +41,21 @@ def test_a_video_is_in_its_page(tmp_path: Path) -> None:
     found = re.search(r'src="data:video/mp4;base64,([^"]+)"', page.video(tmp_path / "rollout.mp4"))
     assert found is not None
     assert base64.b64decode(found.group(1)) == content
+
+
+def test_a_long_video_is_made_to_fit(tmp_path: Path) -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (300, 64, 48, 3), np.uint8)
+    with writing_video(tmp_path / "rollout.mp4") as keep:
+        for picture in pictures:
+            keep(picture)
+    whole, room = tmp_path / "rollout.mp4", 100_000
+    assert whole.stat().st_size > 2 * room
+    with av.open(BytesIO(fitting(whole, room))) as container:
+        stream = container.streams.video[0]
+        assert (stream.width, stream.height) == (24, 32)
+        assert sum(1 for _ in container.decode(stream)) == 300
+    assert len(fitting(whole, room)) < room
+    assert fitting(whole, whole.stat().st_size) == whole.read_bytes()
 
 
 def test_a_page_that_no_browser_would_open_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The video shows the beginning of an episode, and no more of it."""
+"""The video shows an episode, and no more of it than `evaluation.video_steps`."""
 
 from pathlib import Path
 
