@@ -22,6 +22,7 @@ from pipeline.errors import PipelineError
 from pipeline.methods import Learner
 from pipeline.nn.transformer import Attention, Transformer
 from pipeline.observations.batch import Batch
+from pipeline.reporting.figures import style
 
 CONTEXT_COLOR, MEMORY_COLOR = "#4477aa", "#ee7733"
 
@@ -110,7 +111,7 @@ def draw(spread: Spread, title: str, path: Path) -> None:
     figure.suptitle(f"{title}\n{lengths}; {count}", fontsize=10)
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8, frameon=False)
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    style.save(figure, path)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from pipeline.reporting.figures import style
 from pipeline.reporting.formatting import figure as figure_of
 from pipeline.reporting.trainings import read_benchmark
 
@@ -45,4 +46,4 @@ def plot(costs: pd.DataFrame, path: Path) -> None:
     left.set_yticks(places, names, fontsize=9)
     left.invert_yaxis()
     figure.suptitle("Cost per stage (number of jobs)", fontsize=10)
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    style.save(figure, path)

@@ -2,27 +2,23 @@
 training loss) over training, per game, with the methods' scores beside it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import matplotlib
-
-matplotlib.use("Agg")  # before pyplot: no display is needed to write a file
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from pipeline.reporting import statistics, trainings
+from pipeline.reporting.figures import style
 from pipeline.reporting.scores import EARLIER, LAST, Run
 from pipeline.reporting.tables import printed, select, trained_on
 from pipeline.reporting.trainings import CPU_SECONDS
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
+BESIDE = 0.25
+"""Of a row's height: how far below a mean its seeds are drawn."""
 TRAINING_LOSS = "training loss"
 """What is drawn where no method of a game reads actions."""
 BASELINES = {
@@ -41,34 +37,29 @@ def plot(
     """
     datasets = list(dict.fromkeys(run.dataset for run in runs))
     against = ["updates", "environment steps", "CPU seconds"][: 3 if CPU_SECONDS in scores else 2]
-    width, height = 4.5 * (len(against) + 1), 2.8 * len(datasets)
-    figure, axes = plt.subplots(
-        len(datasets),
-        len(against) + 1,
-        figsize=(width, height),
-        squeeze=False,
-        layout="constrained",
-    )
+    size = 4.5 * (len(against) + 1) + 2, 2.8 * len(datasets)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(len(datasets), len(against) + 1, squeeze=False)
+    color_of = style.colors((run.method, run.variant) for run in runs)
     for (*left, right), dataset in zip(axes, datasets, strict=True):
         chosen = [(r, c) for r, c in zip(runs, curves, strict=True) if r.dataset == dataset]
         keys = list(dict.fromkeys((run.method, run.variant) for run, _ in chosen))
         measured = trainings.measured([curve for _, curve in chosen])
         for panel, unit in zip(left, against, strict=True):
-            for color, key in enumerate(keys):
+            for key in keys:
                 of_key = [curve for run, curve in chosen if (run.method, run.variant) == key]
                 scale = _per_update(unit, scores, dataset, *key)
-                _learning(panel, of_key, measured, scale, printed(*key), f"C{color}")
+                _learning(panel, of_key, measured, scale, printed(*key), color_of[key])
             _baselines(panel, [curve for _, curve in chosen])
-            panel.set(title=dataset, xlabel=unit)
+            panel.set(title=dataset, xlabel=unit, ylim=style.range_of_lines(panel))
         if (scores["checkpoint"] == EARLIER).any():
-            _score_curves(right, scores, dataset, keys)
+            _score_curves(right, scores, dataset, {key: color_of[key] for key in keys})
         else:
-            _scores(right, scores, dataset, [("random", "default"), *keys])
+            played = {("random", "default"): style.GREY, **{key: color_of[key] for key in keys}}
+            _scores(right, scores, dataset, played)
         left[0].set(ylabel=trainings.MEASURED.get(measured or "", TRAINING_LOSS))
-        left[0].legend(fontsize=7)
-        right.legend(fontsize=7)
-    figure.savefig(output, dpi=120, format="png", metadata={"Software": None})
-    plt.close(figure)
+    style.legend(figure)
+    style.save(figure, output)
 
 
 def _per_update(unit: str, scores: pd.DataFrame, dataset: str, method: str, variant: str) -> float:
@@ -85,7 +76,7 @@ def _per_update(unit: str, scores: pd.DataFrame, dataset: str, method: str, vari
 
 
 def _learning(
-    axes: "Axes",
+    axes: Axes,
     curves: Sequence[pd.DataFrame],
     measured: str | None,
     scale: float,
@@ -96,7 +87,7 @@ def _learning(
     method that does not have what is `measured`, the legend alone says so.
     """
     columns = [measured] if measured else trainings.losses(curves[0])
-    for column, style in zip(columns, cycle(["-", "--", ":", "-."])):
+    for column, dashes in zip(columns, cycle(["-", "--", ":", "-."])):
         if column not in curves[0]:
             axes.plot([], [], color=color, label=f"{label} (only its score tells)")
             continue
@@ -107,24 +98,26 @@ def _learning(
         ]
         low, high = np.array(ends).T
         named = label if len(columns) == 1 else f"{label}, {column.removeprefix('train_loss_')}"
-        axes.plot(x, mean, style, color=color, label=named)
+        axes.plot(x, mean, dashes, color=color, label=named)
         axes.fill_between(x, low, high, color=color, alpha=0.2)
 
 
-def _baselines(axes: "Axes", curves: Sequence[pd.DataFrame]) -> None:
+def _baselines(axes: Axes, curves: Sequence[pd.DataFrame]) -> None:
     """What a constant action and a repeated action reach: a policy has to beat both."""
     together = pd.concat(curves)
-    for column, (label, style) in BASELINES.items():
+    for column, (label, dashes) in BASELINES.items():
         if column not in together:
             continue
-        axes.axhline(together[column].mean(), color="grey", linestyle=style, label=label)
+        axes.axhline(together[column].mean(), color="grey", linestyle=dashes, label=label)
 
 
 def _score_curves(
-    axes: "Axes", scores: pd.DataFrame, dataset: str, keys: Sequence[tuple[str, str]]
+    axes: Axes, scores: pd.DataFrame, dataset: str, rows: Mapping[tuple[str, str], str]
 ) -> None:
-    """Mean score of every checkpoint that was played, with its 95 % interval as a band."""
-    for color, key in enumerate(keys):
+    """Mean score of every checkpoint that was played, with its 95 % interval as a band; of each of
+    the `rows` in its colour.
+    """
+    for key, color in rows.items():
         played = pd.concat([select(scores, dataset, *key, kind) for kind in (EARLIER, LAST)])
         points = []
         for step, episodes in played.groupby("step"):
@@ -132,33 +125,43 @@ def _score_curves(
             ends = statistics.confidence_interval(returns)
             points.append((step, statistics.mean(returns), *ends))
         steps, means, low, high = zip(*points, strict=True)
-        axes.plot(steps, means, ".-", color=f"C{color}", label=printed(*key))
-        axes.fill_between(steps, low, high, color=f"C{color}", alpha=0.15)
+        axes.plot(steps, means, ".-", color=color, label=printed(*key))
+        axes.fill_between(steps, low, high, color=color, alpha=0.15)
     _data_line(axes, scores, dataset)
-    axes.set(title=dataset, ylabel="score")
+    axes.set(title=dataset, xlabel="updates", ylabel="score")
 
 
 def _scores(
-    axes: "Axes", scores: pd.DataFrame, dataset: str, keys: Sequence[tuple[str, str]]
+    axes: Axes, scores: pd.DataFrame, dataset: str, rows: Mapping[tuple[str, str], str]
 ) -> None:
-    """Each seed's mean score as a dot, their mean as a bar with its 95 % interval, and the data's
-    mean as a line.
+    """Each seed's mean score as a dot, beside it their mean with its 95 % interval, and the data's
+    mean as a line; the first of the `rows` at the top.
     """
-    for position, (method, variant) in enumerate(keys):
+    for position, ((method, variant), color) in enumerate(rows.items()):
         episodes = select(scores, dataset, method, variant)
         per_seed = [
             returns.to_numpy(dtype=float) for _, returns in episodes.groupby("seed")["return"]
         ]
         means = statistics.seed_means(per_seed)
-        axes.bar(position, means.mean(), color="lightgrey" if method == "random" else "lightblue")
         ends = np.abs(np.array(statistics.confidence_interval(per_seed)) - means.mean())
-        axes.errorbar(position, means.mean(), yerr=ends[:, None], color="grey", capsize=4)
-        axes.plot([position] * len(means), means, "k.", markersize=4)
-    _data_line(axes, scores, dataset)
-    axes.set_xticks(range(len(keys)), [printed(*key) for key in keys], fontsize=7)
-    axes.set(title=dataset, ylabel="score")
+        axes.errorbar(
+            means.mean(),
+            position,
+            xerr=ends[:, None],
+            fmt="o",
+            color=color,
+            markersize=6,
+            capsize=4,
+        )
+        axes.plot(means, [position + BESIDE] * len(means), ".", color=color, markersize=4)
+    _data_line(axes, scores, dataset, vertical=True)
+    names = [printed(*key) for key in rows]
+    axes.set_yticks(range(len(rows)), names, fontsize=style.FONT_SIZE)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set(title=dataset, xlabel="score: mean, 95 % interval, and each seed")
 
 
-def _data_line(axes: "Axes", scores: pd.DataFrame, dataset: str) -> None:
+def _data_line(axes: Axes, scores: pd.DataFrame, dataset: str, vertical: bool = False) -> None:
     data_mean = scores.loc[scores["dataset"] == dataset, "data_mean"].iloc[0]
-    axes.axhline(data_mean, color="grey", linestyle="--", label="data mean")
+    line = axes.axvline if vertical else axes.axhline
+    line(data_mean, color="grey", linestyle="-.", label="data mean")

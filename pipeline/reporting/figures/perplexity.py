@@ -5,6 +5,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from pipeline.io.csv import read_csv
+from pipeline.reporting.figures import style
 
 COLUMNS = ("step", "train_perplexity", "held_out_perplexity")
 
@@ -12,10 +13,10 @@ COLUMNS = ("step", "train_perplexity", "held_out_perplexity")
 def plot(curve: Path, title: str, output: Path) -> None:
     """Draw the curve that `pretrain_language_model` wrote; PipelineError where a column lacks."""
     rows = read_csv(curve, COLUMNS, "pretrain it again")
-    figure = Figure(figsize=(6, 3.5), layout="constrained")
+    figure = Figure(figsize=(7.5, 3.5), layout="constrained")
     axes = figure.subplots()
     axes.plot(rows["step"], rows["train_perplexity"], label="on the training part")
     axes.plot(rows["step"], rows["held_out_perplexity"], label="on the held-out part")
     axes.set(xlabel="updates", ylabel="perplexity per token", title=title, yscale="log")
-    axes.legend(fontsize=8)
-    figure.savefig(output, format="png", dpi=110, metadata={"Software": None})
+    style.legend(figure)
+    style.save(figure, output)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from pipeline.io.csv import read_csv
 from pipeline.reporting import statistics
+from pipeline.reporting.figures import style
 from pipeline.reporting.scores import Run
 from pipeline.reporting.tables import printed
 
@@ -38,8 +39,9 @@ def summarise(sweep: pd.DataFrame) -> pd.DataFrame:
 
 def plot(runs: Sequence[Run], sweeps: Sequence[pd.DataFrame], title: str, path: Path) -> None:
     """Draw the runs of one data set, with the diagonal on which a policy does as it is told."""
-    figure = Figure(figsize=(6.5, 4.5), layout="constrained")
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
+    color_of = style.colors((run.method, run.variant) for run in runs)
     summaries = [summarise(sweep) for sweep in sweeps]
     asked = summaries[0]["target_return"]
     step = APART * float(asked.max() - asked.min())
@@ -52,6 +54,7 @@ def plot(runs: Sequence[Run], sweeps: Sequence[pd.DataFrame], title: str, path: 
             yerr=np.nan_to_num(np.clip(ends, 0, None)),
             label=f"{printed(run.method, run.variant)}, seed {run.seed}",
             fmt="o-",
+            color=color_of[run.method, run.variant],
             markersize=4,
             linewidth=1.2,
             capsize=3,
@@ -62,8 +65,8 @@ def plot(runs: Sequence[Run], sweeps: Sequence[pd.DataFrame], title: str, path: 
     axes.set(title=title, ylabel="achieved return")
     axes.set_xlabel("asked-for return: multiple of the data's best, and the return itself")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
-    figure.savefig(path, dpi=120, metadata={"Software": None})
+    style.legend(figure)
+    style.save(figure, path)
 
 
 def _ticks(summary: pd.DataFrame) -> list[tuple[float, float]]:

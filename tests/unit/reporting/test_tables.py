@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from command_line import words
+from matplotlib.figure import Figure
 
 from pipeline.config.load import load
 from pipeline.config.schema import EnvironmentConfig, TableConfig
@@ -363,14 +363,14 @@ def test_a_method_that_only_play_judges_is_in_the_legend(
     value = read_curve(tmp_path / "curve.csv")
     legends: list[list[str]] = []
     monkeypatch.setattr(
-        plt.Figure,
+        Figure,
         "savefig",
         lambda figure, *args, **options: legends.append(
-            [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+            [text.get_text() for text in figure.legends[0].get_texts()]
         ),
     )
     runs = [Run("pong", method, "default", 0) for method in ("more3s", "my_method")]
     plot(runs, [reading, value], scores, tmp_path / "curves.png")
-    assert legends.pop() == ["MORE-3S", "my_method (only its score tells)"]
+    assert legends.pop() == ["MORE-3S", "my_method (only its score tells)", "data mean"]
     plot(runs[1:], [value], scores, tmp_path / "curves.png")
-    assert legends.pop() == ["my_method, critic", "my_method, actor"]
+    assert legends.pop() == ["my_method, critic", "my_method, actor", "data mean"]
