@@ -1,0 +1,90 @@
+"""Schemas of the configuration's files, for editors: which keys there are, what they mean and take.
+
+`python -m pipeline.config.json_schema config/schema` writes them; a test holds them current.
+"""
+
+import argparse
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from pipeline.config import plugins
+from pipeline.config.experiment import Config, Where
+from pipeline.config.load import FOLDERS
+from pipeline.config.methods import settings_class
+from pipeline.config.schema import FeaturesConfig, MethodConfig, Section, TableConfig
+from pipeline.io.atomic import replacing
+
+CONFIGURATION = "configuration"
+"""The schema of the files beside the folders."""
+WRITTEN_SHORTER: dict[type[Section], dict[str, Any]] = {
+    Where: {key: {"type": "string"} for key in Where.model_fields},
+    MethodConfig: {"features": {"$ref": "#/$defs/FeaturesConfig"}},
+}
+"""What keys also take in a file."""
+SHORTER_POLICY = {"memory_length": {"enum": ["K/2", "K", "2K"]}}
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """JSON schemas by the folder for whose files they are, and CONFIGURATION."""
+    whole = {name: each for name, each in FOLDERS.items() if each}
+    methods = [settings_class(name) for name in plugins.names("methods")]
+    named: list[type[Section]] = [Config, Where, MethodConfig, TableConfig, *whole.values()]
+    sections = dict.fromkeys([*named, *methods])
+    references, content = models_json_schema([(each, "validation") for each in sections])
+    shared = content["$defs"]
+    of = {each: shared[references[each, "validation"]["$ref"].split("/")[-1]] for each in sections}
+    for partly in (Config, MethodConfig, TableConfig, FeaturesConfig):
+        of[partly].pop("required", None)  # a file may say what differs, and no more
+    for section, also in WRITTEN_SHORTER.items():
+        _accept(of[section]["properties"], also)
+    policy = {key: value for each in methods for key, value in of[each]["properties"].items()}
+    _accept(policy, SHORTER_POLICY)
+    run = of[MethodConfig]["properties"]
+    del run["method"]  # which is said by `where`, and by a table
+    run["policy"] = {"type": "object", "properties": policy, "additionalProperties": False}
+    where = {"where": {"$ref": "#/$defs/Where"}}
+    top = of[Config]["properties"]
+    for name in (*(set(FOLDERS) - {"tables"}), "published"):  # files of their own
+        del top[name]
+    entry = {**of[MethodConfig], "properties": {**where, **run}}
+    top["settings"] = {"type": "array", "items": entry, "description": "later over earlier"}
+    parts: dict[str, type[Section]] = {"variants": MethodConfig, "tables": TableConfig}
+    roots: dict[str, type[Section]] = {CONFIGURATION: Config, **whole, **parts}
+    return {name: {**of[each], "$defs": _needed(of[each], shared)} for name, each in roots.items()}
+
+
+def _needed(schema: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
+    """Those of the `shared` definitions that a schema refers to, or what it refers to does."""
+    found: dict[str, Any] = {}
+    left = [schema]
+    while left:
+        names = re.findall(r'"#/\$defs/(\w+)"', json.dumps(left.pop()))
+        new = {name: shared[name] for name in names if name not in found}
+        found |= new
+        left += new.values()
+    return found
+
+
+def _accept(properties: dict[str, Any], also: dict[str, Any]) -> None:
+    """Let the keys of `also` be what it says as well."""
+    for key, schema in also.items():
+        told = properties[key]
+        properties[key] = {"description": told.get("description", ""), "anyOf": [told, schema]}
+
+
+def write(folder: Path) -> None:
+    """A file per schema."""
+    for name, schema in schemas().items():
+        with replacing(folder / f"{name}.json") as temporary:
+            text = json.dumps(schema, indent=1, sort_keys=True, ensure_ascii=False)
+            temporary.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="that the schemas are written to")
+    write(parser.parse_args().folder)
