@@ -24,6 +24,7 @@ include: "rules/report.smk"
 onstart:
     if workflow.local_exec:
         workflow.scheduler.job_rate_limiter = None
+    progress.watch(Path("results/logs"))
 
 
 localrules:

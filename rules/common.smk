@@ -20,6 +20,7 @@ from pipeline.config.runs import ENCODER_DEPENDS_ON, FROM_CACHE, REGIONS_DEPEND_
 from pipeline.config.section import Section
 from pipeline.errors import PipelineError
 from pipeline.provenance.source_digest import source_digest
+from pipeline.reporting import progress
 
 # `--configfile FILE` replaces config/config.yaml; further files and `--config` are laid over it.
 try:
@@ -106,9 +107,9 @@ try:
     OVERBOOKED = max(1, workflow.cores // available_cpu_count())
 except WorkflowError:  # no --cores, as with --lint
     OVERBOOKED = 1
-# Snakemake would tell the numerical libraries the number of slots.
+# Snakemake would tell the numerical libraries the number of slots. Bars go into logs, where seconds do not matter.
 shell.prefix(
-    "set -euo pipefail; export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1; "
+    "set -euo pipefail; export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 TQDM_MININTERVAL=5; "
 )
 
 

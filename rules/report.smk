@@ -104,7 +104,7 @@ rule show_rollout:
     log:
         "results/logs/show_rollout/{dataset}/{method}/{variant}/seed-{seed}.log",
     conda:
-        "../envs/tables.yaml"
+        "../envs/policy.yaml"
     params:
         **stage("show_rollout", title=RUN),
     shell:

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from pipeline.reporting.pages import page as pages
+from pipeline.reporting.pages.film import fitting
 from pipeline.stages import Input, Output, execute
 
 
@@ -13,7 +14,7 @@ def show_rollout(
     page: Annotated[Output, "HTML"],
 ) -> None:
     """Read, write."""
-    pages.write(page, title, pages.heading(title) + pages.video(video))
+    pages.write(page, title, pages.heading(title) + pages.video(fitting(video, pages.VIDEO_LIMIT)))
 
 
 if __name__ == "__main__":

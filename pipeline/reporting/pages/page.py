@@ -11,7 +11,6 @@ import pandas as pd
 
 from pipeline.errors import PipelineError
 from pipeline.io.atomic import replacing
-from pipeline.reporting.pages.film import fitting
 
 LIMIT = 1_500_000
 """Bytes of a page. The report holds it as base64 in an address, which browsers open up to 2 MB."""
@@ -57,7 +56,7 @@ def table(frame: pd.DataFrame) -> str:
     return html
 
 
-def video(path: Path) -> str:
-    """An MP4 file as a player, coarser where the page would be too large."""
-    content = base64.b64encode(fitting(path, VIDEO_LIMIT)).decode()
-    return f'<video controls loop autoplay muted src="data:video/mp4;base64,{content}"></video>'
+def video(content: bytes) -> str:
+    """An MP4 file's content as a player; of at most VIDEO_LIMIT bytes (`film.fitting`)."""
+    encoded = base64.b64encode(content).decode()
+    return f'<video controls loop autoplay muted src="data:video/mp4;base64,{encoded}"></video>'
