@@ -1,4 +1,4 @@
-"""The pages that people read: their links lead somewhere."""
+"""The pages that people read: their links lead somewhere, and their sentences are short."""
 
 import re
 from pathlib import Path
@@ -46,6 +46,65 @@ def test_a_broken_link_is_noticed(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# One thing\n[a](#one-thing) [b](#two) [c](page.md#one-thing) [d](gone.md)\n")
     assert broken(page) == ["#two", "gone.md"]
+
+
+ITEM = re.compile(r"(?:[-*+]|\d+\.)\s+")
+LONGEST = 30
+"""Words in a sentence. A piece of code counts as one, a formula in a line of its own as none."""
+
+
+def paragraphs(text: str) -> list[str]:
+    """Running text: no code, tables, headings or formulas; an item of a list begins a new one."""
+    found, lines, in_list, after_blank = [], list[str](), False, True
+    for line in [*FENCE.sub("", text).splitlines(), ""]:
+        stripped = line.strip()
+        item = ITEM.match(stripped)
+        if not stripped or stripped[0] in "|#" or item:
+            found.append(" ".join(lines))
+            lines = []
+        if stripped and not line.startswith(" "):
+            in_list = bool(item) or (in_list and not after_blank)
+        formula = line.startswith("    ") and after_blank and not in_list
+        if stripped and stripped[0] not in "|#" and not formula:
+            lines.append(stripped[item.end() :] if item else stripped)
+        after_blank = not stripped
+    return [paragraph for paragraph in found if paragraph]
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a page; only full stops, question and exclamation marks end one."""
+    found = []
+    for paragraph in paragraphs(text):
+        plain = re.sub(r"`[^`]*`", "code", paragraph)
+        plain = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", plain).replace("*", "")
+        plain = re.sub(r"\b(al|e\.g|i\.e|vs)\.\s", r"\1 ", plain)
+        found += re.split(r"(?:(?<=[.!?])|(?<=[.!?][)”\"]))\s+", plain)
+    return found
+
+
+def too_long(text: str) -> list[str]:
+    return [
+        sentence
+        for sentence in sentences(text)
+        if sum(bool(re.search(r"\w", word)) for word in sentence.split()) > LONGEST
+    ]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if page.parent in (ROOT, ROOT / "docs") and page.stem != "CHANGELOG"],
+    ids=lambda page: page.stem,
+)
+def test_sentences_are_short(page: Path) -> None:
+    assert too_long(page.read_text(encoding="utf-8")) == []
+
+
+def test_a_long_sentence_is_noticed() -> None:
+    long = " ".join(["word"] * 31)
+    short = "One. " + " ".join(["word"] * 29) + " `much code in one piece`."
+    assert too_long(f"# {long}\n\n- {long}.\n  {short}\n\n| {long} |\n\n    x = {long}\n") == [
+        f"{long}."
+    ]
 
 
 def test_pages_that_code_and_settings_name_exist() -> None:
