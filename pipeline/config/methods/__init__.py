@@ -41,10 +41,12 @@ class MethodSettings(Section):
 
     observation: str | None = Field(
         None,
-        description="module of pipeline/observations/, one of those that the method can read; "
-        "default: its first",
+        description="what the method observes: a module of pipeline/observations/ that it can "
+        "read; default: the first of those",
     )
-    context_length: int = Field(8, ge=1, description="K: steps of a window that carry loss")
+    context_length: int = Field(
+        8, ge=1, description="K: number of steps of a window on which loss is taken"
+    )
 
     @property
     def observed(self) -> str:
@@ -81,7 +83,8 @@ class TransformerSettings(MethodSettings):
     activation: Activation = "gelu"
     time_embedding: Literal["relative", "sinusoidal", "learned", "none"] = Field(
         "relative",
-        description="relative: attention is biased by the distance in steps, no absolute time",
+        description="relative: a learned bias of attention by the distance in steps, without "
+        "absolute time",
     )
     max_timesteps: int = Field(30_000, ge=1, description="size of the learned time embedding")
     history_dropout: float = Field(
@@ -92,7 +95,8 @@ class TransformerSettings(MethodSettings):
     )
     initial_weights: Literal["random", "language_model"] = Field(
         "random",
-        description="of the transformer's layers: drawn, or those of the method's language_model",
+        description="initial weights of the transformer's layers: random, or those of the method's "
+        "language_model",
     )
 
     @property
