@@ -1,10 +1,10 @@
 """The whole experiment: the configuration with everything that it names, and the settings of each
 run.
 
-A run's settings are the entries of the list `settings` that are for it, each laid over those before
-it, and its variant over them all. `features` may be named, or given as what differs from those
-named before; they are then named after the difference, so that all runs with the same one share
-their caches.
+A run's settings are merged from the entries of the list `settings` that apply to it, later ones
+over earlier ones; its variant comes last. `features` is a name, or a mapping of what differs from
+the features named before. Such features are named after the difference, so that all runs with the
+same difference share their caches.
 """
 
 import hashlib

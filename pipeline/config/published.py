@@ -1,7 +1,7 @@
-"""What others have published and this pipeline can begin with: which files, from where, what they
-must hold, under which licence. `config/artefacts.csv` enters, a row per file.
+"""Published files that this pipeline can begin with: names, addresses, checksums and licences,
+read from `config/artefacts.csv`, a row per file.
 
-The driver imports this: no torch. `retrieval` brings the files here.
+The driver imports this: no torch. `pipeline.pretrained.download` retrieves the files.
 """
 
 import csv

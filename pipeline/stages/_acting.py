@@ -1,4 +1,4 @@
-"""What the stages that play a trained policy are all told, and what they open with it."""
+"""The options that all stages which play a trained policy share, and what they open."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,8 +1,9 @@
-"""The settings of each method, one file per method beside the one that computes it: what the driver
-must know before any run starts, so nothing here imports torch.
+"""The settings of each method, one file per method. The process that runs Snakemake reads them
+before any run starts, so nothing here imports torch.
 
-`pipeline/config/methods/<name>.py` has `class Settings(MethodSettings)`, or `(TransformerSettings)`
-if the method is built on one. A method without such a file has `MethodSettings`.
+`pipeline/config/methods/<name>.py` has `class Settings(MethodSettings)`, or
+`(TransformerSettings)` if the method is built on one. A method without such a file has
+`MethodSettings`.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Settings that methods share which learn values of discrete actions."""
+"""Settings shared by methods that learn values of discrete actions."""
 
 from typing import ClassVar
 

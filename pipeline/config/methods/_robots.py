@@ -1,4 +1,4 @@
-"""Settings that methods for robots share, which read state vectors with small networks."""
+"""Settings shared by methods for robots, which read state vectors with small networks."""
 
 from typing import ClassVar
 
