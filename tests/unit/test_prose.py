@@ -99,6 +99,12 @@ def test_sentences_are_short(page: Path) -> None:
     assert too_long(page.read_text(encoding="utf-8")) == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_parts_of_the_package_have_the_names_that_the_field_uses(page: Path) -> None:
+    text = without_code(page).lower()
+    assert re.findall(r"\brooms?\b|\bwhat decided\b|\bgone on with\b", text) == []
+
+
 def test_a_long_sentence_is_noticed() -> None:
     long = " ".join(["word"] * 31)
     short = "One. " + " ".join(["word"] * 29) + " `much code in one piece`."
