@@ -13,7 +13,7 @@ DEVELOPMENT := .venv/.installed-dev
 DEMO_THREADS := $(foreach rule,detect_regions pretrain_encoder build_cache train_policy \
 	evaluate_policy film_policy,$(rule)=2)
 
-.PHONY: table1 demo test fuzz check clean
+.PHONY: table1 demo test fuzz check docs clean
 
 table1: $(RUNTIME)  ## Table 1 with the default configuration: results/table1.csv and .md
 	$(BIN)/snakemake results/table1.csv --cores $(CORES)
@@ -34,6 +34,10 @@ check: $(DEVELOPMENT)  ## formatting, types, workflow lint
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
+
+docs: $(RUNTIME)  ## the pages as a site: site/index.html
+	$(BIN)/pip install $(PIP_ARGS) --editable '.[docs]'
+	$(BIN)/mkdocs build --strict
 
 clean:  ## remove results, keep the environment
 	find results -mindepth 1 ! -name README.md -delete

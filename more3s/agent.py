@@ -1,4 +1,4 @@
-"""A trained policy as an agent that is shown an observation and says an action."""
+"""A trained policy as an agent: it takes an observation and returns an action."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -93,7 +93,7 @@ class Agent:
     def _paid(self, reward: float) -> float:
         paid = float(reward)
         if not np.isfinite(paid):
-            raise PipelineError(f"act: reward {paid}; give the reward of the action before")
+            raise PipelineError(f"act: reward {paid}; give the reward of the previous action")
         if paid and self._timestep == 0:
             raise PipelineError(
                 f"act: reward {paid:g} before the first action; call reset at an episode's start"

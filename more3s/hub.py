@@ -67,4 +67,4 @@ def pull(
 
 def _refused(repository: str, error: Exception) -> PipelineError:
     cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return PipelineError(f"{repository}: the hub refused: {cause}; check its name, and who you are")
+    return PipelineError(f"{repository}: the hub refused: {cause}; check the name and your token")

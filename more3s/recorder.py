@@ -1,5 +1,5 @@
-"""Own play, of a person or of an agent, in the format of the recordings that the pipeline trains on
-(resources/demonstrations/README.md).
+"""Record play, by a person or an agent, in the format of the recordings that the pipeline trains
+on (resources/demonstrations/README.md).
 """
 
 import hashlib

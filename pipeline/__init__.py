@@ -1,11 +1,11 @@
 """MORE-3S as a pipeline: the map of the package, in the order the data flows.
 
-| room | what enters → what leaves |
+| package | what enters → what leaves |
 |---|---|
 | `io` | arrays → artefacts on disk: whole or not at all, checked, resumed, sharded |
 | `config` | YAML → one checked `Config`; plug-ins by file name; the package's source, read |
 | `hardware` | graphics cards and precision, several processes, what the machine is |
-| `pretrained` | what others have published: brought, and read with nothing in it run |
+| `pretrained` | published files: downloaded, and read without running anything in them |
 | `environments` | a game or robot, one file per family; actions; frames made smaller |
 | `data` | recordings and published data sets → trajectories → each distinct frame once |
 | `vision` | frame → regions |
@@ -17,10 +17,10 @@
 | `language` | texts → a language model whose layers a policy can begin with |
 | `evaluation` | a policy → episodes in closed loop, videos, sweeps of the target return |
 | `reporting` | episodes → scores → statistics → tables, figures, pages |
-| `provenance` | what made what: records, and `explain` from a cell back to the first data |
+| `provenance` | what made what: records, and `explain`, from a cell back to the first data |
 | `stages` | one command per rule of the workflow |
 
-Imports go from later rooms to earlier ones only; below all of them lies `errors`. The package knows
-contents and the workflow knows locations: no path of an artefact is spelled here.
-`docs/architecture.md` tells it at length.
+Imports go from later packages to earlier ones only; `errors` comes before all. The package knows
+contents and the workflow knows locations: no path of an artefact is written here.
+`docs/architecture.md` describes it at length.
 """

@@ -1,3 +1,3 @@
-"""The configuration: sections and their meaning, files → one checked `Config`, plug-ins by file
-name, the package's source read without importing it. No torch.
+"""The configuration: its sections and their meaning, from files to one checked `Config`; plug-ins
+found by file name; the package's source, read without importing it. No torch.
 """

@@ -17,14 +17,16 @@ CLIPPED = "rewards clipped"
 class RenderingConfig(Section):
     """How a simulator's frames are drawn; the consoles of games draw their own."""
 
-    size: int = Field(160, ge=32, le=1024, description="side of a frame in pixels")
+    size: int = Field(160, ge=32, le=1024, description="width and height of a frame in pixels")
     camera: str | None = Field(
-        "track", description="of the robot's model; null: a fixed one that sees all of it"
+        "track",
+        description="name of a camera in the robot's model; null: a fixed camera that sees the "
+        "whole robot",
     )
     scenery: Literal["flat", "original"] = Field(
         "flat",
-        description="flat: a colour for each part of the robot, no light, tiles of a metre as "
-        "ground, so that regions are parts; original: as the model says, without shadows",
+        description="flat: one colour for each part of the robot, no light, and tiles of one metre "
+        "as ground, so that regions are parts; original: the look of the model, without shadows",
     )
 
 
@@ -32,7 +34,7 @@ class EnvironmentConfig(Section):
     """`config/environments/<environment>.yaml`."""
 
     family: str = Field(description="module of pipeline/environments/")
-    game: str = Field(description="what the family calls the game, e.g. Breakout")
+    game: str = Field(description="name of the game in its family, such as Breakout")
     frame_skip: int = Field(
         4,
         ge=1,
@@ -41,44 +43,48 @@ class EnvironmentConfig(Section):
     )
     screen: Screen = Field(
         "maximum",
-        description="Atari's frames: the maximum of the last two screens; the last screen, as "
-        "Gymnasium gives it, or that through JPEG, as in Minari's Atari data; or the maximum in "
-        "grey, 84 by 84, as in DQN replay",
+        description="how an Atari frame is made. maximum: of the last two screens; last: the last "
+        "screen, as in Gymnasium; last_jpeg: the last screen through JPEG, as in Minari's Atari "
+        "data; grey_84: the maximum in grey, 84 by 84, as in DQN replay",
     )
     sticky_actions: float = Field(
         0.0, ge=0, le=1, description="probability that the emulator repeats the last action"
     )
     serve: bool = Field(
         True,
-        description="press FIRE for the player where an Atari game waits for it, at the start and "
+        description="press FIRE for the player where an Atari game waits for it: at the start and "
         "after a lost life; a recording is replayed as it was recorded",
     )
     max_noops: int = Field(
         30,
         ge=0,
         le=MOST_NOOPS,
-        description="no-op starts: up to so many emulator frames of NOOP after reset",
+        description="no-op starts: at most this many emulator frames of NOOP after a reset",
     )
     random_score: float = Field(
-        description="score of random play in the literature, the 0 of normalised scores"
+        description="score of random play in the literature; 0 on the normalised scale"
     )
     reference_score: float = Field(
-        description="score of the reference (human gamer) in the literature, the 100"
+        description="score of the reference (human gamer) in the literature; 100 on the normalised "
+        "scale",
     )
     state_variables: dict[str, int] = Field(
         default={},
-        description="name → address in the machine's memory, or place among a simulator's "
-        "positions, for the probe of the embeddings",
+        description="for the probe of the embeddings: name → address in the console's memory, or "
+        "index among a simulator's positions",
     )
     prompts: str | None = Field(
         None, description="file of resources/prompts/; default: the game in lower case"
     )
     action_levels: int = Field(
-        3, ge=2, description="named levels of a continuous action's components, in its prompts"
+        3,
+        ge=2,
+        description="number of levels that a prompt distinguishes in each component of a "
+        "continuous action",
     )
     rendering: RenderingConfig = RenderingConfig()
     options: dict[str, bool | int | float | str] = Field(
-        default={}, description="keyword arguments of a gymnasium environment"
+        default={}, description="keyword arguments for gymnasium.make"
     )
 
     @property
@@ -94,56 +100,68 @@ class DatasetConfig(Section):
     source: str = Field(description="module of pipeline/data/sources/")
     file: str | list[str] | None = Field(
         None,
-        description="what the source reads, below resources/: a recording, or several; "
-        "a file in D4RL's layout; the folder of a Minari or DQN replay data set",
+        description="path below resources/ that the source reads: one or several recordings, a "
+        "file in D4RL's layout, or the folder of a Minari or DQN replay data set",
     )
     screen: Screen | None = Field(
         None,
-        description="the environment's screen, in place of its own, for a source that holds frames",
+        description="replaces the environment's `screen`, for a source that holds frames",
     )
     name: str | None = Field(
-        None, description="Minari's name of a data set, which is downloaded where there is no file"
+        None, description="Minari's name of a data set; it is downloaded if `file` is not given"
     )
     sha256: dict[str, Sha256] = Field(
-        {}, description="what is known of the source's files: name → SHA-256, checked when read"
+        {},
+        description="known hashes of the source's files, checked when they are read: name → "
+        "SHA-256",
     )
     expected_episodes: int | None = Field(
-        None, ge=1, description="episodes that the source must hold, before any are selected"
+        None,
+        ge=1,
+        description="number of episodes that the source must hold, before any are selected",
     )
     expected_steps: int | None = Field(
-        None, ge=1, description="steps that the source must hold, likewise"
+        None, ge=1, description="number of steps that the source must hold, before any are selected"
     )
     checkpoints: tuple[int, int] | None = Field(
         None,
-        description="first and last checkpoint of a DQN replay data set; default: 0 to the last "
-        "one there",
+        description="first and last checkpoint of a DQN replay data set; default: all that are "
+        "there",
     )
     max_epsilon: float = Field(
-        1.0, ge=0, le=1, description="keep episodes recorded with at most this epsilon"
+        1.0,
+        ge=0,
+        le=1,
+        description="keep only episodes that were recorded with at most this share of random "
+        "actions",
     )
     max_episodes: int | None = Field(
-        None, ge=1, description="keep so many episodes, in the recording's order"
+        None, ge=1, description="keep at most this many episodes, in the order of the recording"
     )
     max_steps: int | None = Field(
-        None, ge=1, description="keep whole episodes up to so many steps in all"
+        None, ge=1, description="keep whole episodes up to this many steps in total"
     )
     fraction: float = Field(
         1.0,
         gt=0,
         le=1,
-        description="keep the first whole episodes up to this share of all steps; of DQN replay, "
+        description="keep the first whole episodes up to this share of all steps; for DQN replay: "
         "of the steps of every checkpoint",
     )
     max_episode_steps: int = Field(
-        2000, ge=1, description="an episode is cut here, in the data and in evaluation"
+        2000,
+        ge=1,
+        description="episodes are cut after this many steps, in the data and in evaluation",
     )
     clip_actions: bool = Field(
         False,
-        description="of `hdf5` and `minari`: actions out of their bounds are taken to be at them, "
-        "and the description of the data says how many; else they are an error",
+        description="for the sources `hdf5` and `minari`: clip actions to their bounds, and count "
+        "them in the description of the data; otherwise such actions are an error",
     )
-    episodes: int = Field(0, ge=0, description="episodes to play, for the `scripted` source")
-    seed: RunSeed = Field(0, description="seed of the `scripted` source")
+    episodes: int = Field(
+        0, ge=0, description="number of episodes to play, for the source `scripted`"
+    )
+    seed: RunSeed = Field(0, description="seed of play, for the source `scripted`")
 
     @property
     def files(self) -> list[str]:

@@ -1,5 +1,5 @@
-"""What a person is told before any job runs, of what Snakemake would say in many lines or late:
-where it was started, what it was asked for, which given files are missing, whether there is a lock.
+"""Mistakes that are reported in one line before any job runs, where Snakemake would report them
+late or in many lines: a wrong folder, an unknown target, missing files of data, a lock.
 """
 
 import difflib

@@ -1,10 +1,10 @@
 """The whole experiment: the configuration with everything that it names, and the settings of each
 run.
 
-A run's settings are the entries of the list `settings` that are for it, each laid over those before
-it, and its variant over them all. `features` may be named, or given as what differs from those
-named before; they are then named after the difference, so that all runs with the same one share
-their caches.
+A run's settings are merged from the entries of the list `settings` that apply to it, later ones
+over earlier ones; its variant comes last. `features` is a name, or a mapping of what differs from
+the features named before. Such features are named after the difference, so that all runs with the
+same difference share their caches.
 """
 
 import hashlib
@@ -59,18 +59,18 @@ class Entry(Section):
     """One entry of the list: in the file, `where` stands beside the settings."""
 
     where: Where = Where()
-    settings: dict[str, Any] = Field(description="any of MethodConfig's, but for its name")
+    settings: dict[str, Any] = Field(description="any key of MethodConfig except its name")
 
 
 class Config(Section):
     """`config/config.yaml` with the files below `config/` read in by name."""
 
-    scale: str = Field(description="label of the scale, printed in every table: laptop, toy, paper")
-    settings: list[Entry] = Field(default=[], description="of the runs, later over earlier")
-    tables: dict[str, TableConfig]
-    serve: bool | None = Field(
-        None, description="of every environment, in place of what its file says"
+    scale: str = Field(description="label printed in every table: laptop, toy or paper")
+    settings: list[Entry] = Field(
+        default=[], description="settings of the runs; later entries override earlier ones"
     )
+    tables: dict[str, TableConfig]
+    serve: bool | None = Field(None, description="replaces the key `serve` of every environment")
     sweep: SweepConfig = SweepConfig()
     hardware: HardwareConfig = HardwareConfig()
     environments: dict[str, EnvironmentConfig]
@@ -78,18 +78,19 @@ class Config(Section):
     features: dict[str, FeaturesConfig]
     language_models: dict[str, LanguageModelConfig]
     variants: dict[str, dict[str, Any]] = Field(
-        description="variant → what is laid over the settings"
+        description="variant → what it changes in the settings"
     )
     published: dict[str, Published] = Field(
-        default={}, description="what others have published, by name: artefacts.csv"
+        default={},
+        description="published files that can be retrieved, by name; read from artefacts.csv",
     )
     artefacts_dir: str | None = Field(
         None,
-        description="a folder that holds published files, in a folder per artefact; nothing is "
-        "downloaded then",
+        description="folder with published files, in one folder per artefact; if it is given, "
+        "nothing is downloaded",
     )
     unverified_artefacts: list[str] = Field(
-        [], description="artefacts that are accepted though a file has no known checksum"
+        [], description="artefacts that are accepted although a file has no known checksum"
     )
 
     def method(

@@ -1,8 +1,8 @@
-"""A name in the configuration is a file name: look plug-ins up by module; list them, and read what
-the driver must know of them, without importing.
+"""A name in the configuration is a file name: find plug-ins by module and list them, and read
+without importing what the process that runs Snakemake must know of them.
 
-`load("vision.detectors", "fast_rcnn")` imports `pipeline/vision/detectors/fast_rcnn.py`; nothing is
-registered anywhere, so a new detector, encoder, source, method or table is one new file.
+`load("vision.detectors", "fast_rcnn")` imports `pipeline/vision/detectors/fast_rcnn.py`; nothing
+is registered anywhere, so a new detector, encoder, source, method or table is one new file.
 """
 
 import importlib

@@ -1,7 +1,7 @@
-"""What others have published and this pipeline can begin with: which files, from where, what they
-must hold, under which licence. `config/artefacts.csv` enters, a row per file.
+"""Published files that this pipeline can begin with: names, addresses, checksums and licences,
+read from `config/artefacts.csv`, a row per file.
 
-The driver imports this: no torch. `retrieval` brings the files here.
+The driver imports this: no torch. `pipeline.pretrained.download` retrieves the files.
 """
 
 import csv
@@ -27,13 +27,19 @@ COLUMNS = (
 class PublishedFile(Section):
     """One row: a file, and how to tell that it is the right one."""
 
-    file: str = Field(max_length=80, pattern=r"^\w[\w.-]*$", description="its name here")
+    file: str = Field(
+        max_length=80,
+        pattern=r"^\w[\w.-]*$",
+        description="name of the file in its artefact's folder",
+    )
     repository: str = Field(min_length=1, description="where it was published")
     revision: str | None = Field(None, description="commit of the repository")
     url: str = Field(pattern=r"^https?://\S+$")
-    mirror: str | None = Field(None, pattern=r"^https?://\S+$", description="tried after the url")
+    mirror: str | None = Field(
+        None, pattern=r"^https?://\S+$", description="second address, tried if the first fails"
+    )
     sha256: str | None = Field(
-        None, pattern=r"^[0-9a-f]{64}$", description="of its content; none: nobody could verify it"
+        None, pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the file; empty: not known"
     )
     bytes: int | None = Field(None, ge=1)
     licence: str = Field(min_length=1)

@@ -1,7 +1,7 @@
-"""The runs of all tables as one table, a row per table and run: what the workflow's rules ask.
+"""The runs of all tables as one table, a row per table and run, which the workflow's rules query.
 
-It has no pandas: with it, and Snakemake's `lookup` that needs it, a dry run would take a fifth
-longer.
+It does not use pandas: with it, and Snakemake's `lookup` that needs it, a dry run would take a
+fifth longer.
 """
 
 from collections.abc import Iterator

@@ -42,7 +42,9 @@ class DetectorConfig(Section):
         description="artefact of config/artefacts.csv with the detector's weights, for those that "
         "take one; default: random weights",
     )
-    precision: Precision = Field("float32", description="of matrix products and convolutions")
+    precision: Precision = Field(
+        "float32", description="precision of matrix products and convolutions"
+    )
 
     @property
     def weights(self) -> str:
@@ -71,17 +73,17 @@ class EncoderConfig(Section):
         6,
         ge=0,
         le=16,
-        description="sines and cosines that stand for each box coordinate; 0: the coordinate "
-        "itself, which published weights take",
+        description="number of sines and cosines that encode each box coordinate; 0: the "
+        "coordinate itself, which published weights need",
     )
     published: str | None = Field(
         None,
         description="artefact of config/artefacts.csv with the initial weights and the vocabulary; "
-        "default: drawn",
+        "default: random weights",
     )
     seed: Seed = Field(0, description="seed of the initial weights and of pretraining")
     pretraining_steps: int = Field(
-        600, ge=0, description="0: the encoder keeps its initial weights, drawn or published"
+        600, ge=0, description="0: the encoder keeps its initial weights, random or published"
     )
     pretraining_batch: int = Field(64, ge=1)
     pretraining_learning_rate: float = Field(3e-4, gt=0)
@@ -111,7 +113,8 @@ class FeaturesConfig(Section):
     )
     encoding_batch: int = Field(128, ge=1)
     precision: Precision = Field(
-        "float32", description="of the encoder's matrix products, in the cache and in play alike"
+        "float32",
+        description="precision of the encoder's matrix products, in the cache and in play",
     )
 
     @property
@@ -132,7 +135,8 @@ class LanguageModelConfig(Section):
     )
     source: str = Field("python_docs", description="module of pipeline/language/texts/")
     name: str | None = Field(
-        None, description="of the text: a file's path, or a data set's name on the hub"
+        None,
+        description="name of the text: the path of a file, or the name of a data set on the hub",
     )
     subset: str | None = Field(None, description="a hub data set's configuration")
     revision: str | None = Field(None, description="a hub data set's commit")
@@ -141,13 +145,15 @@ class LanguageModelConfig(Section):
         description="folder with GPT-2's vocab.json and merges.txt; default: a byte-pair encoding "
         "trained on the text",
     )
-    vocabulary_size: int = Field(4096, ge=257, description="of a byte-pair encoding trained here")
+    vocabulary_size: int = Field(
+        4096, ge=257, description="size of a byte-pair encoding trained here"
+    )
     width: int = Field(128, ge=8)
     layers: int = Field(3, ge=1)
     heads: int = Field(4, ge=1)
     activation: Activation = "gelu"
     dropout: float = Field(0.1, ge=0, lt=1)
-    context_length: int = Field(64, ge=2, description="tokens of a training sequence")
+    context_length: int = Field(64, ge=2, description="number of tokens in a training sequence")
     tokens_per_batch: int = Field(8192, ge=2)
     steps: int = Field(600, ge=1)
     warmup_steps: int = Field(60, ge=0)
@@ -155,7 +161,10 @@ class LanguageModelConfig(Section):
     weight_decay: float = Field(0.1, ge=0)
     precision: TrainingPrecision = "float32"
     held_out_fraction: float = Field(
-        0.05, gt=0, lt=1, description="the text's last part, which perplexity is measured on"
+        0.05,
+        gt=0,
+        lt=1,
+        description="share of the text, taken from its end, on which perplexity is measured",
     )
     evaluate_every: int = Field(50, ge=1, description="steps between rows of the curve")
     seed: Seed = 0
@@ -168,11 +177,11 @@ class TrainingConfig(Section):
     batch_size: int = Field(64, ge=1)
     learning_rate: float = Field(6e-4, gt=0)
     learning_rates: dict[str, Annotated[float, Field(gt=0)]] = Field(
-        {}, description="of single optimisers, by name, of a method that has several"
+        {}, description="learning rates by optimiser, for a method that has several"
     )
     warmup_steps: int = Field(100, ge=0)
     final_learning_rate: float = Field(
-        0.1, ge=0, le=1, description="cosine decay ends at this fraction of the rate"
+        0.1, ge=0, le=1, description="the cosine decay ends at this fraction of the learning rate"
     )
     betas: tuple[Share, Share] = (0.9, 0.95)
     adam_epsilon: float = Field(1e-8, gt=0, description="ε of AdamW")
@@ -182,16 +191,18 @@ class TrainingConfig(Section):
         0.0,
         ge=0,
         lt=1,
-        description="decay, by update, of the average of the weights that is kept and played "
-        "instead of the last ones; 0 keeps the last ones",
+        description="decay per update of an average of the weights, which is saved and played; 0: "
+        "the last weights are",
     )
     precision: TrainingPrecision = Field(
         "float32",
-        description="of matrix products and convolutions; native: bfloat16 on machines that "
-        "multiply it themselves, float32 on others",
+        description="precision of matrix products and convolutions; native: bfloat16 on machines "
+        "with instructions for it, float32 on others",
     )
     return_scale: float | None = Field(
-        None, gt=0, description="divides R̂; default: the data's largest |R̂|"
+        None,
+        gt=0,
+        description="returns-to-go are divided by it; default: the largest |R̂| of the data",
     )
     held_out_fraction: float = Field(
         0.1, ge=0, lt=1, description="share of episodes kept for held-out accuracy"
@@ -204,12 +215,14 @@ class TrainingConfig(Section):
         "(its Atari code)",
     )
     start_steps: int = Field(
-        40, ge=1, description="length of an episode's start, in steps, for `start_weight`"
+        40,
+        ge=1,
+        description="number of steps at the start of an episode to which `start_weight` applies",
     )
     start_weight: int = Field(
         1,
         ge=1,
-        description="how many times as often a step in an episode's start is drawn",
+        description="how many times as often as others a step at the start of an episode is drawn",
     )
     evaluate_every: int = Field(250, ge=1, description="steps between rows of the training curve")
     checkpoint_every: int | None = Field(
@@ -218,7 +231,7 @@ class TrainingConfig(Section):
         description="steps between checkpoints kept beside the last one, to be played (Figure 3)",
     )
     cache_memory_mb: int = Field(
-        2048, ge=16, description="bound on decoded feature blocks held in memory"
+        2048, ge=16, description="largest size of decoded feature blocks held in memory"
     )
 
 
@@ -226,10 +239,12 @@ class ActionRule(Section):
     """How a discrete action is chosen from a policy's logits."""
 
     temperature: float = Field(
-        0.0, ge=0, description="of the softmax that actions are sampled from; 0 is arg-max"
+        0.0,
+        ge=0,
+        description="temperature of the softmax from which actions are sampled; 0: arg-max",
     )
     epsilon: float = Field(
-        0.0, ge=0, le=1, description="probability of a uniformly random action instead"
+        0.0, ge=0, le=1, description="probability that a uniformly random action is played instead"
     )
 
 
@@ -239,24 +254,30 @@ class EvaluationConfig(Section):
     episodes: int = Field(10, ge=1, le=SEEDS_APART)
     first_seed: Seed = Field(
         10_000,
-        description="episode i is reset with first_seed + 1000·seed + i; never a training seed",
+        description="episode i is reset with first_seed + 1000·seed + i, never with the seed of a "
+        "training episode",
     )
     temperature: float = Field(
-        0.5, ge=0, description="of the softmax that actions are sampled from; 0 is arg-max"
+        0.5,
+        ge=0,
+        description="temperature of the softmax from which actions are sampled; 0: arg-max",
     )
     epsilon: float = Field(
-        0.0, ge=0, le=1, description="probability of a uniformly random action instead"
+        0.0, ge=0, le=1, description="probability that a uniformly random action is played instead"
     )
     choose_from: Distinct[ActionRule] = Field(
         [],
-        description="rules that a policy of `choosing_seed` is played by; the one with the best "
-        "mean return takes the place of `temperature` and `epsilon`",
+        description="rules that a policy trained with `choosing_seed` is played by; the one with "
+        "the best mean return replaces `temperature` and `epsilon`",
     )
     choosing_seed: int = Field(
-        1000, ge=0, description="of the policy that the rule is chosen with: one that no table has"
+        1000,
+        ge=0,
+        description="training seed of the policy that the rule is chosen with; no table may have "
+        "it",
     )
     choosing_episodes: int = Field(
-        5, ge=1, le=SEEDS_APART, description="episodes that it is played for by each rule"
+        5, ge=1, le=SEEDS_APART, description="number of episodes played by each rule"
     )
     target_return: float | Literal["data_max", "data_mean"] = Field(
         "data_max",
@@ -266,13 +287,13 @@ class EvaluationConfig(Section):
         5,
         ge=1,
         le=SEEDS_APART,
-        description="episodes that each checkpoint before the last is played for",
+        description="number of episodes that each checkpoint before the last is played for",
     )
     video_steps: int = Field(
         10_000,
         ge=1,
-        description="steps of the first episode that the rollout video shows at most; an episode "
-        "is also cut by the data set's max_episode_steps",
+        description="largest number of steps of the first episode that the rollout video shows; "
+        "the data set's max_episode_steps cuts an episode too",
     )
 
     def reset_seeds(self, seed: int) -> list[int]:
@@ -308,7 +329,8 @@ class SweepConfig(Section):
         5,
         ge=1,
         le=SEEDS_APART,
-        description="per target, from the same starts as the first of the evaluation",
+        description="number of episodes per target, from the same starts as the first ones of the "
+        "evaluation",
     )
 
 
@@ -321,15 +343,21 @@ class HardwareConfig(Section):
         description="auto: a graphics card that no other job has claimed, if there is one",
     )
     processes: int = Field(
-        1, ge=1, description="that share every batch of a policy's training, each with a device"
+        1,
+        ge=1,
+        description="number of processes that share every batch of a policy's training, each with "
+        "its own device",
     )
     save_every: int | None = Field(
         None,
         ge=1,
-        description="steps between what a killed training goes on from; default: as its curve",
+        description="number of steps between saves that a killed training resumes from; default: "
+        "at each row of its curve",
     )
     shards: int = Field(
-        1, ge=1, description="jobs that detection and encoding of one data set are divided into"
+        1,
+        ge=1,
+        description="number of jobs into which detection and encoding of one data set are divided",
     )
 
 
@@ -339,8 +367,8 @@ class MethodConfig(Section):
     method: str = Field(description="module of pipeline/methods/")
     features: str = Field(
         "compact",
-        description="file of config/features/; a method or variant may give what differs instead, "
-        "as a mapping, and the features are then named by it",
+        description="file of config/features/; a method or variant may instead give a mapping of "
+        "what differs, and the features are then named after it",
     )
     language_model: str | None = Field(
         None,

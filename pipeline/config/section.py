@@ -1,5 +1,5 @@
-"""What a section of settings is, what is wrong with a setting in one line, and how settings are
-laid over one another.
+"""The base class of all sections of settings, one-line messages for wrong settings, and how
+settings are merged.
 """
 
 import json

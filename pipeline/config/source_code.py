@@ -1,8 +1,8 @@
-"""The package's own source, read without importing it: which modules import which, and what a class
-says of itself.
+"""The package's own source, read without importing it: which modules import which, and what a
+class declares.
 
-The process that runs Snakemake learns from it what it must know of plug-ins that are too heavy for
-it to import.
+So the process that runs Snakemake learns what it must know of plug-ins that are too heavy for it
+to import.
 """
 
 import ast

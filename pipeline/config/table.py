@@ -15,15 +15,15 @@ class TableConfig(Section):
 
     kind: str = Field("comparison", description="module of pipeline/reporting/tables/")
     title: str | None = Field(None, description="default: the table's name")
-    claim: str | None = Field(None, description="what the paper says of a table of ablations")
+    claim: str | None = Field(None, description="what the paper says about this ablation")
     setting: str | None = Field(
         None,
-        description="what an ablation's row is called, with settings of its run in it, as "
-        "`K = {policy.context_length}`; default: its variant",
+        description="name of a row of an ablation, with settings of its run in braces, such as `K "
+        "= {policy.context_length}`; default: its variant",
     )
     normalised: str = Field(
         "Normalised score: 0 is random play and 100 the reference, both from the literature.",
-        description="what a comparison's normalised scores are, in a sentence or two",
+        description="explanation of the normalised scores of a comparison, in a sentence or two",
     )
     published: str | None = Field(
         None,

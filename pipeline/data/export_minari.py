@@ -1,13 +1,13 @@
 """Trajectories, with frames → a Minari data set, for programs that read those.
 
-Observations are state vectors where the trajectories have them, and then frames and joint positions
-are under `infos`; otherwise observations are the frames, stored without loss. Minari wants one
-observation more than there are actions, and what follows the last action is not kept here: the last
-one is repeated, and the description of the data set says so.
+Observations are state vectors where the trajectories have them; frames and joint positions are
+then under `infos`. Otherwise observations are the frames, stored without loss. Minari wants one
+observation more than there are actions, and this pipeline does not keep the one after the last
+action. So the last one is repeated, and the description of the data set says so.
 
 The environment is described twice: by gymnasium's specification, from which Minari makes it again
-(`recover_environment`), and by its configuration here, which says also what gymnasium cannot. Where
-a game is not gymnasium's, or was served, there is only the latter.
+(`recover_environment`), and by its configuration here, which also says what gymnasium cannot.
+Where a game is not gymnasium's, or was served, there is only the latter.
 """
 
 from collections.abc import Iterator

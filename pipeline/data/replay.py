@@ -1,8 +1,8 @@
 """Frames of games: every episode is replayed in the emulator and checked.
 
-The replay must give the recorded score, and the recorded hash of the machine's memory at the end,
-for every episode; otherwise the actions belong to other pictures than the recording's and nothing
-after this would mean anything (docs/method.md §1.1).
+For every episode the replay must give the recorded score, and the recorded hash of the console's
+memory at the end. Otherwise the actions belong to other pictures than those of the recording, and
+no later result would mean anything (docs/method.md §1.1).
 """
 
 import hashlib

@@ -1,4 +1,6 @@
-"""What standardises rewards and changes of state, beside what a store knows of observations."""
+"""Statistics that standardise rewards and changes of state; those of observations are in their
+store.
+"""
 
 from typing import Any
 

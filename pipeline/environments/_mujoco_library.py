@@ -1,10 +1,9 @@
-"""MuJoCo, imported in the one way that this package uses it.
+"""MuJoCo, imported in one way for the whole package.
 
-It decides by the variable MUJOCO_GL how it will draw, and loads OpenGL at once, when it is
-imported; and what it has to say goes to MUJOCO_LOG.TXT in the working folder. So it is imported
-without OpenGL, which is loaded where something is drawn, as the variable says or, if it says
-nothing, as this machine can; and nothing is written: what matters becomes an error where it
-happens.
+When MuJoCo is imported, it decides by the variable MUJOCO_GL how it will draw, and loads OpenGL at
+once. It also writes messages to MUJOCO_LOG.TXT in the working folder. Here it is imported without
+OpenGL, which is loaded where something is drawn: as the variable says or, if it says nothing, as
+this machine can. Nothing is written; what matters becomes an error where it happens.
 """
 
 import ctypes

@@ -1,9 +1,9 @@
 """Frames of a MuJoCo model from the positions of its joints, off-screen, without a display.
 
 A process has one renderer at most: with two live OpenGL contexts frames are silently wrong, and
-ten episodes in lock-step need no more. It has a model of its own, so nothing that is done to the
-looks of things touches the physics, and a frame depends on the positions alone: the same bytes
-whatever was drawn before, in every process, with EGL and with OSMesa.
+ten episodes in lock-step need no more. It has a model of its own, so no change of looks touches
+the physics. A frame depends on the positions alone: the same bytes whatever was drawn before, in
+every process, with EGL and with OSMesa.
 """
 
 import atexit

@@ -1,9 +1,9 @@
 """FIRE pressed for the player where a game waits for it, as the field's FireReset wrappers do.
 
-Which games wait was found by trying all of the emulator's (`python -m benchmarks.serving`; what was
-seen is in `resources/serving.csv`). A game that waits again and again while a life lasts is none of
-them: there FIRE is a move, a serve in tennis or a throw in bowling, and when to make it is the
-player's affair.
+All games of the emulator were tried to find out which ones wait (`python -m benchmarks.serving`;
+`resources/serving.csv` holds the observations). A game that waits again and again while a life
+lasts is not served. There FIRE is a move, a serve in tennis or a throw in bowling, and the player
+chooses when to make it.
 """
 
 import zlib

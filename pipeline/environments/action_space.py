@@ -1,7 +1,7 @@
-"""What an environment's actions are: one of several, or a vector of torques.
+"""The actions of an environment: one of several, or a vector of torques.
 
-Everything that holds actions, from recordings to checkpoints, is told by an `ActionSpace` how many
-there are, what they are called, and which are allowed. No torch.
+Everything that holds actions, from recordings to checkpoints, has an `ActionSpace`: how many
+actions there are, their names, and which are allowed. No torch.
 """
 
 from collections.abc import Mapping

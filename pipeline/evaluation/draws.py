@@ -1,5 +1,5 @@
-"""What chance decides in an episode of play: all of it is drawn from the episode's reset seed, so
-that nobody has to be told more than that seed to play the same episode again. No torch.
+"""The random draws of an episode of play. All of them come from the episode's reset seed, so that
+this seed is enough to play the same episode again. No torch.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Played episodes, and the CSV files that hold them: what acting leaves and tables begin with."""
+"""Played episodes and the CSV files that hold them, from which tables are made."""
 
 import csv
 from collections.abc import Sequence

@@ -1,5 +1,5 @@
-"""A run of stage two from artefacts to results: which episodes are played, by whom, and what is
-written about them.
+"""One run of stage two, from artefacts to results: which episodes are played, by which policy, and
+what is written about them.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Play a trained policy under several target returns: does it do what it is asked for?
+"""Play a trained policy under several target returns: does its return follow the target?
 
 Every target is played from the same starts, with the same generators for its actions, so that
 episodes differ by the target alone.

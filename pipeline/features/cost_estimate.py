@@ -1,7 +1,7 @@
-"""What stage one will take, before it is done: counts that are exact, and a probe of a few batches.
+"""What stage one will take, before it runs: exact counts, and a trial of a few batches.
 
-Rendered frames, prompts and trajectories enter. The probe runs the very code of detection and
-encoding on frames spread over the data set, by an encoder with initial weights, and its seconds and
+Rendered frames, prompts and trajectories enter. The trial runs the very code of detection and
+encoding on frames spread over the data set, by an encoder with initial weights. Its seconds and
 bytes per frame and pair are multiplied. `storage: pooled` takes the same time as `tokens`.
 """
 

@@ -1,10 +1,10 @@
-"""Where a stage computes, the processor or a graphics card that no other job of this machine has,
-and how exactly.
+"""Where a stage computes (the processor, or a graphics card that no other job of this machine
+has), and in which precision.
 
-Snakemake's `gpu` resource limits how many jobs run at once, it does not tell them apart; so a job
-claims its card by a lock on a file that is named after the card. The system lets go of a lock when
-its process ends, however that ends. CUDA_VISIBLE_DEVICES, which schedulers set, is respected: torch
-shows no other cards.
+Snakemake's `gpu` resource limits how many jobs run at once, but does not tell cards apart. So a
+job claims its card by a lock on a file that is named after the card. The system frees the lock
+when its process ends, however that ends. CUDA_VISIBLE_DEVICES, which schedulers set, is respected:
+torch shows no other cards.
 """
 
 import fcntl

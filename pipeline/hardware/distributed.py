@@ -1,9 +1,9 @@
-"""Training in several processes, as `torchrun` starts them: each takes its share of every batch,
-and together they take the step that one process would take on the whole of it.
+"""Training in several processes, as `torchrun` starts them. Each takes its share of every batch,
+and together they take the step that one process would take on the whole batch.
 
-One process is the usual case, in which nothing here does anything. Sums over real steps are divided
-by their number in all shares, so that the processes' mean gradient is the whole batch's, however
-padding falls (Li et al. 2020, PyTorch Distributed).
+One process is the usual case, in which nothing here does anything. Sums over real steps are
+divided by their number in all shares. So the processes' mean gradient is the whole batch's,
+however padding is spread (Li et al. 2020, PyTorch Distributed).
 """
 
 import os

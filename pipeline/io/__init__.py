@@ -1,3 +1,3 @@
-"""Artefacts on disk: HDF5 files that check themselves, written whole or not at all, resumed,
-sharded, prefetched. Knows bytes, not what they mean.
+"""Artefacts on disk: HDF5 files with checksums, written whole or not at all, resumed, sharded,
+prefetched. This package knows bytes, not what they mean.
 """

@@ -1,5 +1,5 @@
-"""An artefact's array as HDF5 holds it: how its blocks are written, and whether what the header
-says of it is what is there.
+"""An artefact's array in HDF5: how its blocks are written, and whether the header describes what
+the file holds.
 """
 
 import os

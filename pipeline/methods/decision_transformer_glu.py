@@ -1,4 +1,4 @@
-"""Decision Transformer with a gated output (the "improved" one, docs/deviations.md): the
+"""Decision Transformer with a gated output (the "improved" one, docs/method.md): the
 transformer's hidden states go through Linear(d, 2d) and a gated linear unit, h ⊙ σ(g), before the
 action is read.
 """

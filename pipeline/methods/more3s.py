@@ -58,7 +58,7 @@ class More3S(Learner):
         self.pool_norm = nn.LayerNorm(width)
         if self.state is not None:
             # The state vector nearly decides the action. Pictures that count as much from the
-            # start are learned by heart (docs/learning.md).
+            # start are learned by heart (docs/notebook.md).
             nn.init.constant_(self.pool_norm.weight, 0.1)
         self.time = TimeEmbedding(settings.time_embedding, width, settings.max_timesteps)
         self.transformer = Transformer(

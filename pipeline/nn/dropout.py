@@ -1,4 +1,4 @@
-"""Dropout for a processor without a graphics card's random numbers, silent where no gradient is
+"""Dropout whose random numbers are drawn on the processor; it does nothing where no gradient is
 taken.
 """
 

@@ -1,4 +1,4 @@
-"""Multi-layer perceptrons, one or several at once, and what state vectors are standardised by."""
+"""Multi-layer perceptrons, one or several at once, and how state vectors are standardised."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise

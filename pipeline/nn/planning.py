@@ -1,5 +1,5 @@
-"""Parts of planning with an ensemble of models: who imagines which trajectory, and what is made of
-them all.
+"""Parts of planning with an ensemble of models: which member imagines which trajectory, and how
+all of them become one plan.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Returns over several steps, of windows that look ahead: where learning of values begins."""
+"""Returns over several steps, from windows that look ahead: the start of every value target."""
 
 from dataclasses import dataclass
 

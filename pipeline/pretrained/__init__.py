@@ -1,1 +1,1 @@
-"""What others have published: brought with checksums, read with nothing in them run."""
+"""Published files: downloaded with checksums, and read without running anything in them."""

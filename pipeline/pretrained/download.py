@@ -1,9 +1,9 @@
-"""Bring published files here: retries, resumed downloads, a mirror, checksums, or a folder of files
-that somebody has brought.
+"""Retrieve published files: retries, resumed downloads, a mirror and checksums, or a folder of
+files that somebody has put there.
 
-A `Published` enters; what leaves is a folder with its files, each of the size and SHA-256 that
-`config/artefacts.csv` demands. What has no known checksum is refused unless the configuration
-confirms it.
+A `Published` enters; a folder with its files leaves, each of the size and SHA-256 that
+`config/artefacts.csv` demands. A file without a known checksum is refused unless the configuration
+accepts it.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""What training says of a run beside its scores: what it cost, and whether it had levelled off."""
+"""What a run's training adds to its scores: its cost, and whether it had levelled off."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the stages that play a trained policy are all told, and what they open with it."""
+"""The options that all stages which play a trained policy share, and what they open."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,9 +31,13 @@ class Acting:
     seed: int
     encoder: Annotated[Input | None, "for a method that reads embeddings"] = None
     prompts: Annotated[Input | None, "for a method that reads embeddings"] = None
-    detector_weights: Annotated[Input | None, "where its detector has published ones"] = None
-    action_rule: Annotated[Input | None, "where evaluation.choose_from has rules: the best"] = None
-    trajectories: Annotated[Input, "what was trained on"]
+    detector_weights: Annotated[
+        Input | None, "for a detector with published weights: folder of retrieve"
+    ] = None
+    action_rule: Annotated[
+        Input | None, "if evaluation.choose_from has rules: the best one, as JSON"
+    ] = None
+    trajectories: Annotated[Input, "trajectories that the policy was trained on"]
     device: Device = "cpu"
 
     @cached_property

@@ -1,4 +1,4 @@
-"""How a stage that reads the files of many runs is told which they are."""
+"""The option by which a stage that reads the files of many runs gets their names."""
 
 from collections.abc import Sequence
 from typing import Annotated

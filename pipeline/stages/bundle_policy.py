@@ -15,7 +15,7 @@ def bundle_policy(
     *,
     policy: Input,
     acting: Acting,
-    name: Annotated[str, "of the data set"],
+    name: Annotated[str, "name of the data set"],
     variant: str,
     scale: Annotated[str, "label printed in the card"],
     licences: Annotated[

@@ -15,7 +15,9 @@ def detect_regions(
     *,
     detector: DetectorConfig,
     frames: Annotated[Input, "artefact of render_frames"],
-    detector_weights: Annotated[Input | None, "of retrieve, if it has published ones"] = None,
+    detector_weights: Annotated[
+        Input | None, "folder of retrieve, if the detector has published weights"
+    ] = None,
     regions: Output,
     device: Device = "cpu",
     shard: OwnShard = None,

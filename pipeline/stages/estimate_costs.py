@@ -20,11 +20,13 @@ def estimate_costs(
     environment: EnvironmentConfig,
     dataset: Annotated[str, "name of the data set"],
     features_name: Annotated[str, "name of the features"],
-    regions_name: Annotated[str, "of the features whose regions they use"],
+    regions_name: Annotated[str, "name of the features whose regions these use"],
     frames: Input,
     prompts: Input,
     trajectories: Input,
-    detector_weights: Annotated[Input | None, "of retrieve, if it has published ones"] = None,
+    detector_weights: Annotated[
+        Input | None, "folder of retrieve, if the detector has published weights"
+    ] = None,
     published: Annotated[Input | None, "weights that the encoder begins with"] = None,
     estimate: Output,
     device: Device = "cpu",

@@ -15,7 +15,7 @@ def evaluate_random(
     dataset: DatasetConfig,
     evaluation: EvaluationConfig,
     seed: int,
-    trajectories: Annotated[Input, "whose scores the run's description quotes"],
+    trajectories: Annotated[Input, "trajectories whose scores the run's description quotes"],
     episodes: Annotated[Output, "CSV"],
     run: Annotated[Output, "JSON: the run's description"],
 ) -> None:

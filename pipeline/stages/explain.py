@@ -18,7 +18,7 @@ def explain(
     row: Annotated[
         str, Positional(), "number from 0, or dataset/method/variant (default: `default`)"
     ],
-    column: Annotated[str, Positional(), "such as mean"],
+    column: Annotated[str, Positional(), "a column of the table, such as mean"],
 ) -> None:
     """Explain, print."""
     text, sound = explanation.explain(table, row, column)

@@ -15,7 +15,7 @@ def export_minari(
     name: Annotated[str, "Minari's name of the data set, with a version"],
     trajectories: Input,
     frames: Annotated[Input | None, "artefact of render_frames"] = None,
-    folder: Annotated[Output, "of the data set, named like it"],
+    folder: Annotated[Output, "folder of the data set, named like it"],
 ) -> None:
     """Load, write."""
     seen = Artefact(frames, "frames", memory_mb=256) if frames else None

@@ -11,10 +11,10 @@ from pipeline.stages._runs import Runs
 def gather_scores(
     *,
     runs: Runs,
-    episodes: Annotated[Inputs, "as --runs"],
-    run: Annotated[Inputs, "as --runs"],
+    episodes: Annotated[Inputs, "one for each of --runs, in the same order"],
+    run: Annotated[Inputs, "one for each of --runs, in the same order"],
     checkpoint_runs: Runs = (),
-    checkpoints: Annotated[Inputs, "as --checkpoint-runs, whose earlier checkpoints played"] = (),
+    checkpoints: Annotated[Inputs, "one for each of --checkpoint-runs, in the same order"] = (),
     scores: Output,
 ) -> None:
     """Read → gather → write."""

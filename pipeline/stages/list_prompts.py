@@ -15,7 +15,7 @@ def list_prompts(
     environment: EnvironmentConfig,
     prompt_sets: Sequence[str],
     title: str,
-    prompts: Annotated[Inputs, "as --prompt-sets"],
+    prompts: Annotated[Inputs, "one for each of --prompt-sets, in the same order"],
     page: Annotated[Output, "HTML"],
 ) -> None:
     """Read, write."""

@@ -11,7 +11,10 @@ TITLE = "Runs and what they were made from"
 
 
 def list_runs(
-    *, runs: Runs, run: Annotated[Inputs, "as --runs"], page: Annotated[Output, "HTML"]
+    *,
+    runs: Runs,
+    run: Annotated[Inputs, "one for each of --runs, in the same order"],
+    page: Annotated[Output, "HTML"],
 ) -> None:
     """Read, write."""
     listed = listings.runs(runs, run)

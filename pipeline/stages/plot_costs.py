@@ -11,7 +11,7 @@ from pipeline.stages import Inputs, Output, execute
 def plot_costs(
     *,
     stages: Annotated[Sequence[str], "the stage of each file"],
-    benchmarks: Annotated[Inputs, "as --stages"],
+    benchmarks: Annotated[Inputs, "one for each of --stages, in the same order"],
     csv: Output,
     picture: Annotated[Output, "PNG"],
 ) -> None:

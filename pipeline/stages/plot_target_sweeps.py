@@ -12,7 +12,7 @@ def plot_target_sweeps(
     *,
     runs: Runs,
     title: str,
-    sweeps: Annotated[Inputs, "as --runs"],
+    sweeps: Annotated[Inputs, "one for each of --runs, in the same order"],
     picture: Annotated[Output, "PNG"],
 ) -> None:
     """Read → plot."""

@@ -13,8 +13,10 @@ from pipeline.stages._runs import Runs
 def plot_training_curves(
     *,
     runs: Runs,
-    curves: Annotated[Inputs, "as --runs"],
-    trainings: Annotated[Inputs, "as --runs: Snakemake's benchmark files of their training"] = (),
+    curves: Annotated[Inputs, "one for each of --runs, in the same order"],
+    trainings: Annotated[
+        Inputs, "one for each of --runs: Snakemake's benchmark file of its training"
+    ] = (),
     scores: Input,
     picture: Annotated[Output, "PNG"],
 ) -> None:

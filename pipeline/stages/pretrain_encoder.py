@@ -23,7 +23,7 @@ def pretrain_encoder(
     frames: Input,
     prompts: Input,
     trajectories: Input,
-    published: Annotated[Input | None, "weights that it begins with, of retrieve"] = None,
+    published: Annotated[Input | None, "folder of retrieve with the initial weights"] = None,
     encoder: Annotated[Output, "folder"],
     curve: Annotated[Output, "CSV of the losses"],
     device: Device = "cpu",

@@ -23,7 +23,7 @@ def probe_embeddings(
     regions: Input,
     frames: Input,
     prompts: Input,
-    published: Annotated[Input | None, "weights that it begins with, of retrieve"] = None,
+    published: Annotated[Input | None, "folder of retrieve with the initial weights"] = None,
     probe: Output,
 ) -> None:
     """Load, probe, write."""

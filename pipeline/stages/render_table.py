@@ -8,7 +8,7 @@ from pipeline.stages import Input, Output, execute
 
 
 def render_table(
-    *, markdown: Annotated[Input, "of tabulate"], page: Annotated[Output, "HTML"]
+    *, markdown: Annotated[Input, "Markdown of tabulate"], page: Annotated[Output, "HTML"]
 ) -> None:
     """Read, render, write."""
     pages.write(page, markdown.stem, texts.to_html(markdown.read_text(encoding="utf-8")))

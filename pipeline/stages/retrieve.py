@@ -12,7 +12,7 @@ from pipeline.stages import Output, execute
 def retrieve(
     *,
     artefact: Published,
-    offline: Annotated[Path | None, "folder with a folder of files per artefact"] = None,
+    offline: Annotated[Path | None, "folder that holds one folder of files per artefact"] = None,
     unverified: Annotated[bool, "accept files without a known SHA-256"] = False,
     files: Annotated[Output, "folder of the files"],
 ) -> None:

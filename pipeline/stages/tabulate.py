@@ -14,14 +14,16 @@ from pipeline.stages._runs import Runs
 
 def tabulate(
     *,
-    name: Annotated[str, "of the table, printed in each row"],
+    name: Annotated[str, "name of the table, printed in each row"],
     table: TableConfig,
     environments: Annotated[dict[str, Any], Parsed(json.loads), "JSON: dataset → its environment"],
     scale: Annotated[str, "label printed in the table"],
     scores: Input,
     runs: Runs = (),
-    curves: Annotated[Inputs, "of the trained runs, as --runs"] = (),
-    trainings: Annotated[Inputs, "as --runs: Snakemake's benchmark files of their training"] = (),
+    curves: Annotated[Inputs, "one for each of --runs, in the same order"] = (),
+    trainings: Annotated[
+        Inputs, "one for each of --runs: Snakemake's benchmark file of its training"
+    ] = (),
     published: Annotated[GivenInput, "CSV: what others published"],
     csv: Output,
     across: Annotated[Output, "CSV"],

@@ -1,4 +1,4 @@
-"""Train a method on a data set; by `torchrun --nproc-per-node 2 -m`, in processes that share it."""
+"""Train a method on a data set; under `torchrun --nproc-per-node 2 -m`, in several processes."""
 
 import sys
 from functools import partial

@@ -17,7 +17,7 @@ def write_prompts(
     resources: Annotated[
         GivenInput, Reads(lambda told: [told.environment.wording]), "folder of the wording"
     ],
-    trajectories: Annotated[Input, "whose actions, if they are continuous"],
+    trajectories: Annotated[Input, "trajectories with the actions, if these are continuous"],
     prompts: Output,
 ) -> None:
     """Read, write."""

@@ -1,8 +1,8 @@
-"""What a killed training goes on from: a file beside its output that is no result itself.
+"""What a killed training resumes from: a file beside its output, which is no result itself.
 
-It holds the weights, the optimiser's state and progress, and says which training it is of; one of
-other settings, inputs or code is not gone on with. A digest covers all of it: what is damaged is
-not gone on with either, and a line says so.
+It holds the weights, the optimiser's state and progress, and the identity of its training. A file
+of other settings, inputs or code is not used. A digest covers all of it: a damaged file is not
+used either, and a line says so.
 """
 
 import hashlib

@@ -1,3 +1,3 @@
-"""Frame → regions: detectors (`detectors/`, a plug-in each) and the artefact that holds what they
-found.
+"""Frame → regions: detectors (`detectors/`, one plug-in each) and the artefact that holds the
+regions.
 """

@@ -26,7 +26,7 @@ from pipeline.stages.train_policy import train_policy
 from pipeline.stages.write_prompts import write_prompts
 
 ROOT = Path(__file__).parents[2]
-TEXT = ROOT / "docs" / "learning.md"
+TEXT = ROOT / "docs" / "notebook.md"
 PLUGINS = (
     *("data.sources.scripted", "environments.catch", "features.encoders.lxmert"),
     *("language.texts.file", "methods.more3s", "observations.embeddings"),

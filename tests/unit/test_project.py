@@ -61,4 +61,4 @@ def test_files_and_rules_stay_small() -> None:
             assert len([line for line in block.splitlines() if line.strip()]) <= 25, block
     for path in (ROOT / "pipeline" / "stages").glob("[!_]*.py"):
         lines = len(path.read_text().splitlines())
-        assert lines <= 50, f"{path} has {lines} lines: logic belongs in a room"
+        assert lines <= 50, f"{path} has {lines} lines: logic belongs in a package"

@@ -1,8 +1,9 @@
-"""The settings of each method, one file per method beside the one that computes it: what the driver
-must know before any run starts, so nothing here imports torch.
+"""The settings of each method, one file per method. The process that runs Snakemake reads them
+before any run starts, so nothing here imports torch.
 
-`pipeline/config/methods/<name>.py` has `class Settings(MethodSettings)`, or `(TransformerSettings)`
-if the method is built on one. A method without such a file has `MethodSettings`.
+`pipeline/config/methods/<name>.py` has `class Settings(MethodSettings)`, or
+`(TransformerSettings)` if the method is built on one. A method without such a file has
+`MethodSettings`.
 """
 
 from collections.abc import Mapping
@@ -41,10 +42,12 @@ class MethodSettings(Section):
 
     observation: str | None = Field(
         None,
-        description="module of pipeline/observations/, one of those that the method can read; "
-        "default: its first",
+        description="what the method observes: a module of pipeline/observations/ that it can "
+        "read; default: the first of those",
     )
-    context_length: int = Field(8, ge=1, description="K: steps of a window that carry loss")
+    context_length: int = Field(
+        8, ge=1, description="K: number of steps of a window on which loss is taken"
+    )
 
     @property
     def observed(self) -> str:
@@ -81,7 +84,8 @@ class TransformerSettings(MethodSettings):
     activation: Activation = "gelu"
     time_embedding: Literal["relative", "sinusoidal", "learned", "none"] = Field(
         "relative",
-        description="relative: attention is biased by the distance in steps, no absolute time",
+        description="relative: a learned bias of attention by the distance in steps, without "
+        "absolute time",
     )
     max_timesteps: int = Field(30_000, ge=1, description="size of the learned time embedding")
     history_dropout: float = Field(
@@ -92,7 +96,8 @@ class TransformerSettings(MethodSettings):
     )
     initial_weights: Literal["random", "language_model"] = Field(
         "random",
-        description="of the transformer's layers: drawn, or those of the method's language_model",
+        description="initial weights of the transformer's layers: random, or those of the method's "
+        "language_model",
     )
 
     @property

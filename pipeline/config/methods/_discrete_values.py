@@ -1,4 +1,4 @@
-"""Settings that methods share which learn values of discrete actions."""
+"""Settings shared by methods that learn values of discrete actions."""
 
 from typing import ClassVar
 
@@ -16,13 +16,18 @@ class DiscreteValueSettings(MethodSettings):
     needs_rewards: ClassVar[bool] = True
 
     context_length: ClassVar[int] = 1  # type: ignore[misc]  # no setting: they see single steps
-    width: int = Field(512, ge=8, description="of what is read of a step")
+    width: int = Field(512, ge=8, description="width of the network that reads a step")
     pooling_queries: int = Field(
-        8, ge=1, description="learned queries per modality, where embeddings are read"
+        8, ge=1, description="number of learned queries per modality, if embeddings are read"
     )
     discount: float = Field(0.99, ge=0, lt=1, description="γ")
-    n_step: int = Field(1, ge=1, description="rewards that are added before a value is trusted")
-    clip_rewards: bool = Field(True, description="to [-1, 1], as is usual for games")
+    n_step: int = Field(
+        1,
+        ge=1,
+        description="n: number of rewards that are summed before the value of the next state is "
+        "used",
+    )
+    clip_rewards: bool = Field(True, description="clip rewards to [-1, 1], as is usual for games")
     target_every: int = Field(
         2000, ge=1, description="updates between copies of the network to the target network"
     )

@@ -1,4 +1,4 @@
-"""Settings that methods for robots share, which read state vectors with small networks."""
+"""Settings shared by methods for robots, which read state vectors with small networks."""
 
 from typing import ClassVar
 
@@ -13,8 +13,8 @@ class RobotSettings(MethodSettings):
     observations: ClassVar[tuple[str, ...]] = ("states",)
 
     context_length: ClassVar[int] = 1  # type: ignore[misc]  # no setting: they see single states
-    width: int = Field(256, ge=8, description="of hidden layers")
-    layers: int = Field(2, ge=1, description="hidden layers of each network")
+    width: int = Field(256, ge=8, description="width of hidden layers")
+    layers: int = Field(2, ge=1, description="number of hidden layers of each network")
 
     @property
     def hidden(self) -> list[int]:
@@ -28,10 +28,15 @@ class ValueSettings(RobotSettings):
     needs_rewards: ClassVar[bool] = True
 
     discount: float = Field(0.99, ge=0, lt=1, description="γ")
-    n_step: int = Field(1, ge=1, description="rewards that are added before a value is trusted")
-    reward_scale: float = Field(1.0, gt=0, description="rewards are multiplied by it")
+    n_step: int = Field(
+        1,
+        ge=1,
+        description="n: number of rewards that are summed before the value of the next state is "
+        "used",
+    )
+    reward_scale: float = Field(1.0, gt=0, description="factor for all rewards")
     target_rate: float = Field(
-        0.005, gt=0, le=1, description="τ: how fast target networks follow, by update"
+        0.005, gt=0, le=1, description="τ: share by which target networks move at each update"
     )
 
     @property
@@ -44,11 +49,9 @@ class BehaviourSettings(ValueSettings):
     """Of actor-critic methods that fit a model of the recorded behaviour, and stay near it."""
 
     behaviour_steps: int = Field(
-        0, ge=0, description="first updates, in which only the model of the behaviour is trained"
+        0, ge=0, description="number of first updates that train only the behaviour model"
     )
-    behaviour_only: bool = Field(
-        False, description="train nothing else: what is played is the model of the behaviour"
-    )
+    behaviour_only: bool = Field(False, description="train only the behaviour model, and play it")
     critic_steps: int = Field(
-        0, ge=0, description="updates after those in which the policy does not see Q"
+        0, ge=0, description="number of updates after them in which the policy is trained without Q"
     )

@@ -15,7 +15,9 @@ class Settings(RobotSettings):
     discount: float = Field(0.99, ge=0, lt=1, description="γ")
     trace: float = Field(0.95, ge=0, le=1, description="λ of the returns")
     horizon: int = Field(20, ge=1, description="H: steps that a return looks ahead")
-    temperature: float = Field(1.0, gt=0, description="of the weights e^{A / temperature}")
+    temperature: float = Field(
+        1.0, gt=0, description="temperature of the weights e^{A / temperature}"
+    )
     largest_weight: float = Field(20.0, gt=0)
     std: float = Field(0.4, gt=0, description="σ of the policy, as a share of half an action range")
 

@@ -10,4 +10,8 @@ class Settings(BehaviourSettings):
 
     behaviour_steps: int = Field(2500, ge=0)
     penalty_weight: float = Field(1.0, ge=0, description="α of the divergence")
-    samples: int = Field(4, ge=1, description="actions that divergences and values are means of")
+    samples: int = Field(
+        4,
+        ge=1,
+        description="number of sampled actions over which divergences and values are averaged",
+    )

@@ -12,11 +12,15 @@ class PlannerSettings(Section):
     """How it plans; nothing that is trained depends on it."""
 
     horizon: int = Field(4, ge=0, description="H: steps of a plan; 0 plays the behaviour model")
-    trajectories: int = Field(60, ge=1, description="N: tried in imagination for each decision")
-    noise: float = Field(0.05, ge=0, description="σ of what is added to a proposed action")
+    trajectories: int = Field(
+        60, ge=1, description="N: number of imagined trajectories for each decision"
+    )
+    noise: float = Field(
+        0.05, ge=0, description="σ of the noise that is added to a proposed action"
+    )
     inertia: float = Field(0.0, ge=0, le=1, description="β: share of the last plan in an action")
     sharpness: float = Field(
-        1.0, ge=0, description="κ: trajectories weigh e^{κ return}; 0 is their mean"
+        1.0, ge=0, description="κ: a trajectory has the weight e^{κ return}; 0: plain mean"
     )
 
 
@@ -28,10 +32,10 @@ class Settings(MethodSettings):
     needs_rewards: ClassVar[bool] = True
 
     context_length: ClassVar[int] = 1  # type: ignore[misc]  # no setting: it sees single steps
-    members: int = Field(3, ge=2, description="E: of each of the three ensembles")
-    width: int = Field(128, ge=8, description="of hidden layers")
-    layers: int = Field(2, ge=1, description="hidden layers of each member")
-    return_horizon: int = Field(10, ge=1, description="HR: rewards that f_R sums up")
+    members: int = Field(3, ge=2, description="E: number of members of each of the three ensembles")
+    width: int = Field(128, ge=8, description="width of hidden layers")
+    layers: int = Field(2, ge=1, description="number of hidden layers of each member")
+    return_horizon: int = Field(10, ge=1, description="HR: number of rewards that f_R sums up")
     planner: PlannerSettings = PlannerSettings()
 
     @property

@@ -24,17 +24,21 @@ class Settings(TransformerSettings):
     memory_length: int = Field(
         8,
         ge=0,
-        description="M: earlier steps attended to without gradient; a number, or K/2, K, 2K: a "
-        "multiple of the context length",
+        description="M: number of earlier steps that are attended to without gradient; a number, "
+        "or K/2, K or 2K, where K is the context length",
     )
     token_pooling: Literal["attention", "mean", "mlp"] = "attention"
     pooling_queries: int = Field(
-        8, ge=1, description="learned queries per modality of attention pooling"
+        8, ge=1, description="number of learned queries per modality in attention pooling"
     )
     return_conditioning: Literal["condition", "linear", "token", "none"] = "condition"
     action_readout: Literal["action_head", "nearest_prompt"] = "action_head"
-    embedding_loss_weight: float = Field(0.1, ge=0, description="λ_o")
-    action_loss_weight: float = Field(1.0, ge=0, description="λ_a")
+    embedding_loss_weight: float = Field(
+        0.1, ge=0, description="λ_o: weight of the loss on the next embedding"
+    )
+    action_loss_weight: float = Field(
+        1.0, ge=0, description="λ_a: weight of the loss on the action"
+    )
     region_dropout: float = Field(
         0.0, ge=0, lt=1, description="share of a picture's regions that training hides at each step"
     )

@@ -8,4 +8,6 @@ from pipeline.config.methods._discrete_values import DiscreteValueSettings
 class Settings(DiscreteValueSettings):
     """What can be varied of QR-DQN."""
 
-    quantiles: int = Field(200, ge=2, description="of the return of each action")
+    quantiles: int = Field(
+        200, ge=2, description="number of quantiles of the return of each action"
+    )

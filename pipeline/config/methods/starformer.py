@@ -18,10 +18,13 @@ class Settings(TransformerSettings):
     patch_size: int = Field(
         12, ge=1, description="side in pixels of the squares that frames are cut into; divides 84"
     )
-    local_width: int = Field(32, ge=4, description="of the tokens of one step among themselves")
+    local_width: int = Field(
+        32, ge=4, description="width of the attention among the tokens of one step"
+    )
     local_heads: int = Field(4, ge=1)
     reward_token: Literal["none", "reward", "return"] = Field(
-        "none", description="what a step is told beside a_{t-1} and s_t: r_{t-1}, R̂_t, or nothing"
+        "none",
+        description=("further input of a step beside a_{t-1} and s_t: r_{t-1}, R̂_t, or nothing"),
     )
 
     @property

@@ -1,5 +1,5 @@
-"""What is asked of any source's own files before they are believed: they are there, they are the
-ones that were meant, and they hold as much as they should.
+"""Checks of the files of every source: they exist, they are the expected ones, and they hold as
+much as expected.
 """
 
 import hashlib

@@ -1,7 +1,8 @@
 """HDF5 files that others wrote; our own artefacts are read by `pipeline.io.artefact`.
 
-Such a file can say that its numbers lie elsewhere: behind a link, in a raw file beside it, or in
-other HDF5 files. Nothing of that is followed, so that what is read is what was checked and hashed.
+Such a file can say that its numbers are elsewhere: behind a link, in a raw file beside it, or in
+other HDF5 files. None of these is followed, so that the numbers are those that were checked and
+hashed.
 """
 
 from collections.abc import Iterator

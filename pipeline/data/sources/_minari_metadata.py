@@ -1,7 +1,7 @@
-"""What a Minari data set says of itself: its `metadata.json`, read as data and as nothing else.
+"""The description of a Minari data set: its `metadata.json`, read as data only.
 
-Minari's own reader makes an environment where a space is missing, from whatever entry point the
-file names, and so runs code. Here spaces are numbers, and no environment is ever made of what a
+Minari's own reader makes an environment where a space is missing, from any entry point that the
+file names, and so runs code. Here spaces are numbers, and no environment is ever made from what a
 file says.
 """
 

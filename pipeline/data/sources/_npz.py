@@ -1,4 +1,4 @@
-"""What recordings below `resources/` have in common: NumPy archives, nothing pickled."""
+"""What the recordings below `resources/` share: NumPy archives, nothing pickled."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields

@@ -1,8 +1,8 @@
-"""What gymnasium's specification of a recorded environment says, worked out without making it.
+"""The recorded environment of a data set, read from gymnasium's specification without making it.
 
-An environment is a class with settings inside wrappers, and a wrapper can skip frames, end episodes
-at a lost life, shrink pictures, clip rewards. What is known of the wrappers stands here; one that
-is not known is refused, for it might change what is seen, done or paid.
+An environment is a class with settings inside wrappers. A wrapper can skip frames, end episodes at
+a lost life, shrink pictures or clip rewards. The known wrappers are listed here; an unknown one is
+refused, since it might change what is seen, done or rewarded.
 """
 
 import re

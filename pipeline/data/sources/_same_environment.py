@@ -1,9 +1,9 @@
 """Whether a Minari data set was recorded in the environment that a policy will act in.
 
-Everything that changes what is seen, done or paid is compared: what its specification says
-(`_recorded_in.py`), its spaces, its name, and, where this pipeline has written it, the
-configuration of the environment. Where a data set says nothing, nothing is compared. No-op starts
-are not compared either, for how play begins is the player's own affair.
+Everything that changes what is seen, done or rewarded is compared: the specification
+(`_recorded_in.py`), the spaces, the name, and, if this pipeline wrote the data set, the
+configuration of the environment. What a data set does not say is not compared. Neither are no-op
+starts, since the player chooses how play begins.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -1,8 +1,10 @@
-"""What LXMERT is told of a region's place: its four box coordinates, or sines and cosines of them.
+"""How the position of a region enters LXMERT: its four box coordinates, or sines and cosines of
+them.
 
 The published weights take the coordinates themselves. From them a network learns fine differences
-of place slowly, since whatever is linear in a coordinate hardly changes over a few pixels; waves of
-doubling frequency make near places unlike (Tancik et al. 2020; DETR, Carion et al. 2020).
+of position slowly, since whatever is linear in a coordinate hardly changes over a few pixels.
+Waves of doubling frequency make near positions unlike (Tancik et al. 2020; DETR, Carion et al.
+2020).
 """
 
 import math

@@ -1,4 +1,4 @@
-"""What each row of a table was trained with, and whether it had learned all it could by then."""
+"""What each row of a table was trained with, and whether its training had levelled off."""
 
 from collections.abc import Mapping
 

@@ -1,5 +1,5 @@
-"""Detectors: frames → regions. One file per detector with `build(config, device) -> Detector`; one
-that takes published weights has them as a third argument, and says `takes_weights` of itself.
+"""Detectors: frames → regions. One file per detector with `build(config, device) -> Detector`. A
+detector that takes published weights gets them as a third argument, and declares `takes_weights`.
 """
 
 from dataclasses import dataclass

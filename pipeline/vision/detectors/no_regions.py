@@ -1,6 +1,4 @@
-"""A detector that finds nothing, for policies that shall know only the prompts (text without
-image).
-"""
+"""A detector that finds nothing, for policies that see only the prompts (text without image)."""
 
 import numpy as np
 import torch
