@@ -23,10 +23,15 @@ from pipeline.provenance.source_digest import source_digest
 from pipeline.reporting import progress
 
 # `--configfile FILE` replaces config/config.yaml; further files and `--config` are laid over it.
+# Both lie in this folder, or, with `--directory`, beside the Snakefile.
+WORKFLOW, MOVED = Path(workflow.basedir), workflow.overwrite_workdir is not None
 try:
-    base, *further = [*workflow.configfiles] or [Path("config/config.yaml")]
-    if not workflow.configfiles:
-        driver.check_place(base, workflow.basedir)
+    driver.check_configurations(workflow.configfiles, Path("results"))
+    default = (
+        [] if workflow.configfiles else [driver.place_of("config/config.yaml", WORKFLOW, MOVED)]
+    )
+    base, *further = [*workflow.configfiles, *default]
+    RESOURCES = str(driver.place_of("resources", WORKFLOW, True))
     CONFIG = load(base, workflow.config_settings.config, further)
 except PipelineError as error:
     sys.exit(f"error: {error}")
@@ -34,8 +39,12 @@ if workflow.is_main_process and not {"--unlock", "--nolock"} & {*sys.argv}:
     if note := driver.lock_note():
         print(note, file=sys.stderr)
 
-# Stages run under the interpreter that runs Snakemake, also where its environment is not activated.
-os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
+# Stages run under the interpreter that runs Snakemake, also where its environment is not activated, and from the
+# package beside the Snakefile, in whichever folder.
+os.environ.update(
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]),
+    PYTHONPATH=os.pathsep.join(filter(None, [str(WORKFLOW), os.environ.get("PYTHONPATH")])),
+)
 
 
 # How many jobs detect and encode one data set: `hardware.shards`, or `--set-scatter shards=N`.
@@ -43,7 +52,6 @@ scattergather:
     shards=CONFIG.hardware.shards,
 
 
-RESOURCES = "resources"
 # Megabytes that a detector on detectron2 takes, LXMERT at full size beside it included.
 DETECTOR_MEMORY = 6000
 

@@ -11,16 +11,31 @@ from pipeline.errors import PipelineError
 LOCKS = Path(".snakemake/locks")
 
 
-def check_place(configuration: Path, workflow: Path) -> None:
-    """Refuse to run in a folder that has not the `configuration` that nobody named.
+def place_of(name: str, workflow: Path, moved: bool) -> Path:
+    """Where `config/config.yaml` or `resources` is, which nobody named: in this folder, or, where
+    Snakemake was told to work in another one (`moved`), beside the Snakefile in `workflow`.
 
-    `workflow` is the folder of the Snakefile.
+    Raises PipelineError where it only happens to be another folder.
     """
-    if not configuration.exists():
-        raise PipelineError(
-            f"{configuration} is not in {Path.cwd()}, where Snakemake was started; add "
-            f"--directory {workflow}, or name a configuration with --configfile"
-        )
+    here = Path(name)
+    if here.exists():
+        return here
+    if moved:
+        return workflow / name
+    raise PipelineError(
+        f"{here} is not in {Path.cwd()}, where Snakemake was started; add --directory {workflow}, "
+        f"or --directory {Path.cwd()} to have results here"
+    )
+
+
+def check_configurations(files: Iterable[Path], results: Path) -> None:
+    """Refuse configurations that lie in the folder of results: a target that was taken for one."""
+    for file in files:
+        if file.absolute().is_relative_to(results.absolute()):
+            raise PipelineError(
+                f"{file}: is a result, and --configfile takes all words that follow for "
+                "configurations; targets come first, or after --"
+            )
 
 
 def check_targets(

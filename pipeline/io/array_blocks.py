@@ -14,9 +14,16 @@ import hdf5plugin
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.io import memory
+
 BLOCK_BYTES = 1 << 20  # raw bytes of a block, at most (a single larger row is a block of its own)
 # Blosc rather than Blosc2: with blocks of more than one axis the latter is 2 to 4 times slower
 CODEC = hdf5plugin.Blosc(cname="lz4", clevel=5, shuffle=hdf5plugin.Blosc.SHUFFLE)
+
+CODEC_SHARE = 4
+"""Of what the codec takes beside a block to that block; where it cannot have it, it ends the
+process by SIGSEGV, or says that the block is damaged.
+"""
 
 
 def fault(file: Any, name: str, entry: Mapping[str, Any]) -> str | None:
@@ -95,6 +102,7 @@ class GrowingArray:
 
     def _flush(self) -> None:
         block = self._buffer[: self._filled]
+        memory.check(CODEC_SHARE * self._buffer.nbytes)
         self._dataset.resize(self._rows + self._filled, axis=0)
         self._dataset[self._rows :] = block
         self._checksums.append(zlib.crc32(block.data))

@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from pipeline.errors import PipelineError
-from pipeline.io.array_blocks import GrowingArray, fault
+from pipeline.io import memory
+from pipeline.io.array_blocks import CODEC_SHARE, GrowingArray, fault
 from pipeline.io.atomic import private, sync_folder, writing
 from pipeline.io.block_cache import BlockCache, Layout
 from pipeline.io.discardable_file import DiscardableFile
@@ -325,6 +326,7 @@ class Artefact:
             out = np.empty((last - first, *entry["row_shape"]), np.dtype(entry["dtype"]))
         try:
             with reading(self.path):
+                memory.check(CODEC_SHARE * entry["block_rows"] * out[:1].nbytes)
                 self._open()[f"arrays/{name}"].read_direct(out, np.s_[first:last])
             whole = zlib.crc32(out.data) == self._checksum(name, block)
             cause = "checksum differs"

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import PipelineError
+from pipeline.io import memory
 
 LOCKS = "set HDF5_USE_FILE_LOCKING=FALSE in the environment"
 CURES = {
@@ -18,7 +19,6 @@ CURES = {
     errno.EIO: "look after the disk",
     errno.ESTALE: "look after the network file system, and run it again",
     errno.ETIMEDOUT: "look after the network file system, and run it again",
-    errno.ENOMEM: "give it more memory",
     errno.EISDIR: "it is a folder: name a file",
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), "raise the limit on open files: ulimit -n"),
 }
@@ -34,6 +34,10 @@ QUOTED = re.compile(r"errno = (\d+)|\(os error (\d+)\)")
 
 class Refused(PipelineError):
     """The system does not let a file be read, which says nothing of what is in it."""
+
+
+class NoMemory(Refused):
+    """There is no memory left to read a file."""
 
 
 @contextmanager
@@ -62,6 +66,11 @@ def refusal(path: Path, error: BaseException) -> Refused | None:
     number = error.errno if isinstance(error, OSError) else None
     if number is None and (quoted := QUOTED.search(str(error))):
         number = int(quoted[1] or quoted[2])
+    if number == errno.ENOMEM or memory.ended(error) or (number is None and memory.is_short()):
+        return NoMemory(
+            f"{path}: cannot be read: memory has ended ({memory.cause(error)}); it need not be "
+            f"damaged: {memory.cure()}"
+        )
     if number is None or number in DAMAGE or number not in errno.errorcode:
         return None
     cause = os.strerror(number)

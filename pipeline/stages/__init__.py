@@ -8,15 +8,19 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from io import TextIOWrapper
-from typing import NoReturn
 
-from pipeline.errors import PipelineError
+from pipeline.stages import _failure
+
+# isort: split
+# What follows loads libraries, and how that goes is watched from here on.
+from pipeline.io import memory
 from pipeline.provenance import record
 from pipeline.stages._signature import (
     GivenInput,
     Identity,
     Input,
     Inputs,
+    Lower,
     Output,
     OwnShard,
     Parsed,
@@ -26,6 +30,7 @@ from pipeline.stages._signature import (
     Stage,
     call,
     job_of,
+    lowered,
     parser_of,
 )
 
@@ -34,6 +39,7 @@ __all__ = [
     "Identity",
     "Input",
     "Inputs",
+    "Lower",
     "Output",
     "OwnShard",
     "Parsed",
@@ -44,11 +50,15 @@ __all__ = [
 ]
 
 
+LEAST_TO_COMPUTE = 1 << 28
+"""Bytes without which libraries fail as torch begins to compute, some by a signal."""
+
+
 def execute(stage: Stage, words: Sequence[str] | None = None) -> None:
     """Run a stage on inputs that are as their records say, and record what it wrote.
 
-    `words` are its command line, by default this process's. A PipelineError, and what the system
-    says of a file, become one line on standard error and exit status 1.
+    `words` are its command line, by default this process's. A PipelineError, what the system says
+    of a file, and memory that has ended become one line on standard error and exit status 1.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # whatever the locale cannot print is escaped
@@ -57,23 +67,15 @@ def execute(stage: Stage, words: Sequence[str] | None = None) -> None:
         told = vars(parser_of(stage).parse_args(words))
         started = datetime.now(UTC)
         if torch := sys.modules.get("torch"):  # of a stage that computes with it
+            memory.require(LEAST_TO_COMPUTE, stage.__name__)
             torch.set_num_threads(told["threads"])
         job = job_of(stage, _module_of(stage), told)
         for _, path, _ in job.inputs:
             record.verify(path)
         call(stage, {**told, "identity": lambda: record.identity(job)})
         record.write(job, started)
-    except PipelineError as error:
-        _stop(error)
-    except OSError as error:
-        _stop(
-            PipelineError(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-        )
-
-
-def _stop(error: PipelineError) -> NoReturn:
-    print(f"error: {error}", file=sys.stderr)
-    sys.exit(1)
+    except Exception as error:
+        _failure.stop(error, stage.__name__, [*lowered(stage)])
 
 
 def _module_of(stage: Stage) -> str:

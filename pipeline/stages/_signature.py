@@ -51,6 +51,13 @@ class Parsed:
     parse: Callable[[str], Any]
 
 
+class Lower:
+    """Settings of a section that can be lowered where memory has ended."""
+
+    def __init__(self, *settings: str) -> None:
+        self.settings = settings
+
+
 @dataclass(frozen=True)
 class Positional:
     """A setting that is told by its place on the command line."""
@@ -147,6 +154,13 @@ def options_of(stage: Callable[..., Any]) -> Iterator[Option]:
             yield from options_of(hint)
         else:
             yield Option.of(parameter, hint)
+
+
+def lowered(stage: Stage) -> Iterator[str]:
+    """The settings to lower where a stage's memory has ended."""
+    for option in options_of(stage):
+        if note := _of(Lower, option.notes):
+            yield from note.settings
 
 
 def parser_of(stage: Stage) -> ArgumentParser:

@@ -1,5 +1,7 @@
 """Encode every distinct (frame, prompt) pair with the frozen encoder into the feature cache."""
 
+from typing import Annotated
+
 from pipeline.config.schema import EnvironmentConfig, FeaturesConfig
 from pipeline.data.trajectories import load
 from pipeline.environments import make
@@ -8,14 +10,14 @@ from pipeline.features.prompts import Prompts
 from pipeline.features.step_encoder import StepEncoder
 from pipeline.io.artefact import Artefact
 from pipeline.io.resumable import PartsWriter
-from pipeline.stages import Identity, Input, Output, OwnShard, Shards, execute
+from pipeline.stages import Identity, Input, Lower, Output, OwnShard, Shards, execute
 from pipeline.stages._device import Device
 from pipeline.vision.detectors import open_regions
 
 
 def build_cache(
     *,
-    features: FeaturesConfig,
+    features: Annotated[FeaturesConfig, Lower("encoding_batch")],
     environment: EnvironmentConfig,
     encoder: Input,
     regions: Input,

@@ -9,14 +9,14 @@ from pipeline.features import cost_estimate, feature_cache
 from pipeline.features.prompts import Prompts
 from pipeline.io.artefact import Artefact
 from pipeline.io.atomic import replacing
-from pipeline.stages import Input, Output, execute
+from pipeline.stages import Input, Lower, Output, execute
 from pipeline.stages._device import Device
 from pipeline.vision import detectors
 
 
 def estimate_costs(
     *,
-    features: FeaturesConfig,
+    features: Annotated[FeaturesConfig, Lower("encoding_batch")],
     environment: EnvironmentConfig,
     dataset: Annotated[str, "name of the data set"],
     features_name: Annotated[str, "name of the features"],

@@ -1,13 +1,20 @@
 """Play every checkpoint of a training run before its last, in closed loop: a learning curve."""
 
+from typing import Annotated
+
 from pipeline.evaluation.episodes import write_episodes
 from pipeline.evaluation.run import play_policy
-from pipeline.stages import Input, Output, execute
+from pipeline.stages import Input, Lower, Output, execute
 from pipeline.stages._acting import Acting
 from pipeline.training import checkpoint
 
 
-def evaluate_checkpoints(*, checkpoints: Input, acting: Acting, episodes: Output) -> None:
+def evaluate_checkpoints(
+    *,
+    checkpoints: Input,
+    acting: Acting,
+    episodes: Annotated[Output, Lower("evaluation.checkpoint_episodes")],
+) -> None:
     """Load, play each, write."""
     course = acting.protocol(acting.evaluation.fewer())
     played = []

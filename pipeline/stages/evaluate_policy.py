@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pipeline.evaluation.episodes import write_episodes
 from pipeline.evaluation.run import play_policy, write_run
-from pipeline.stages import Input, Output, execute
+from pipeline.stages import Input, Lower, Output, execute
 from pipeline.stages._acting import Acting
 
 
@@ -12,7 +12,7 @@ def evaluate_policy(
     *,
     policy: Input,
     acting: Acting,
-    episodes: Annotated[Output, "CSV"],
+    episodes: Annotated[Output, "CSV", Lower("evaluation.episodes")],
     run: Annotated[Output, "JSON: the run's description"],
 ) -> None:
     """Load, play, write."""

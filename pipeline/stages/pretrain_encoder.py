@@ -10,14 +10,14 @@ from pipeline.features.feature_cache import distinct_pairs
 from pipeline.features.prompts import Prompts
 from pipeline.io.artefact import Artefact
 from pipeline.io.atomic import replacing, replacing_folder
-from pipeline.stages import Input, Output, execute
+from pipeline.stages import Input, Lower, Output, execute
 from pipeline.stages._device import Device
 from pipeline.vision.detectors import open_regions
 
 
 def pretrain_encoder(
     *,
-    features: FeaturesConfig,
+    features: Annotated[FeaturesConfig, Lower("encoder.pretraining_batch")],
     environment: EnvironmentConfig,
     regions: Input,
     frames: Input,

@@ -6,14 +6,14 @@ from pipeline.config.schema import LanguageModelConfig
 from pipeline.io.atomic import replacing
 from pipeline.language import pretraining, texts
 from pipeline.language.tokenizer import tokenize
-from pipeline.stages import Identity, Output, execute
+from pipeline.stages import Identity, Lower, Output, execute
 from pipeline.stages._device import Device, SaveEvery
 from pipeline.training.resume import Resumption
 
 
 def pretrain_language_model(
     *,
-    language_model: LanguageModelConfig,
+    language_model: Annotated[LanguageModelConfig, Lower("tokens_per_batch")],
     model: Annotated[Output, "weights"],
     tokenizer: Annotated[Output, "JSON"],
     curve: Annotated[Output, "CSV of perplexity"],

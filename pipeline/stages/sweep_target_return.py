@@ -5,12 +5,16 @@ from typing import Annotated
 from pipeline.config.schema import SweepConfig
 from pipeline.evaluation.target_return_sweep import play
 from pipeline.io.atomic import replacing
-from pipeline.stages import Input, Output, execute
+from pipeline.stages import Input, Lower, Output, execute
 from pipeline.stages._acting import Acting
 
 
 def sweep_target_return(
-    *, policy: Input, acting: Acting, sweep: SweepConfig, episodes: Annotated[Output, "CSV"]
+    *,
+    policy: Input,
+    acting: Acting,
+    sweep: Annotated[SweepConfig, Lower("sweep.episodes")],
+    episodes: Annotated[Output, "CSV"],
 ) -> None:
     """Load, play, write."""
     course = acting.protocol(acting.evaluation)

@@ -9,7 +9,7 @@ from pipeline.data.trajectories import load
 from pipeline.hardware import distributed
 from pipeline.io.atomic import replacing_folder
 from pipeline.language.pretraining import begin_with
-from pipeline.stages import Identity, Input, Output, execute
+from pipeline.stages import Identity, Input, Lower, Output, execute
 from pipeline.stages._device import Device, SaveEvery
 from pipeline.training import checkpoint, loop, preparation
 from pipeline.training.curve import write_curve
@@ -18,7 +18,7 @@ from pipeline.training.resume import Resumption
 
 def train_policy(
     *,
-    method: MethodConfig,
+    method: Annotated[MethodConfig, Lower("training.batch_size", "training.cache_memory_mb")],
     environment: EnvironmentConfig,
     seed: int,
     observations: Annotated[Input, "embeddings, pixels or states"],

@@ -118,11 +118,11 @@ class Resumption:
             with reading(self._path, opened=True), safe_open(self._path, "pt") as file:
                 metadata = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                described = metadata.get(DESCRIPTION, "")
+                if metadata.get(DIGEST) != _digest(described, tensors):
+                    raise ValueError("its digest differs")
         except FileNotFoundError:
             return None
-        described = metadata.get(DESCRIPTION, "")
-        if metadata.get(DIGEST) != _digest(described, tensors):
-            raise ValueError("its digest differs")
         content = parse(described)
         return (tensors, content["progress"]) if content["identity"] == self._identity else None
 

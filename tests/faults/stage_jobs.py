@@ -39,12 +39,13 @@ class Job:
         log: Path | None = None,
         file_size: int | None = None,
         fatal: int | None = None,
+        memory: int | None = None,
     ) -> int:
         """Run in a fork of this process, which has imported all that is slow; returns its id.
 
-        With `file_size` the system lets no file grow beyond so many bytes; with `fatal` it is
-        killed at the event of that number, and one of 0 never comes: their number is then the last
-        line of the log.
+        With `file_size` the system lets no file grow beyond so many bytes; with `memory` it gives
+        so many bytes more than there are at the start. With `fatal` it is killed at the event of
+        that number, and one of 0 never comes: their number is then the last line of the log.
         """
         process = os.fork()
         if process:
@@ -59,6 +60,9 @@ class Job:
             if file_size is not None:
                 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # an error number instead
                 resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
+            if memory is not None:
+                limit = used() + memory
+                resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
             events = None if fatal is None else Events(fatal)
             execute(self.stage, self.words(folder))
             if events is not None:
@@ -71,9 +75,11 @@ class Job:
             os._exit(int(code or 0))
         os._exit(0)
 
-    def refused(self, folder: Path, log: Path, file_size: int | None = None) -> str:
+    def refused(
+        self, folder: Path, log: Path, file_size: int | None = None, memory: int | None = None
+    ) -> str:
         """Run, and see it fail with one line, which is returned without `error: `."""
-        _, status = os.waitpid(self.start(folder, log, file_size), 0)
+        _, status = os.waitpid(self.start(folder, log, file_size, memory=memory), 0)
         said = log.read_text()
         assert os.waitstatus_to_exitcode(status) == 1, said
         assert "Traceback" not in said, said
@@ -93,6 +99,12 @@ class Job:
         _, status = os.waitpid(self.start(folder, fatal=event), 0)
         assert os.WIFSIGNALED(status) or not status, (folder / "log").read_text()
         return os.WIFSIGNALED(status)
+
+
+def used() -> int:
+    """Bytes of this process's address space, on Linux."""
+    pages = Path("/proc/self/statm").read_text().split()[0]
+    return int(pages) * resource.getpagesize()
 
 
 def _flag(name: str) -> str:

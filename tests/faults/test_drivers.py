@@ -84,6 +84,12 @@ def test_one_line_for_what_cannot_be_run(tmp_path: Path) -> None:
     """Started elsewhere, asked for what nobody makes, or told of a recording that is not there."""
     said = refused("-s", ROOT / "Snakefile", cwd=tmp_path)
     assert f"started; add --directory {ROOT}" in said
+    taken = tmp_path / "results/original.json"
+    taken.parent.mkdir()
+    taken.write_text("{}")
+    toy = ROOT / "config/toy.yaml"
+    told = ("-s", ROOT / "Snakefile", "--directory", tmp_path, "--configfile", toy, taken)
+    assert "original.json: is a result, and --configfile takes" in refused(*told, cwd=tmp_path)
     toy = shutil.copytree(ROOT / "config", tmp_path / "config") / "toy.yaml"
     pong = tmp_path / "config/datasets/pong.yaml"
     pong.write_text(re.sub("file: .*", "file: nowhere.npz", pong.read_text()))
@@ -91,6 +97,23 @@ def test_one_line_for_what_cannot_be_run(tmp_path: Path) -> None:
     assert "results/tabel1.csv: no rule makes it (did you mean results/table1.csv?)" in said
     said = refused("--configfile", toy, "--", "results/trajectories/pong.h5", cwd=ROOT)
     assert "resources/nowhere.npz: missing, and data set 'pong' is read from it" in said
+
+
+def test_another_folder_for_results(tmp_path: Path) -> None:
+    """Configuration, resources and package are found beside the Snakefile, by stages as well."""
+    there = tmp_path / "there"
+    there.mkdir()
+    toy = ROOT / "config/toy.yaml"
+    told = ("-s", ROOT / "Snakefile", "--directory", there, "--cores", "1")
+    words = [sys.executable, "-m", "snakemake", *map(str, told)]
+    outside = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    for more in (["--dry-run", "--quiet", "all"], [PROMPTS, "--configfile", str(toy)]):
+        done = subprocess.run(
+            [*words, *more], cwd=tmp_path, env=outside, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    assert (there / PROMPTS).is_file()
+    assert {path.name for path in there.iterdir()} == {".snakemake", "results"}
 
 
 def test_a_clock_that_jumps(project: Path) -> None:

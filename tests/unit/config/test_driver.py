@@ -33,11 +33,20 @@ def test_targets() -> None:
 
 def test_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    name, there = "config/config.yaml", Path("/there")
     with pytest.raises(PipelineError, match=rf"not in {tmp_path}, .*add --directory /there, or"):
-        driver.check_place(Path("config/config.yaml"), Path("/there"))
+        driver.place_of(name, there, moved=False)
+    assert driver.place_of(name, there, moved=True) == Path("/there/config/config.yaml")
     (tmp_path / "config").mkdir()
     (tmp_path / "config/config.yaml").touch()
-    driver.check_place(Path("config/config.yaml"), Path("/there"))
+    for moved in (False, True):
+        assert driver.place_of(name, there, moved) == Path(name)
+
+
+def test_a_target_among_the_configurations() -> None:
+    driver.check_configurations([Path("config/toy.yaml"), Path("results.yaml")], Path("results"))
+    with pytest.raises(PipelineError, match=r"original.json: is a result, .*targets come first"):
+        driver.check_configurations([Path("results/original.json").absolute()], Path("results"))
 
 
 def test_missing_recordings(tmp_path: Path) -> None:
