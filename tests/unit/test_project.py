@@ -62,3 +62,9 @@ def test_files_and_rules_stay_small() -> None:
     for path in (ROOT / "pipeline" / "stages").glob("[!_]*.py"):
         lines = len(path.read_text().splitlines())
         assert lines <= 50, f"{path} has {lines} lines: logic belongs in a package"
+
+
+def test_files_of_tests_differ_in_name() -> None:
+    """Pytest takes two of one name for one module, and collects neither."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    assert {name for name in names if names.count(name) > 1} <= {"__init__.py"}
