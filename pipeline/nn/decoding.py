@@ -5,7 +5,7 @@ on from it. Rows have buffers with room for all tokens to come, so a token is wr
 appended. The hidden states are those of a pass over the whole sequence.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import torch
@@ -26,6 +26,10 @@ class Decoding:
     layers: tuple[KeyValue, ...]
     """Each (rows, heads, room, width / heads), of which `length` tokens are written."""
     length: int
+    biases: dict[int, list[Tensor]] = field(default_factory=dict)
+    """Of each step that tokens were fed of, what is added to the scores of its tokens: of each
+    layer (1, heads, 1, room). Shared by all that goes on from one beginning.
+    """
 
     @classmethod
     def begin(
@@ -49,8 +53,8 @@ class Decoding:
 
         Writes into the buffers, so that what is fed twice must be selected twice.
         """
-        end = self.length + 1
-        for block, memory in zip(self.net.blocks, self.layers, strict=True):
+        end, biases = self.length + 1, self._biases()
+        for block, memory, bias in zip(self.net.blocks, self.layers, biases, strict=True):
             assert isinstance(block, Block)
             attention = block.attention
             query, key, value = attention.input(block.attention_norm(x)).chunk(3, dim=-1)
@@ -61,24 +65,25 @@ class Decoding:
                 query.view(by_heads)[:, :, None],
                 memory.key[:, :, :end],
                 memory.value[:, :, :end],
-                attn_mask=self._bias(attention).expand(len(x), -1, -1, -1),
+                attn_mask=bias[..., :end].expand(len(x), -1, -1, -1),
             )
             x = x + attention.output(mixed.reshape(x.shape))
             x = x + block.feedforward(block.feedforward_norm(x))
         return self.net.norm(x), replace(self, length=end)
 
-    def _bias(self, attention: Attention) -> Tensor:
-        """(1, heads, 1, tokens) what is added to the next token's scores: by distance in steps, and
-        −∞ beyond the span.
-        """
-        bias, span = attention.distance_bias, self.net.attention_span
-        assert bias is not None
-        assert span is not None
-        steps = torch.arange(self.length + 1, device=bias.device) // self.tokens_per_step
-        distance = self.length // self.tokens_per_step - steps
-        return bias[:, distance.clamp(max=span)].masked_fill(distance > span, -torch.inf)[
-            None, :, None
-        ]
+    def _biases(self) -> list[Tensor]:
+        """For the next token, by distance in steps, and −∞ beyond the span."""
+        step = self.length // self.tokens_per_step
+        if step not in self.biases:
+            span, room = self.net.attention_span, self.layers[0].key.shape[2]
+            device = self.layers[0].key.device
+            steps = torch.arange(room, device=device) // self.tokens_per_step
+            distance = (step - steps).clamp(min=0)  # what comes later has not been written yet
+            self.biases[step] = [
+                _bias(block.attention, distance, span)  # type: ignore[arg-type]
+                for block in self.net.blocks
+            ]
+        return self.biases[step]
 
     def _with_room(self, rows: Tensor, room: int) -> Self:
         layers = []
@@ -90,3 +95,11 @@ class Decoding:
                 copies.append(buffer)
             layers.append(KeyValue(*copies))
         return replace(self, layers=tuple(layers))
+
+
+def _bias(attention: Attention, distance: Tensor, span: int | None) -> Tensor:
+    """(1, heads, 1, tokens) of tokens at distances (tokens,)."""
+    assert attention.distance_bias is not None
+    assert span is not None
+    bias = attention.distance_bias[:, distance.clamp(max=span)]
+    return bias.masked_fill(distance > span, -torch.inf)[None, :, None]
