@@ -6,6 +6,7 @@
 import argparse
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def schemas() -> dict[str, dict[str, Any]]:
         of[partly].pop("required", None)  # a file may say what differs, and no more
     for section, also in WRITTEN_SHORTER.items():
         _accept(of[section]["properties"], also)
-    policy = {key: value for each in methods for key, value in of[each]["properties"].items()}
+    policy = _together(of[each]["properties"] for each in methods)
     _accept(policy, SHORTER_POLICY)
     run = of[MethodConfig]["properties"]
     del run["method"]  # which is said by `where`, and by a table
@@ -67,6 +68,18 @@ def _needed(schema: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
         found |= new
         left += new.values()
     return found
+
+
+def _together(methods: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The keys of all `methods`; one that means several things may be any of them."""
+    found: dict[str, list[Any]] = {}
+    for key, schema in ((key, each[key]) for each in methods for key in each):
+        if schema not in found.setdefault(key, []):
+            found[key].append(schema)
+    return {
+        key: schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+        for key, schemas in found.items()
+    }
 
 
 def _accept(properties: dict[str, Any], also: dict[str, Any]) -> None:

@@ -185,7 +185,7 @@ def _overlay(
     checked = {key: value for key, value in content.items() if key not in beside}
     if isinstance(content.get("features"), dict):
         validate(FeaturesConfig, checked.pop("features"), f"{where}: features")
-    _check_policy(checked.pop("policy", {}), where)
+    _check_policy(checked.pop("policy", {}), where, content.get("where"))
     named = validate(MethodConfig, {**checked, "method": "any"}, where)
     if "features" in checked:
         known("features", named.features, sections["features"], where)
@@ -194,8 +194,11 @@ def _overlay(
     return dict(content)
 
 
-def _check_policy(content: object, where: str) -> None:
-    """Check settings that several methods share, of which each takes those that it has."""
+def _check_policy(content: object, where: str, runs: object) -> None:
+    """Check settings that several methods share, of which each takes those that it has: the methods
+    that `runs` names, or else all. A section such as `planner` is not the same in all of them, so
+    without a name it is enough that one that has all the keys takes them.
+    """
     if not isinstance(content, dict):
         found = type(content).__name__
         raise PipelineError(f"{where}: policy: expected keys and values, found {found}")
@@ -203,8 +206,21 @@ def _check_policy(content: object, where: str) -> None:
     allowed = sorted({key for schema in schemas.values() for key in schema.model_fields})
     for key in content:
         known("key", key, allowed, f"{where}: policy.{key}")
+    named = runs.get("method") if isinstance(runs, dict) else None
+    chosen = [named] if isinstance(named, str) else named if isinstance(named, list) else []
+    faults: list[tuple[str, set[str], PipelineError]] = []
+    taken: list[set[str]] = []
     for name in schemas:
-        validate(MethodConfig, {"method": name, "policy": own(name, content)}, where)
+        ours = own(name, content)
+        try:
+            validate(MethodConfig, {"method": name, "policy": ours}, where)
+            taken.append(set(ours))
+        except PipelineError as error:
+            faults.append((name, set(ours), error))
+    for name, keys, fault in faults:
+        elsewhere = not chosen and any(keys <= others for others in taken)
+        if name in chosen or not (chosen or elsewhere):
+            raise fault
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,10 +1,11 @@
-"""Statistics that standardise rewards and changes of state; those of observations are in their
-store.
+"""Statistics that standardise rewards and changes of state, and discounted returns; statistics of
+observations are in their store.
 """
 
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.data.trajectories import Trajectories
 from pipeline.io.running_stats import Moments
@@ -22,3 +23,15 @@ def statistics(data: Trajectories) -> dict[str, Any]:
         changes.add(np.diff(data.observations, axis=0)[inside])
         found["change_std"] = changes.std
     return found
+
+
+def discounted_returns(data: Trajectories, discount: float) -> NDArray[np.float64]:
+    """(T,) Σ_k γ^k r_{t+k}. An episode that was cut is taken to go on with its mean reward."""
+    returns = np.empty(len(data.rewards))
+    for start, length, ended in zip(data.starts, data.episode_length, data.terminated, strict=True):
+        rewards = data.rewards[start : start + length].astype(np.float64)
+        following = 0.0 if ended else rewards.mean() / (1 - discount)
+        for t in reversed(range(length)):
+            following = rewards[t] + discount * following
+            returns[start + t] = following
+    return returns

@@ -70,6 +70,10 @@ class Trajectories:
         for cause in self._faults():
             raise PipelineError(f"{self.source}: {cause}; repair or replace the recording")
 
+    def __deepcopy__(self, memo: dict[int, object]) -> "Trajectories":
+        """The same: nothing changes a recording, and a copied learner must not double it."""
+        return self
+
     @cached_property
     def starts(self) -> NDArray[np.int64]:
         """(E,) index of each episode's first step."""

@@ -35,8 +35,9 @@ class Spec:
     shape: Mapping[str, tuple[int, ...]]
     """Of each tensor of an observation, without batch and steps."""
     statistics: Mapping[str, Any]
-    """Of the data, such as means and deviations. Arrays are there in training only: what play needs
-    of them belongs into buffers, which a checkpoint holds.
+    """Of the data, such as means and deviations; in training also the `trajectories` themselves and
+    the `return_scale`. Arrays are there in training only: what play needs of them belongs into
+    buffers, which a checkpoint holds.
     """
 
 

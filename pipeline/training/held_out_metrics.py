@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.config.schema import TrainingConfig, TrainingPrecision
-from pipeline.data.trajectories import Trajectories
+from pipeline.data.statistics import discounted_returns
 from pipeline.environments.action_space import Actions, ActionSpace
 from pipeline.hardware.devices import mixed_precision
 from pipeline.methods import Learner
@@ -115,18 +115,6 @@ def draw_held_out(windows: Windows, settings: TrainingConfig, seed: int) -> Held
     returns = discounted_returns(windows.trajectories, discount)[ends]
     mean = float(returns.mean()) if count else math.nan
     return HeldOut(batches, constant.to(windows.device), mean)
-
-
-def discounted_returns(data: Trajectories, discount: float) -> NDArray[np.float64]:
-    """(T,) Σ_k γ^k r_{t+k}. An episode that was cut is taken to go on with its mean reward."""
-    returns = np.empty(len(data.rewards))
-    for start, length, ended in zip(data.starts, data.episode_length, data.terminated, strict=True):
-        rewards = data.rewards[start : start + length].astype(np.float64)
-        following = 0.0 if ended else rewards.mean() / (1 - discount)
-        for t in reversed(range(length)):
-            following = rewards[t] + discount * following
-            returns[start + t] = following
-    return returns
 
 
 def constant_action(space: ActionSpace, actions: Actions) -> Tensor:

@@ -42,7 +42,8 @@ def prepare(
     config.evaluation.reset_seeds(seed)
     game = environments.make(environment)
     store = open_observations(config, game, data, observations)
-    told = {**statistics(data), **store.attributes}
+    scale = config.training.return_scale or default_return_scale(data)
+    told = {**statistics(data), **store.attributes, "trajectories": data, "return_scale": scale}
     spec = Spec((environment.game,), (game.actions,), store.shape, told)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -54,7 +55,6 @@ def prepare(
                 "policy.initial_weights: language_model, but no language model's layers were given"
             )
         initial = begin(_trunk(learner, config.method))
-    scale = config.training.return_scale or default_return_scale(data)
     learner.to(device)
     windows = Windows(data, store, game.actions, scale, config.policy, device)
     if config.policy.needs_rewards:

@@ -32,6 +32,11 @@ METHODS = {
     "brac_v": "#7570b3",
     "bear": "#a6761d",
     "mbop": "#e6ab02",
+    "upside_down": "#e7298a",
+    "trajectory_transformer": "#393b79",
+    "diffuser": "#637939",
+    "tap": "#843c39",
+    "gato": "#7b4173",
 }
 """A new method's colour comes from its name until it has one here."""
 FONT_SIZE = 8

@@ -272,7 +272,8 @@ def test_a_method_s_settings_say_what_it_observes_and_is_told() -> None:
     )
     assert states.policy.observed == "states"
     taking = {name for name in methods if settings_class(name)().uses_returns}
-    assert taking == {"more3s", "decision_transformer", "decision_transformer_glu"}
+    returns = {"decision_transformer", "decision_transformer_glu", "upside_down"}
+    assert taking == {"more3s", *returns}
 
 
 def test_a_method_takes_the_shared_settings_that_it_has() -> None:

@@ -306,6 +306,16 @@ def test_json_of_a_stage_names_the_key() -> None:
             {"defaults": {"features": "compact"}},
             r"config/config.yaml: unknown key 'defaults'; allowed: .*settings",
         ),
+        (
+            "config.yaml",
+            {"settings": [{"where": {"method": "mbop"}, "policy": {"planner": {"beams": 4}}}]},
+            r"settings\[\d+\]: policy.planner.beams: unknown key 'beams'",
+        ),
+        (
+            "config.yaml",
+            {"settings": [{"policy": {"planner": {"beams": 0}}}]},
+            r"settings\[\d+\]: policy.planner.beams",
+        ),
         ("config.yaml", {"tabels": {}}, r"config/config.yaml: unknown key 'tabels' .*'tables'"),
     ],
 )
@@ -317,6 +327,19 @@ def test_mistakes(folder: Path, file: str, changes: dict[str, object], expected:
     with pytest.raises(PipelineError, match=expected):
         load(folder / "config.yaml")
     assert message(folder / "config.yaml")
+
+
+def test_a_section_that_methods_have_in_different_forms_is_checked_by_those_it_is_for(
+    folder: Path,
+) -> None:
+    beams = {"policy": {"planner": {"beams": 4}}}
+    lay(folder / "config.yaml", {"where": {"method": "trajectory_transformer"}, **beams})
+    (folder / "variants" / "few_beams.yaml").write_text(yaml.safe_dump(beams))
+    config = load(folder / "config.yaml")
+    planner = config.method("trajectory_transformer", "few_beams").policy.model_dump()["planner"]
+    assert planner["beams"] == 4
+    with pytest.raises(PipelineError, match=r"method mbop, variant few_beams: .*'beams'"):
+        config.method("mbop", "few_beams")
 
 
 def test_missing_key_is_named(folder: Path) -> None:

@@ -14,6 +14,7 @@ from policies import SPACE
 from torch.distributions import Normal, kl_divergence
 
 from pipeline.config.schema import MethodConfig
+from pipeline.data.statistics import discounted_returns
 from pipeline.data.trajectories import Trajectories
 from pipeline.environments.action_space import ActionSpace
 from pipeline.errors import PipelineError
@@ -24,7 +25,6 @@ from pipeline.methods.iql import expectile_loss
 from pipeline.observations.states import StateStore
 from pipeline.observations.windows import Windows
 from pipeline.training import loop
-from pipeline.training.held_out_metrics import discounted_returns
 from pipeline.training.resume import Resumption
 
 ARMS, SIZE = ActionSpace(("ARM",), continuous=True, low=(-2.0,), high=(2.0,)), 2

@@ -18,7 +18,7 @@ def test_a_method_has_one_colour_whatever_stands_beside_it() -> None:
 
 def test_every_method_has_a_colour_of_its_own() -> None:
     names = {path.stem for path in METHODS.glob("[a-z]*.py")}
-    assert names <= style.METHODS.keys()
+    assert names <= {*style.METHODS}
     assert len(set(style.METHODS.values())) == len(style.METHODS)
 
 

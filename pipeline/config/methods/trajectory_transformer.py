@@ -1,0 +1,58 @@
+"""Settings of Trajectory Transformer (`pipeline/methods/trajectory_transformer.py`)."""
+
+from typing import ClassVar
+
+from pydantic import Field, model_validator
+
+from pipeline.config.methods import Activation, MethodSettings
+from pipeline.config.section import Section
+
+
+class PlannerSettings(Section):
+    """How it plans; nothing that is trained depends on it."""
+
+    horizon: int = Field(
+        15, ge=0, description="H: steps of a plan; 0 plays the most probable action, unplanned"
+    )
+    beams: int = Field(128, ge=1, description="B: partial plans that are kept at each step")
+    expand: int = Field(2, ge=1, description="n: actions that are tried after each of them")
+    context: int = Field(
+        5, ge=1, description="recorded steps that a plan begins with, this one too"
+    )
+    dropped: float = Field(
+        0.6,
+        ge=0,
+        le=1,
+        description="mass of the least probable tokens of an action, which are never tried",
+    )
+
+
+class Settings(MethodSettings):
+    """What can be varied of Trajectory Transformer."""
+
+    observations: ClassVar[tuple[str, ...]] = ("states",)
+    acting: ClassVar[tuple[str, ...]] = ("planner",)
+    needs_rewards: ClassVar[bool] = True
+
+    context_length: int = Field(10, ge=1, description="K: steps of a window")
+    bins: int = Field(100, ge=2, description="N: of each number of a step")
+    discount: float = Field(0.99, gt=0, lt=1, description="γ, of values and in plans")
+    width: int = Field(128, ge=8)
+    layers: int = Field(4, ge=1)
+    heads: int = Field(4, ge=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    activation: Activation = "gelu"
+    action_weight: float = Field(5.0, gt=0, description="of an action's tokens in the loss")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="share of a target's mass that goes to all tokens alike"
+    )
+    planner: PlannerSettings = PlannerSettings()
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> "Settings":
+        if self.width % self.heads:
+            raise ValueError(
+                f"heads: {self.heads} heads cannot share a width of {self.width}; make the width a "
+                "multiple"
+            )
+        return self
