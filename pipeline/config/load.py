@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from pipeline.config import plugins, published
 from pipeline.config.checks import NAME, NAMING, check_data, check_models, check_tables
 from pipeline.config.experiment import DIFFERENCE, Config, Entry, Where
-from pipeline.config.methods import own, settings_class
+from pipeline.config.methods import inner_sections, own, settings_class
 from pipeline.config.schema import (
     DatasetConfig,
     EnvironmentConfig,
@@ -200,11 +200,20 @@ def _check_policy(content: object, where: str) -> None:
         found = type(content).__name__
         raise PipelineError(f"{where}: policy: expected keys and values, found {found}")
     schemas = {name: settings_class(name) for name in plugins.names("methods")}
-    allowed = sorted({key for schema in schemas.values() for key in schema.model_fields})
-    for key in content:
-        known("key", key, allowed, f"{where}: policy.{key}")
+    _check_keys(content, schemas.values(), f"{where}: policy")
     for name in schemas:
         validate(MethodConfig, {"method": name, "policy": own(name, content)}, where)
+
+
+def _check_keys(content: Mapping[Any, Any], schemas: Iterable[type[BaseModel]], place: str) -> None:
+    """Check that every key, of sections too, is one of some schema's."""
+    schemas = list(schemas)
+    allowed = sorted({key for schema in schemas for key in schema.model_fields})
+    inner = inner_sections(schemas)
+    for key, value in content.items():
+        known("key", key, allowed, f"{place}.{key}")
+        if key in inner and isinstance(value, Mapping):
+            _check_keys(value, inner[key], f"{place}.{key}")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -42,6 +42,7 @@ PRINTED = {
     "cql": "CQL",
     "decision_transformer": "DT",
     "decision_transformer_glu": "DT+GLU",
+    "diffuser": "Diffuser",
     "iql": "IQL",
     "mbop": "MBOP",
     "more3s": "MORE-3S",
