@@ -49,6 +49,7 @@ PRINTED = {
     "qr_dqn": "QR-DQN",
     "rem": "REM",
     "starformer": "StARformer",
+    "tap": "TAP",
     "td3_bc": "TD3+BC",
 }
 """How the literature writes a method's name; any other is printed as it is configured."""
