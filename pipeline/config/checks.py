@@ -7,14 +7,12 @@ Each check raises a PipelineError with file, key, cause and what is allowed.
 import re
 from collections.abc import Callable
 from itertools import product
+from typing import Protocol, runtime_checkable
 
 from pipeline.config import plugins
 from pipeline.config.experiment import DIFFERENCE, Config
-from pipeline.config.methods import TransformerSettings
 from pipeline.config.schema import (
-    EncoderConfig,
     EvaluationConfig,
-    LanguageModelConfig,
     MethodConfig,
     TableConfig,
 )
@@ -99,7 +97,7 @@ def check_tables(config: Config, said_by: Callable[[str], str]) -> None:
             if method in table.methods:
                 _check_row_name(config, table, settings, place)
             known("observation", settings.policy.observed, settings.policy.observations, run)
-            if isinstance(settings.policy, TransformerSettings):
+            if isinstance(settings.policy, _Attending):
                 _check_heads(settings.policy, f"{run}: policy")
             batch, processes = settings.training.batch_size, config.hardware.processes
             if batch % processes:
@@ -145,9 +143,18 @@ def _check_language_model(config: Config, settings: MethodConfig, where: str) ->
             )
 
 
-def _check_heads(
-    section: EncoderConfig | LanguageModelConfig | TransformerSettings, where: str
-) -> None:
+@runtime_checkable
+class _Attending(Protocol):
+    """A section that has heads of attention."""
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def heads(self) -> int: ...
+
+
+def _check_heads(section: _Attending, where: str) -> None:
     """Check that attention's heads can share the width."""
     if section.width % section.heads:
         raise PipelineError(

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from pipeline.config import plugins, published
 from pipeline.config.checks import NAME, NAMING, check_data, check_models, check_tables
 from pipeline.config.experiment import DIFFERENCE, Config, Entry, Where
-from pipeline.config.methods import own, settings_class
+from pipeline.config.methods import inner_sections, own, settings_class
 from pipeline.config.schema import (
     DatasetConfig,
     EnvironmentConfig,
@@ -195,32 +195,29 @@ def _overlay(
 
 
 def _check_policy(content: object, where: str, runs: object) -> None:
-    """Check settings that several methods share, of which each takes those that it has: the methods
-    that `runs` names, or else all. A section such as `planner` is not the same in all of them, so
-    without a name it is enough that one that has all the keys takes them.
+    """Check settings that several methods share, of which each takes those that it has, in sections
+    such as `planner` too: the methods that `runs` names, or else all.
     """
     if not isinstance(content, dict):
         found = type(content).__name__
         raise PipelineError(f"{where}: policy: expected keys and values, found {found}")
-    schemas = {name: settings_class(name) for name in plugins.names("methods")}
-    allowed = sorted({key for schema in schemas.values() for key in schema.model_fields})
-    for key in content:
-        known("key", key, allowed, f"{where}: policy.{key}")
-    named = runs.get("method") if isinstance(runs, dict) else None
-    chosen = [named] if isinstance(named, str) else named if isinstance(named, list) else []
-    faults: list[tuple[str, set[str], PipelineError]] = []
-    taken: list[set[str]] = []
-    for name in schemas:
-        ours = own(name, content)
-        try:
-            validate(MethodConfig, {"method": name, "policy": ours}, where)
-            taken.append(set(ours))
-        except PipelineError as error:
-            faults.append((name, set(ours), error))
-    for name, keys, fault in faults:
-        elsewhere = not chosen and any(keys <= others for others in taken)
-        if name in chosen or not (chosen or elsewhere):
-            raise fault
+    named = runs.get("method", []) if isinstance(runs, dict) else []
+    chosen = [named] if isinstance(named, str) else named
+    methods = [name for name in plugins.names("methods") if name in chosen or not chosen]
+    _check_keys(content, map(settings_class, methods), f"{where}: policy")
+    for name in methods:
+        validate(MethodConfig, {"method": name, "policy": own(name, content)}, where)
+
+
+def _check_keys(content: Mapping[Any, Any], schemas: Iterable[type[BaseModel]], place: str) -> None:
+    """Check that every key, of sections too, is one of some schema's."""
+    schemas = list(schemas)
+    allowed = sorted({key for schema in schemas for key in schema.model_fields})
+    inner = inner_sections(schemas)
+    for key, value in content.items():
+        known("key", key, allowed, f"{place}.{key}")
+        if key in inner and isinstance(value, Mapping):
+            _check_keys(value, inner[key], f"{place}.{key}")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from pipeline.config.methods._robots import RobotSettings, ValueSettings
+from pipeline.environments.action_space import ActionSpace
 from pipeline.errors import PipelineError
 from pipeline.methods import ActingState, Learner, Moment, Spec
 from pipeline.nn.gaussian_policy import StatePolicy
@@ -36,6 +37,17 @@ class Transitions:
     """(B, D) s_{t+h}, standardised; of no meaning after an end."""
 
 
+def robot_actions(spec: Spec) -> ActionSpace:
+    """The actions of a method for robots; PipelineError where they are discrete."""
+    (actions,) = spec.actions
+    if not actions.continuous:
+        raise PipelineError(
+            f"{spec.tasks[0]}: its actions are discrete, and this method is for robots; choose "
+            "another method for this data set"
+        )
+    return actions
+
+
 class RobotLearner(Learner):
     """A method that reads one state vector at a time and plays the mode of its policy."""
 
@@ -48,12 +60,7 @@ class RobotLearner(Learner):
     def __init__(self, settings: RobotSettings, spec: Spec) -> None:
         """Raises PipelineError where actions are discrete."""
         super().__init__(settings, spec)
-        (self.actions,) = spec.actions
-        if not self.actions.continuous:
-            raise PipelineError(
-                f"{spec.tasks[0]}: its actions are discrete, and this method is for robots; "
-                "choose another method for this data set"
-            )
+        self.actions = robot_actions(spec)
         (self.size,) = spec.shape[STATE]
 
     @property

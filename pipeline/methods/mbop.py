@@ -155,7 +155,7 @@ class MBOP(Learner):
             return self.bounds.restored(self.propose(seen, previous)), state
         shape = planner.horizon, planner.trajectories, previous.shape[-1]
         noise = planner.noise * moment.noise(*shape)
-        actions, returns = self.imagine(seen, previous, noise, state.actions)
+        actions, returns = self.imagine(seen, previous, noise, state.steps)
         plan = weighted_plan(actions, returns, planner.sharpness)
         return self.bounds.restored(plan[:, 0]), Plan(plan)
 

@@ -11,12 +11,12 @@ from torch import Tensor
 class Plan:
     """What the last decision planned."""
 
-    actions: Tensor | None = None
-    """(episodes, H, A), scaled to [-1, 1]; None before the first decision."""
+    steps: Tensor | None = None
+    """(episodes, H, …): its actions, scaled to [-1, 1], or more; None before the first decision."""
 
     def select(self, rows: Tensor) -> "Plan":
         """Keep only the episodes `rows`, when others have ended."""
-        return Plan(None if self.actions is None else self.actions[rows])
+        return Plan(None if self.steps is None else self.steps[rows])
 
 
 def dealt(x: Tensor, members: int) -> Tensor:

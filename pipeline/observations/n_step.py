@@ -56,3 +56,16 @@ def n_step(batch: Batch, n: int, discount: float, rewards: Tensor | None = None)
     discounts = (discount ** length.to(total.dtype)) * ~ended
     last = batch.mask.shape[1] - 1
     return NStep(total, discounts, (steps + length).clamp(max=last), length > 0)
+
+
+def sums_ahead(batch: Batch, paid: Tensor, n: int, discount: float) -> tuple[Tensor, Tensor]:
+    """Σ_{k<n} γ^k of what is `paid` (B, S) from each step on that the window has n of: (B, S − n +
+    1), and (B, S − n + 1) bool, whether it is known.
+
+    It is not known where the episode was cut within the n steps; after an end nothing is paid.
+    """
+    weights = discount ** torch.arange(n, dtype=paid.dtype, device=paid.device)
+    real = batch.mask.unfold(1, n, 1)  # (B, S − n + 1, n)
+    ended = batch.terminal.unfold(1, n, 1).any(dim=-1)
+    sums = (paid * batch.mask).unfold(1, n, 1) @ weights
+    return sums, real[..., 0] & (real[..., -1] | ended)

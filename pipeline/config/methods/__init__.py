@@ -6,13 +6,13 @@ before any run starts, so nothing here imports torch.
 `MethodSettings`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from pipeline.config.section import Section
 
@@ -117,5 +117,25 @@ def settings_class(method: str) -> type[MethodSettings]:
 
 
 def own(method: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of `settings`, which several methods share, that `method` has."""
-    return {key: settings[key] for key in settings_class(method).model_fields if key in settings}
+    """Those of `settings`, which several methods share, that `method` has; of sections too."""
+    return _taken(settings_class(method), settings)
+
+
+def _taken(schema: type[BaseModel], settings: Mapping[str, Any]) -> dict[str, Any]:
+    inner = inner_sections([schema])
+    taken = {key: settings[key] for key in schema.model_fields if key in settings}
+    for key, value in taken.items():
+        if key in inner and isinstance(value, Mapping):
+            taken[key] = _taken(inner[key][0], value)
+    return taken
+
+
+def inner_sections(schemas: Iterable[type[BaseModel]]) -> dict[str, list[type[BaseModel]]]:
+    """The sections inside `schemas`, by key: one of each schema that has it."""
+    found: dict[str, list[type[BaseModel]]] = {}
+    for schema in schemas:
+        for key, field in schema.model_fields.items():
+            kind = field.annotation
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                found.setdefault(key, []).append(kind)
+    return found

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from pipeline.config.methods import Activation, MethodSettings
 from pipeline.config.section import Section
@@ -47,12 +47,3 @@ class Settings(MethodSettings):
         0.0, ge=0, lt=1, description="share of a target's mass that goes to all tokens alike"
     )
     planner: PlannerSettings = PlannerSettings()
-
-    @model_validator(mode="after")
-    def _heads_share_the_width(self) -> "Settings":
-        if self.width % self.heads:
-            raise ValueError(
-                f"heads: {self.heads} heads cannot share a width of {self.width}; make the width a "
-                "multiple"
-            )
-        return self

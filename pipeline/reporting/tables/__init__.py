@@ -42,12 +42,14 @@ PRINTED = {
     "cql": "CQL",
     "decision_transformer": "DT",
     "decision_transformer_glu": "DT+GLU",
+    "diffuser": "Diffuser",
     "iql": "IQL",
     "mbop": "MBOP",
     "more3s": "MORE-3S",
     "qr_dqn": "QR-DQN",
     "rem": "REM",
     "starformer": "StARformer",
+    "tap": "TAP",
     "td3_bc": "TD3+BC",
 }
 """How the literature writes a method's name; any other is printed as it is configured."""

@@ -286,6 +286,17 @@ def test_a_method_takes_the_shared_settings_that_it_has() -> None:
         MethodConfig.from_json('{"method": "behaviour_cloning", "policy": {"memory_length": 3}}')
 
 
+def test_a_method_takes_of_a_shared_section_the_keys_that_it_has() -> None:
+    planner = {"horizon": 7, "plans": 5}
+    config = load(CONFIG / "config.yaml", {"settings": [{"policy": {"planner": planner}}]})
+    mbop, diffuser = (config.method(name).policy.model_dump() for name in ("mbop", "diffuser"))
+    assert (mbop["planner"]["horizon"], diffuser["planner"]["plans"]) == (7, 5)
+    assert "plans" not in mbop["planner"]
+    assert mbop["planner"]["trajectories"] == 60  # laid over what there was
+    with pytest.raises(PipelineError, match=r"policy.planner.plan: unknown key 'plan' .*plans"):
+        load(CONFIG / "config.yaml", {"settings": [{"policy": {"planner": {"plan": 3}}}]})
+
+
 def test_every_field_is_reachable_from_its_schema() -> None:
     assert {"scale", "settings", "tables"} <= set(Config.model_fields)
 

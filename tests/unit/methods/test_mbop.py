@@ -9,23 +9,20 @@ import numpy as np
 import pytest
 import torch
 from interruption import assert_same_weights, killed
-from policies import STATE, TORQUES, RandomStore, method_config, spec_of, trajectories_of
+from planners import KIND, A, moment, part, windows_of
+from policies import STATE, TORQUES, method_config, spec_of, trajectories_of
 from torch import Tensor
 
 from pipeline.config.schema import MethodConfig
 from pipeline.data.statistics import statistics
 from pipeline.errors import PipelineError
-from pipeline.methods import Moment, make
+from pipeline.methods import make
 from pipeline.methods.mbop import MBOP
 from pipeline.nn.planning import Plan, collected, dealt, weighted_plan
 from pipeline.observations.batch import Batch
-from pipeline.observations.windows import Windows
 from pipeline.training import loop
 from pipeline.training.resume import Resumption
 
-KIND = "decision_transformer on states"
-"""Test data with state vectors and torques."""
-A = TORQUES.size
 TRAINING = {"batch_size": 12, "learning_rate": 0.01, "warmup_steps": 1, "held_out_fraction": 0.3}
 
 
@@ -35,35 +32,6 @@ def planner_of(**policy: Any) -> MBOP:
     learner = make(method_config("mbop", **settings), spec_of(KIND))
     assert isinstance(learner, MBOP)
     return learner.eval()
-
-
-def windows_of(learner: MBOP, lengths: list[int], cut: list[int] | None = None) -> Windows:
-    data = trajectories_of(lengths, space=TORQUES)
-    terminated = np.array([i not in (cut or []) for i in range(len(lengths))])
-    data = replace(data, terminated=terminated)
-    return Windows(data, RandomStore(KIND, sum(lengths)), TORQUES, 10.0, learner.settings)
-
-
-def moment(episodes: int, seed: int = 3) -> Moment:
-    """Episodes at one step, each with noise of its own."""
-    torch.manual_seed(seed)
-    state, action = torch.randn(episodes, 1, STATE), torch.rand(episodes, 1, A) * 2 - 1
-    zeros, seeds = torch.zeros(episodes, 1), range(episodes)
-
-    def noise(*shape: int) -> Tensor:
-        own = [torch.Generator().manual_seed(each) for each in seeds]
-        return torch.stack([torch.randn(shape, generator=each) for each in own])
-
-    task = torch.zeros(episodes, dtype=torch.int64)
-    return Moment({"state": state}, action, zeros, zeros, zeros.long(), task, noise)
-
-
-def part(of: Moment, rows: list[int]) -> Moment:
-    """Only the episodes `rows`, with the noise that they had."""
-    names = ("previous_action", "previous_reward", "return_to_go", "timestep", "task")
-    kept: dict[str, Any] = {name: getattr(of, name)[rows] for name in names}
-    seen = {name: x[rows] for name, x in of.observation.items()}
-    return replace(of, observation=seen, noise=lambda *s: of.noise(*s)[rows], **kept)
 
 
 def test_returns_are_sums_that_an_end_shortens_and_a_cut_takes_away() -> None:

@@ -14,7 +14,7 @@ from pipeline.config.methods import MethodSettings
 from pipeline.data.trajectories import Trajectories
 from pipeline.environments.action_space import ActionSpace
 from pipeline.observations import Observation
-from pipeline.observations.n_step import n_step
+from pipeline.observations.n_step import n_step, sums_ahead
 from pipeline.observations.windows import Windows
 
 DISCOUNT = 0.9
@@ -120,3 +120,21 @@ def test_other_rewards_take_the_place_of_the_paid_ones() -> None:
     batch = windows_of([4], [True], Ahead(n=2, context_length=1)).batch(np.array([0]))
     found = n_step(batch, 2, DISCOUNT, torch.ones_like(batch.rewards))
     assert found.rewards.item() == pytest.approx(1 + DISCOUNT)
+
+
+@pytest.mark.parametrize("discount", [DISCOUNT, 1.0])
+def test_sums_of_a_whole_window_end_with_the_episode_and_not_with_a_cut(discount: float) -> None:
+    lengths, n = [5, 6], 3
+    windows = windows_of(lengths, [True, False], Ahead(context_length=1, n=6))
+    batch = windows.batch(np.arange(11))
+    sums, known = sums_ahead(batch, batch.rewards, n, discount)
+    assert sums.shape == known.shape == (11, 5)
+    rewards = windows.trajectories.rewards
+    for first in range(11):
+        end, cut = (5, False) if first < 5 else (11, True)
+        for place in range(5):
+            t = first + place
+            following = range(t, min(t + n, end))
+            assert known[first, place] == (t < end and (len(following) == n or not cut))
+            total = sum(discount ** (k - t) * rewards[k] for k in following)
+            assert float(sums[first, place]) == pytest.approx(total, abs=1e-5)

@@ -1,0 +1,91 @@
+"""Trajectories as a few codes (TAP; Jiang et al. 2023, arXiv 2208.10291): an autoencoder whose
+codes stand for L steps each, and what is said of the next code.
+
+A step is [state, the rest], D + R numbers. The first state is known, so codes say what happens from
+there on. Codes come in the order of time: a trajectory's first steps do not depend on later codes.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.nn.codebook import Codebook, Quantised
+from pipeline.nn.kv_cache import Positions
+from pipeline.nn.transformer import Transformer, TransformerShape
+
+
+class TrajectoryAutoencoder(nn.Module):
+    """Windows of W steps to W / L codes, and back."""
+
+    def __init__(
+        self,
+        shape: TransformerShape,
+        numbers: tuple[int, int],
+        steps: int,
+        per_code: int,
+        codebook: Codebook,
+    ) -> None:
+        """`numbers`: D and R; `steps` W, a multiple of `per_code` L."""
+        super().__init__()
+        self.states, total, width = numbers[0], sum(numbers), shape.width
+        self.per_code, self.codebook = per_code, codebook
+        code = codebook.codes.shape[1]
+        self.read = nn.Linear(total, width)
+        self.encoder = Transformer(shape, None)
+        self.to_code = nn.Linear(width, code)
+        self.from_code = nn.Linear(code + self.states, width)
+        self.decoder = Transformer(shape, None)
+        self.write = nn.Linear(width, total)
+        self.places = nn.Parameter(0.1 * torch.randn(2, steps, width))  # of encoder and decoder
+
+    def encode(self, x: Tensor) -> Tensor:
+        """(B, W, D + R) → the largest of every L hidden vectors, (B, W / L, d)."""
+        steps = Positions.of_steps(0, x.shape[1], 1)
+        hidden, _ = self.encoder(self.read(x) + self.places[0], steps)
+        grouped = hidden.view(len(x), -1, self.per_code, hidden.shape[-1])
+        vectors: Tensor = self.to_code(grouped.amax(dim=2))
+        return vectors.float()
+
+    def quantise(self, x: Tensor) -> tuple[Tensor, Quantised]:
+        """What windows are encoded to, and the codes next to it."""
+        vectors = self.encode(x)
+        return vectors, self.codebook(vectors)
+
+    def decode(self, codes: Tensor, first: Tensor) -> Tensor:
+        """Codes (B, M, d) and the first state (B, D) → (B, M · L, D + R). Of states it is written
+        what they differ by from the first.
+        """
+        seen = first[:, None].expand(-1, codes.shape[1], -1)
+        told = self.from_code(torch.cat((codes, seen), dim=-1))
+        told = told.repeat_interleave(self.per_code, dim=1)
+        count = told.shape[1]
+        hidden, _ = self.decoder(told + self.places[1, :count], Positions.of_steps(0, count, 1))
+        written: Tensor = self.write(hidden).float()
+        states = first[:, None] + written[..., : self.states]
+        return torch.cat((states, written[..., self.states :]), dim=-1)
+
+    def imagine(self, index: Tensor, first: Tensor) -> Tensor:
+        """What codes (B, M) int64 stand for; see `decode`."""
+        return self.decode(self.codebook.codes[index], first)
+
+
+class CodePrior(nn.Module):
+    """p(z_m | z_1 … z_{m−1}, s_1)."""
+
+    def __init__(self, shape: TransformerShape, states: int, codes: int, count: int) -> None:
+        """Of `codes` K, `count` one after the other."""
+        super().__init__()
+        self.embed = nn.Embedding(codes, shape.width)
+        self.seen = nn.Linear(states, shape.width)
+        self.trunk = Transformer(shape, None)
+        self.output = nn.Linear(shape.width, codes)
+        self.places = nn.Parameter(0.1 * torch.randn(count, shape.width))
+
+    def forward(self, index: Tensor, first: Tensor) -> Tensor:
+        """Codes (B, m) int64 and the first state (B, D) → logits of each of them and of the next
+        one, (B, m + 1, K).
+        """
+        before = nn.functional.pad(self.embed(index), (0, 0, 1, 0))  # nothing precedes the first
+        told = before + self.seen(first)[:, None] + self.places[: before.shape[1]]
+        hidden, _ = self.trunk(told, Positions.of_steps(0, before.shape[1], 1))
+        logits: Tensor = self.output(hidden)
+        return logits.float()
