@@ -50,7 +50,7 @@ class Moment:
     previous_action: Tensor
     """(B, 1) int64 or (B, 1, A) float32; the action that does nothing at t = 0."""
     previous_reward: Tensor
-    """(B, 1) float32; 0 at t = 0."""
+    """(B, 1) float32: r_{t-1} as the environment paid it; 0 at t = 0."""
     return_to_go: Tensor
     """(B, 1) float32, scaled as in training."""
     timestep: Tensor
@@ -140,6 +140,11 @@ def make(config: MethodConfig, spec: Spec) -> Learner:
         raise PipelineError(
             f"pipeline/methods/{config.method}.py: {len(own)} classes that follow Learner; a "
             "method's file has one"
+        )
+    if missing := sorted(own[0].__abstractmethods__):
+        raise PipelineError(
+            f"pipeline/methods/{config.method}.py: {own[0].__name__} has no "
+            f"{' and no '.join(missing)}; a learner has both losses and act"
         )
     learner: Learner = own[0](config.policy, spec)
     return learner
