@@ -5,6 +5,7 @@ noise, a policy that is a part of its learner.
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,11 +15,12 @@ from chain import DISCOUNT, SPACE, SPEC, STATES, chain, true_values
 from interruption import assert_same_weights, killed
 from torch import Tensor, nn
 
+from pipeline.config import plugins
 from pipeline.config.methods import MethodSettings
 from pipeline.config.schema import MethodConfig, TrainingConfig
 from pipeline.data.trajectories import Trajectories
 from pipeline.errors import PipelineError
-from pipeline.methods import ActingState, Learner, Moment, Spec
+from pipeline.methods import ActingState, Learner, Moment, Spec, make
 from pipeline.nn.masking import masked_mean
 from pipeline.observations.batch import Batch
 from pipeline.observations.windows import Windows
@@ -172,3 +174,17 @@ def test_nothing_to_learn_from_and_an_unknown_optimiser_are_said() -> None:
     windows = Windows(*chain(), SPACE, 1.0, SETTINGS)
     with pytest.raises(PipelineError, match=r"a loss for 'actor', but .* has critic only"):
         train(learner, windows, TRAINING, seed=0)
+
+
+def test_a_method_that_cannot_act_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("pipeline.methods.unfinished")
+
+    class Unfinished(Learner):
+        def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor]]:
+            yield "policy", torch.zeros(())
+
+    Unfinished.__module__ = module.__name__
+    module.Unfinished = Unfinished  # type: ignore[attr-defined]
+    monkeypatch.setattr(plugins, "load", lambda *names: module)
+    with pytest.raises(PipelineError, match=r"methods/unfinished\.py: Unfinished has no act; "):
+        make(MethodConfig(method="unfinished"), SPEC)
