@@ -96,7 +96,10 @@ def too_long(text: str) -> list[str]:
     ids=lambda page: page.stem,
 )
 def test_sentences_are_short(page: Path) -> None:
-    assert too_long(page.read_text(encoding="utf-8")) == []
+    text = re.sub(
+        r"<!-- \S+\.md: .*?<!-- end -->", "", page.read_text(encoding="utf-8"), flags=re.DOTALL
+    )
+    assert too_long(text) == []  # of people; what a table says of itself is filled in
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
