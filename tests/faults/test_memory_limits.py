@@ -21,11 +21,10 @@ ROOM = LEAST_TO_COMPUTE + (64 << 20)
 """Bytes beyond those at the start: enough to begin with."""
 TOO_LARGE = {
     "pretrain_encoder": ("features", "encoder.pretraining_batch", 16384),
-    "build_cache": ("features", "encoding_batch", 16384),
     "pretrain_language_model": ("language_model", "tokens_per_batch", 1_000_000),
     "train_policy": ("method", "training.batch_size", 16384),
 }
-COMPUTING = (*TOO_LARGE, "detect_regions", "evaluate_policy")
+COMPUTING = (*TOO_LARGE, "build_cache", "detect_regions", "evaluate_policy")
 
 
 def changed(job: Job, section: str, key: str, value: object) -> Job:

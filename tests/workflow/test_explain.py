@@ -13,11 +13,11 @@ from pipeline.provenance import record
 def test_every_output_has_a_record(project: Path) -> None:
     results = project / "results"
     for path in results.rglob("*"):
-        # A folder is one artefact: of an encoder, of checkpoints.
-        within = path.parent.name == "checkpoints" or path.parents[2].name == "encoders"
+        # A folder is one artefact: an encoder, checkpoints, a bundle.
+        own = [path, *(folder for folder in path.parents if folder.is_relative_to(results))]
         unrecorded = path.is_dir() or path.name.endswith(record.SUFFIX)
         if not unrecorded and path.relative_to(results).parts[0] not in {"logs", "benchmarks"}:
-            assert record.sidecar(path.parent if within else path).is_file(), path
+            assert any(record.sidecar(each).is_file() for each in own), path
     played = record.read(results / "runs/catch/more3s/default/seed-1/episodes.csv")
     policy = record.read(results / "runs/catch/more3s/default/seed-1/policy.safetensors")
     assert [read.option for read in played.inputs] == [
