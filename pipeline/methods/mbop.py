@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from pipeline.config.methods.mbop import Settings
 from pipeline.errors import PipelineError
 from pipeline.methods import Learner, Moment, Spec
+from pipeline.methods._robots import robot_actions
 from pipeline.nn.action_head import ActionBounds
 from pipeline.nn.masking import masked_mean
 from pipeline.nn.mlp import BatchedMLP, Standardise
@@ -53,12 +54,7 @@ class MBOP(Learner):
     def __init__(self, settings: Settings, spec: Spec) -> None:
         """Raises PipelineError where actions are discrete."""
         super().__init__(settings, spec)
-        (space,) = spec.actions
-        if not space.continuous:
-            raise PipelineError(
-                f"policy: mbop plans with continuous actions, and those of {spec.tasks[0]} are "
-                "discrete; choose another method for this data set"
-            )
+        space = robot_actions(spec)
         (size,), actions = spec.shape["state"], space.size
         hidden, members = [settings.width] * settings.layers, settings.members
         self.states, self.bounds = Standardise(size, spec.statistics), ActionBounds(space)

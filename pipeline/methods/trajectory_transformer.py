@@ -19,8 +19,8 @@ from torch.nn import functional
 from pipeline.config.methods.trajectory_transformer import Settings
 from pipeline.data.statistics import discounted_returns
 from pipeline.data.trajectories import Trajectories
-from pipeline.errors import PipelineError
 from pipeline.methods import Learner, Moment, Spec
+from pipeline.methods._robots import robot_actions
 from pipeline.nn.discretise import Discretiser
 from pipeline.nn.masking import masked_mean
 from pipeline.nn.token_model import Columns, TokenModel
@@ -65,12 +65,7 @@ class TrajectoryTransformer(Learner):
     def __init__(self, settings: Settings, spec: Spec) -> None:
         """Raises PipelineError where actions are discrete."""
         super().__init__(settings, spec)
-        (space,) = spec.actions
-        if not space.continuous:
-            raise PipelineError(
-                "policy: trajectory_transformer plans with continuous actions, and those of "
-                f"{spec.tasks[0]} are discrete; choose another method for this data set"
-            )
+        space = robot_actions(spec)
         (states,) = spec.shape["state"]
         self.columns = Columns(states, space.size)
         bins = Discretiser(self.columns.count, settings.bins)

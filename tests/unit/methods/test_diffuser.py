@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from interruption import assert_same_weights, killed
+from interruption import assert_resumes
 from planners import KIND, A, moment, part, windows_of
 from policies import STATE, method_config, spec_of
 
@@ -226,16 +226,10 @@ def trained(
 def test_a_killed_training_ends_with_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, curve = trained(12)
+    whole, curve = assert_resumes(trained, tmp_path, monkeypatch)
     columns = {"held_out_plan_error", "held_out_value_error", "held_out_mse"}
     assert columns <= set(curve[0].held_out)
     assert all(np.isfinite(value) for value in curve[-1].held_out.values())
-    saved = Resumption(tmp_path / "policy", "this one", every=2)
-    with killed(monkeypatch, 7):
-        trained(12, saved)
-    resumed, again = trained(12, saved)
-    assert again == curve
-    assert_same_weights(whole, resumed)
     assert not torch.equal(  # what is played is the average
         whole.plan.middle.blocks[0].level.weight,
         trained(12, average=0.0)[0].plan.middle.blocks[0].level.weight,

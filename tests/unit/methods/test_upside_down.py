@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from interruption import assert_same_weights, killed
+from interruption import assert_resumes
 from policies import RandomStore, batch_of, method_config, moment_of, spec_of, trajectories_of
 from policies import space_of as actions_of
 
@@ -145,14 +145,8 @@ def trained(steps: int, saved: Resumption | None = None) -> tuple[UpsideDown, li
 def test_a_killed_training_of_segments_ends_with_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, curve = trained(12)
+    _, curve = assert_resumes(trained, tmp_path, monkeypatch)
     assert {"held_out_loss", "held_out_mse"} <= set(curve[0].held_out)
-    saved = Resumption(tmp_path / "policy", "this one", every=2)
-    with killed(monkeypatch, 7):
-        trained(12, saved)
-    resumed, again = trained(12, saved)
-    assert again == curve
-    assert_same_weights(whole, resumed)
 
 
 def test_recorded_steps_are_no_part_of_a_checkpoint_and_play_needs_none() -> None:
