@@ -4,7 +4,7 @@ Everything that holds actions, from recordings to checkpoints, has an `ActionSpa
 actions there are, their names, and which are allowed. No torch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -107,3 +107,24 @@ class ActionSpace:
             tuple(content["low"]),
             tuple(content["high"]),
         )
+
+
+def joined(spaces: Sequence[ActionSpace], order: Sequence[str] = ()) -> ActionSpace:
+    """One space with every action that any of several discrete `spaces` has, by name.
+
+    The names of `order` come first, whether a space has them or not: so that agents of different
+    games agree on the indices. Raises ValueError where a space is continuous.
+    """
+    if any(space.continuous for space in spaces):
+        raise ValueError("continuous actions cannot be joined by name")
+    known = dict.fromkeys([*order, *(name for space in spaces for name in space.names)])
+    nothing = spaces[0].names[spaces[0].noop]
+    return ActionSpace(names=tuple(known), noop=list(known).index(nothing))
+
+
+def places(space: ActionSpace, within: ActionSpace) -> NDArray[np.int64]:
+    """(space.size,) the index in `within` of each action of `space`, by name.
+
+    Raises ValueError where `within` lacks one.
+    """
+    return np.array([within.names.index(name) for name in space.names], np.int64)

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self
 
+import torch
 from torch import Tensor, nn
 
 from pipeline.config import plugins
 from pipeline.config.methods import MethodSettings
 from pipeline.config.schema import MethodConfig
-from pipeline.environments.action_space import ActionSpace
+from pipeline.environments.action_space import ActionSpace, places
 from pipeline.errors import PipelineError
 from pipeline.observations import Observation
 from pipeline.observations.batch import Batch
@@ -39,6 +40,25 @@ class Spec:
     the `return_scale`. Arrays are there in training only: what play needs of them belongs into
     buffers, which a checkpoint holds.
     """
+    per_task: tuple[Mapping[str, Any], ...] = ()
+    """The same of each task alone, where a policy is trained on several."""
+    joint: ActionSpace | None = None
+    """The actions of all tasks by name, where a policy is trained on several."""
+
+    @property
+    def choices(self) -> ActionSpace:
+        """What a policy chooses among: its outputs, and the actions of every batch, are numbered
+        as these are.
+        """
+        return self.actions[0] if self.joint is None else self.joint
+
+    @property
+    def allowed(self) -> Tensor:
+        """(tasks, choices) bool: which of the choices each task has."""
+        allowed = torch.zeros(len(self.tasks), self.choices.size, dtype=torch.bool)
+        for task, space in enumerate(self.actions):
+            allowed[task, torch.from_numpy(places(space, self.choices))] = True
+        return allowed
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,9 @@ class MethodSettings(Section):
     uses_returns: ClassVar[bool] = False
     """Whether it is told a target return when it acts."""
 
+    several_tasks: ClassVar[bool] = False
+    """Whether one policy can be trained on several games at once."""
+
     attends: ClassVar[bool] = False
     """Whether it has a transformer, whose attention can be drawn."""
 

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from pipeline.environments.action_space import Actions, ActionSpace
+from pipeline.environments.action_space import Actions, ActionSpace, joined, places
 
 GAME = ActionSpace(("FIRE", "NOOP", "LEFT"), noop=1)
 ROBOT = ActionSpace(("thigh", "leg"), continuous=True, low=(-1, -2), high=(1, 2))
@@ -52,3 +52,19 @@ def test_json(space: ActionSpace) -> None:
 def test_captions() -> None:
     assert GAME.caption(2) == "LEFT"
     assert ROBOT.caption(np.array([0.5, -1], np.float32)) == "thigh +0.50, leg -1.00"
+
+
+def test_actions_of_several_games_are_joined_by_name_and_found_again() -> None:
+    other = ActionSpace(("NOOP", "UP", "LEFT"))
+    both = joined([GAME, other], order=("NOOP", "DOWN", "FIRE"))
+    assert both.names == ("NOOP", "DOWN", "FIRE", "LEFT", "UP")
+    assert both.noop == 0
+    for space in (GAME, other):
+        assert tuple(both.names[i] for i in places(space, both)) == space.names
+
+
+def test_what_cannot_be_joined_is_refused() -> None:
+    with pytest.raises(ValueError, match="continuous"):
+        joined([GAME, ROBOT])
+    with pytest.raises(ValueError, match="not in tuple"):
+        places(GAME, ActionSpace(("NOOP", "FIRE")))
