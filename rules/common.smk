@@ -90,17 +90,22 @@ def lookup_runs(**values):
     return found
 
 
-def each(path, runs, **columns):
-    """The file that `path` names of each run, each once. `columns`: those that wildcards of another name stand for."""
+def every(path, runs, **columns):
+    """The file that `path` names of every run. `columns`: those that wildcards of another name stand for."""
     names = get_wildcard_names(path)
     found = {name: [getattr(run, columns.get(name, name)) for run in runs] for name in names}
-    return list(dict.fromkeys(collect(path, zip, **found)))
+    return collect(path, zip, **found)
 
 
-def of_runs(path, **values):
-    """A function of wildcards: the file that `path` names of each run that `lookup_runs` finds."""
+def each(path, runs, **columns):
+    """The same, each file once."""
+    return list(dict.fromkeys(every(path, runs, **columns)))
+
+
+def of_runs(path, columns={}, **values):
+    """A function of wildcards: the file that `path` names of every run that `lookup_runs` finds."""
     found = lookup_runs(**values)
-    return lambda wildcards: each(path, found(wildcards))
+    return lambda wildcards: every(path, found(wildcards).distinct, **columns)
 
 
 def places_of_runs(**values):
@@ -218,7 +223,7 @@ def check_targets():
     examples = [
         *collect(rules.tabulate.output, table=CONFIG.tables),
         *each(rules.evaluate_policy.output.episodes, trained),
-        *each(rules.train_policy.output.policy, trained),
+        *each(rules.train_policy.output.policy, trained, variant="trained_as"),
     ]
     try:
         driver.check_targets(

@@ -98,6 +98,25 @@ def initial_layers(wildcards):
     return collect(made.output.model, language_model=method.language_model)
 
 
+def trained(path):
+    """A function of wildcards: the file that `path` names of the training that a run plays.
+
+    A variant that differs only in play has the policies of the default.
+    """
+
+    def found(wildcards, **known):
+        place = {
+            "dataset": wildcards.dataset,
+            "method": wildcards.method,
+            **run_of(wildcards),
+            **known,
+        }
+        place["variant"] = trained_as(wildcards.method, place["variant"], wildcards.dataset)
+        return collect(path, **place)
+
+    return found
+
+
 def acting_inputs(wildcards):
     """What the acting loop reads beside a policy, the rule that was chosen for it included."""
     inputs = seeing_inputs(wildcards)
@@ -109,7 +128,7 @@ def acting_inputs(wildcards):
 def choosing_policy(wildcards):
     """The policy, in no table, that a run's rule for its actions is chosen with."""
     seed = method_of(wildcards).evaluation.choosing_seed
-    return collect(rules.train_policy.output.policy, seed=seed, **wildcards)
+    return trained(rules.train_policy.output.policy)(wildcards, seed=seed)
 
 
 def seeing_inputs(wildcards):
@@ -127,7 +146,7 @@ def bundle_inputs(wildcards):
     place = {"dataset": wildcards.dataset, "method": wildcards.method, **run_of(wildcards)}
     played = rules.evaluate_policy.output
     inputs = acting_inputs(wildcards) | {
-        "policy": rules.train_policy.output.policy,
+        "policy": trained(rules.train_policy.output.policy)(wildcards),
         "episodes": played.episodes,
         "run": played.run,
     }

@@ -24,6 +24,7 @@ def environment_of(wildcards):
 
 # Merging settings takes a while, and every job of a run asks for them.
 run_settings = cache(CONFIG.method)
+trained_as = cache(CONFIG.trained_as)
 
 
 def run_of(wildcards):

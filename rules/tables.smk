@@ -10,8 +10,11 @@ localrules:
 
 # What is known of how a table's runs learned.
 LEARNING = {
-    "curves": of_runs(rules.train_policy.output.curve, table="{table}", trained=True),
-    "trainings": of_runs(rules.train_policy.benchmark, table="{table}", trained=True),
+    name: of_runs(path, {"variant": "trained_as"}, table="{table}", trained=True)
+    for name, path in {
+        "curves": rules.train_policy.output.curve,
+        "trainings": rules.train_policy.benchmark,
+    }.items()
 }
 
 

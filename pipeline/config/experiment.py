@@ -109,6 +109,13 @@ class Config(Section):
         merged["policy"] = own(method, merged.get("policy", {}))
         return validate(MethodConfig, {**merged, **chosen}, where)
 
+    def trained_as(self, method: str, variant: str, dataset: str | None = None) -> str:
+        """The variant whose training a run plays: the default's, where its own settings differ from
+        those only in how a policy is played.
+        """
+        own, plain = (self.method(method, name, dataset) for name in (variant, "default"))
+        return "default" if own.trained() == plain.trained() else variant
+
     def derived_features(self, methods: Iterable[str]) -> dict[str, FeaturesConfig]:
         """The features that a run of `methods` has as a difference from others, by their names."""
         derived: dict[str, FeaturesConfig] = {}

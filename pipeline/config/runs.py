@@ -35,6 +35,8 @@ class Run:
     seed: int
     trained: bool = False
     """False for random play, of which the rest says nothing."""
+    trained_as: str | None = None
+    """The variant whose policy it plays, if it is trained."""
     checkpoints: bool = False
     """Whether its checkpoints before the last are played for the table."""
     shown: bool = False
@@ -83,9 +85,17 @@ class Runs(tuple[Run, ...]):
         )
 
     @property
+    def distinct(self) -> "Runs":
+        """The rows without those of another table that are the same run."""
+        first: dict[tuple[str | int, ...], Run] = {}
+        for run in self:
+            first.setdefault(tuple(run.place.values()), run)
+        return Runs(first.values())
+
+    @property
     def places(self) -> list[dict[str, str | int]]:
         """Data set, method, variant and seed of every run, each once, in order."""
-        return list({tuple(run.place.values()): run.place for run in self}.values())
+        return [run.place for run in self.distinct]
 
 
 def runs_of(config: Config) -> Runs:
@@ -109,6 +119,7 @@ def runs_of(config: Config) -> Runs:
                 table,
                 *place,
                 trained=True,
+                trained_as=config.trained_as(*place[1:3], place[0]),
                 checkpoints=config.tables[table].checkpoints,
                 shown=first,
                 choosing_seed=evaluation.choosing_seed if evaluation.choose_from else None,

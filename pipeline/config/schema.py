@@ -1,5 +1,5 @@
 """The configuration's schema: frozen, strict, documented; `load` reads it from disk. The
-sections on data are in `data`, that of a table in `table`, and known here as well.
+sections on data are in `data`, on play in `evaluation`, that of a table in `table`; known here too.
 
 Each stage receives only its own part as JSON with sorted keys (`as_json`, `Model.from_json`), so
 that reordering or editing an unrelated section re-runs nothing. The driver imports this: no torch.
@@ -12,11 +12,12 @@ from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator
 from pipeline.config.data import DatasetConfig as DatasetConfig
 from pipeline.config.data import EnvironmentConfig as EnvironmentConfig
 from pipeline.config.data import RenderingConfig as RenderingConfig
+from pipeline.config.evaluation import ActionRule as ActionRule
+from pipeline.config.evaluation import EvaluationConfig as EvaluationConfig
 from pipeline.config.methods import Activation, MethodSettings, settings_class
-from pipeline.config.section import LARGEST_SEED, SEEDS_APART, Distinct, Seed
+from pipeline.config.section import SEEDS_APART, Distinct, Seed
 from pipeline.config.section import Section as Section
 from pipeline.config.table import TableConfig as TableConfig
-from pipeline.errors import PipelineError
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Precision = Literal["float32", "bfloat16"]
@@ -233,88 +234,6 @@ class TrainingConfig(Section):
     cache_memory_mb: int = Field(
         2048, ge=16, description="largest size of decoded feature blocks held in memory"
     )
-
-
-class ActionRule(Section):
-    """How a discrete action is chosen from a policy's logits."""
-
-    temperature: float = Field(
-        0.0,
-        ge=0,
-        description="temperature of the softmax from which actions are sampled; 0: arg-max",
-    )
-    epsilon: float = Field(
-        0.0, ge=0, le=1, description="probability that a uniformly random action is played instead"
-    )
-
-
-class EvaluationConfig(Section):
-    """Closed-loop play after training."""
-
-    episodes: int = Field(10, ge=1, le=SEEDS_APART)
-    first_seed: Seed = Field(
-        10_000,
-        description="episode i is reset with first_seed + 1000·seed + i, never with the seed of a "
-        "training episode",
-    )
-    temperature: float = Field(
-        0.5,
-        ge=0,
-        description="temperature of the softmax from which actions are sampled; 0: arg-max",
-    )
-    epsilon: float = Field(
-        0.0, ge=0, le=1, description="probability that a uniformly random action is played instead"
-    )
-    choose_from: Distinct[ActionRule] = Field(
-        [],
-        description="rules that a policy trained with `choosing_seed` is played by; the one with "
-        "the best mean return replaces `temperature` and `epsilon`",
-    )
-    choosing_seed: int = Field(
-        1000,
-        ge=0,
-        description="training seed of the policy that the rule is chosen with; no table may have "
-        "it",
-    )
-    choosing_episodes: int = Field(
-        5, ge=1, le=SEEDS_APART, description="number of episodes played by each rule"
-    )
-    target_return: float | Literal["data_max", "data_mean"] = Field(
-        "data_max",
-        description="R̂ at the start of an episode; a number, or taken from the training data",
-    )
-    checkpoint_episodes: int = Field(
-        5,
-        ge=1,
-        le=SEEDS_APART,
-        description="number of episodes that each checkpoint before the last is played for",
-    )
-    video_steps: int = Field(
-        10_000,
-        ge=1,
-        description="largest number of steps of the first episode that the rollout video shows; "
-        "the data set's max_episode_steps cuts an episode too",
-    )
-
-    def reset_seeds(self, seed: int) -> list[int]:
-        """Reset seeds of the episodes of training seed `seed`: disjoint between seeds.
-
-        Raises PipelineError where the last is more than every environment takes.
-        """
-        first = self.first_seed + SEEDS_APART * seed
-        seeds = range(first, first + self.episodes)
-        if seed < 0 or seeds[-1] > LARGEST_SEED:
-            largest = (LARGEST_SEED - self.first_seed - self.episodes) // SEEDS_APART
-            raise PipelineError(
-                f"seed {seed}: episodes would be reset with {first:,} and more; environments take "
-                f"0 to {LARGEST_SEED:,}; allowed: seeds from 0 to {largest:,} with "
-                f"evaluation.first_seed {self.first_seed:,}"
-            )
-        return list(seeds)
-
-    def fewer(self) -> "EvaluationConfig":
-        """The same for a checkpoint before the last: with `checkpoint_episodes` episodes."""
-        return self.model_copy(update={"episodes": self.checkpoint_episodes})
 
 
 class SweepConfig(Section):

@@ -59,7 +59,8 @@ class Acting:
         longest = self.dataset.max_episode_steps
         steps = longest if max_steps is None else min(max_steps, longest)
         data = trajectories.load(self.trajectories)
-        return EvaluationProtocol(self.environment, evaluation, data, steps, self.seed)
+        played = evaluation.played(self.environment)
+        return EvaluationProtocol(played, evaluation, data, steps, self.seed)
 
     def load(self, policy: Path) -> LoadedPolicy:
         """The policy of a checkpoint, ready to play."""

@@ -22,7 +22,7 @@ def evaluate_random(
     """Load, play, write."""
     longest = dataset.max_episode_steps
     data = load(trajectories)
-    protocol = EvaluationProtocol(environment, evaluation, data, longest, seed)
+    protocol = EvaluationProtocol(evaluation.played(environment), evaluation, data, longest, seed)
     played, described = play_random(protocol)
     write_episodes(episodes, [(0, episode) for episode in played])
     write_run(run, described)

@@ -71,7 +71,6 @@ def footnote(
     """What a reader must know to judge the figures, and what weakens them."""
     learned = rows[rows["method"] != "random"]
     runs = scores[scores["dataset"].isin(table.datasets)]
-    sticky = [environments[dataset].sticky_actions for dataset in table.datasets]
     episodes = rows["episodes"] / rows["seeds"]
     notes = [
         f"Scale: {scale}.",
@@ -81,7 +80,7 @@ def footnote(
         f"Sampling: {_by_method(learned, 'sampling')}.",
         f"Evaluation: {count(len(table.seeds), 'seed')} ({listing(table.seeds)}) × "
         f"{listing(f'{count:g}' for count in episodes)} episodes, cut at "
-        f"{listing(runs['max_episode_steps'])} actions; sticky actions {listing(sticky)}.",
+        f"{listing(runs['max_episode_steps'])} actions.",
         f"Episodes cut there: {'; '.join(cut_episodes(scores, table)) or 'none'}.",
         f"Random: uniform actions, measured under the same protocol; normalised scores use "
         f"{_normalizers(table, environments)} (the 0/the 100).",

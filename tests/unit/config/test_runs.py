@@ -52,6 +52,19 @@ def test_the_first_of_each_method_is_shown(runs: Runs) -> None:
     assert [run.method for run in runs.where(swept=True)] == ["more3s", "decision_transformer"]
 
 
+def test_what_differs_only_in_play_is_not_trained_again() -> None:
+    runs = runs_of(load(ROOT / "config" / "config.yaml"))
+    played = {run.variant: run.trained_as for run in runs.where(table="sticky", trained=True)}
+    assert played == {"default": "default", "sticky": "default"}
+    for run in runs.where(table="table3", trained=True):
+        assert run.trained_as == run.variant
+
+
+def test_the_same_run_in_two_tables_is_kept_once(runs: Runs) -> None:
+    default = runs.where(method="more3s", variant="default", seed=0)
+    assert [run.table for run in default.distinct] == ["table1"]
+
+
 def test_what_a_run_is_made_from(runs: Runs) -> None:
     default, synonym = runs.where(table="table5", trained=True)
     assert (default.variant, synonym.variant) == ("default", "synonym_prompts")

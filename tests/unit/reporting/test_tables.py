@@ -166,7 +166,7 @@ def test_markdown_reads_like_a_paper(scores: pd.DataFrame) -> None:
         "Data: recorded",
         "Weights: trained here.",
         "Sampling: temperature 0.5.",
-        "2 seeds (0; 1) × 4 episodes, cut at 2000 actions; sticky actions 0.0",
+        "2 seeds (0; 1) × 4 episodes, cut at 2000 actions.",
         "breakout 2/30, pong -21/15",
         "ale-py 1",
     ):
