@@ -15,7 +15,7 @@ MEASURED = {
     "held_out_mse": "held-out mean square error",
 }
 """What the curve of a method that reads actions has one of, and what it is called."""
-CPU_SECONDS, LATE_GAIN = "cpu_seconds", "late_gain"
+CPU_SECONDS, LATE_GAIN, ACCURACY = "cpu_seconds", "late_gain", "held_out_accuracy"
 """Columns that `join` adds to scores."""
 LEVEL = 0.05
 """A run has levelled off if its `late_gain` is below this."""
@@ -75,19 +75,35 @@ def late_gain(curve: pd.DataFrame) -> float:
     return float(1 - last / before) if before else 0.0
 
 
+def last_accuracy(curve: pd.DataFrame) -> float:
+    """The held-out accuracy when training ended; NaN where the curve has none."""
+    return float(curve[ACCURACY].iloc[-1]) if ACCURACY in curve else float("nan")
+
+
 def join(
     scores: pd.DataFrame,
     runs: Sequence[Run],
     curves: Sequence[pd.DataFrame],
     seconds: Sequence[float],
 ) -> pd.DataFrame:
-    """`scores` with CPU_SECONDS and LATE_GAIN of the run of each row; NaN of random play."""
+    """`scores` with CPU_SECONDS, LATE_GAIN and ACCURACY of the run of each row; NaN of random
+    play.
+    """
     keys = ["dataset", "method", "variant", "seed"]
     rows = [
-        (run.dataset, run.method, run.variant, run.seed, spent, late_gain(curve))
+        (
+            run.dataset,
+            run.method,
+            run.variant,
+            run.seed,
+            spent,
+            late_gain(curve),
+            last_accuracy(curve),
+        )
         for run, curve, spent in zip(runs, curves, seconds, strict=True)
     ]
-    known = pd.DataFrame(rows, columns=[*keys, CPU_SECONDS, LATE_GAIN])
+    added = [CPU_SECONDS, LATE_GAIN, ACCURACY]
+    known = pd.DataFrame(rows, columns=[*keys, *added])
     if not len(known):
-        return scores.assign(**{CPU_SECONDS: np.nan, LATE_GAIN: np.nan})
+        return scores.assign(**dict.fromkeys(added, np.nan))
     return scores.merge(known, how="left", on=keys, validate="many_to_one")

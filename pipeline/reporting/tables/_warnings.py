@@ -9,7 +9,13 @@ from pipeline.config.data import CLIPPED
 from pipeline.config.table import TableConfig
 from pipeline.evaluation.stillness import SECONDS, SHARE
 from pipeline.reporting.tables import best_per_seed, printed, select
-from pipeline.reporting.trainings import LATE_GAIN, LEVEL
+from pipeline.reporting.trainings import ACCURACY, LATE_GAIN, LEVEL
+
+TOLD = (
+    (("decision_transformer", "default"), ("behaviour_cloning", "default")),
+    (("more3s", "default"), ("more3s", "no_return")),
+)
+"""Rows that differ only in whether the method is told the return; the first one is."""
 
 
 def warnings(scores: pd.DataFrame, table: TableConfig) -> list[str]:
@@ -23,6 +29,7 @@ def warnings(scores: pd.DataFrame, table: TableConfig) -> list[str]:
         *settings_by_game(scores, table),
         *clipped_returns(scores, table),
         *still_learning(scores, table),
+        *what_a_return_says(scores, table),
     ]
 
 
@@ -162,6 +169,29 @@ def still_learning(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
                     f"the held-out error fell by {gains.mean():.0%} from the last fifth but one of "
                     f"its updates to the last, and levelled off means less than {LEVEL:.0%}"
                 )
+
+
+def what_a_return_says(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
+    """Whether the return predicts the recorded action: held-out accuracy with it and without, each
+    the mean of the seeds.
+    """
+    if ACCURACY not in scores:
+        return
+    pairs = [pair for pair in TOLD if set(pair) <= set(table.rows)]
+    for dataset in table.datasets:
+        for told, untold in pairs:
+            seeds = [
+                select(scores, dataset, *row).groupby("seed")[ACCURACY].first()
+                for row in (told, untold)
+            ]
+            if (gains := (seeds[0] - seeds[1]).dropna()).empty:
+                continue
+            means = " and ".join(f"{each.mean():.3f}" for each in seeds)
+            says = "predicts" if (gains > 0).all() else "does not clearly predict"
+            yield (
+                f"{dataset}: the return {says} the recorded action; held-out accuracy of "
+                f"{printed(*told)} and {printed(*untold)}, which is not told it, {means}"
+            )
 
 
 def _flat(settings: dict[str, object], path: str = "") -> dict[str, object]:

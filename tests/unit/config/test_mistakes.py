@@ -299,7 +299,7 @@ def test_json_of_a_stage_names_the_key() -> None:
         (
             "config.yaml",
             {"settings": [{"where": {"environment": "pong"}, "policy": {"observation": "states"}}]},
-            r"tables.sticky: more3s, default, pong: unknown observation 'states'.*embeddings",
+            r"tables.mixed: more3s, default, pong_mixed: unknown observation 'states'.*embeddings",
         ),
         (
             "config.yaml",

@@ -207,6 +207,24 @@ def test_a_row_that_is_still_learning_is_warned_of(scores: pd.DataFrame) -> None
         assert "still learning" not in level
 
 
+def test_whether_a_return_predicts_the_action_is_said(scores: pd.DataFrame) -> None:
+    renamed = {"more3s": "decision_transformer", "my_method": "behaviour_cloning"}
+    scores["method"] = scores["method"].replace(renamed)
+    grid = GRID.model_copy(update={"methods": list(renamed.values())})
+
+    def said(*accuracies: float) -> str:
+        runs = [Run("pong", method, "default", s) for method in grid.methods for s in (0, 1)]
+        curves = [pd.DataFrame({"step": [1], "held_out_accuracy": [each]}) for each in accuracies]
+        known = join(scores, runs, curves, [1.0] * 4)
+        return tables.make("table1", known, grid, ENVIRONMENTS, "laptop").markdown
+
+    assert (
+        "pong: the return predicts the recorded action; held-out accuracy of DT and BC, which is "
+        "not told it, 0.750 and 0.650" in said(0.8, 0.7, 0.7, 0.6)
+    )
+    assert "pong: the return does not clearly predict" in said(0.8, 0.6, 0.7, 0.6)
+
+
 def test_repeated_episodes_are_warned_of(scores: pd.DataFrame) -> None:
     pong = (scores["dataset"] == "pong") & (scores["method"] == "more3s")
     scores.loc[pong, ["return", "length"]] = [5.0, 77]
