@@ -97,6 +97,17 @@ def each(path, runs, **columns):
     return list(dict.fromkeys(collect(path, zip, **found)))
 
 
+def of_each_run(path, **values):
+    """The same, but in the order of the runs, and of a training that several runs share so many times."""
+    found = lookup_runs(**values)
+
+    def files(wildcards):
+        places = {tuple(run.place.values()): run for run in found(wildcards)}.values()
+        return [path.format(**run.place | {"variant": run.trained_as}) for run in places]
+
+    return files
+
+
 def of_runs(path, **values):
     """A function of wildcards: the file that `path` names of each run that `lookup_runs` finds."""
     found = lookup_runs(**values)

@@ -106,10 +106,15 @@ def acting_inputs(wildcards):
     return inputs
 
 
+def of_training(name):
+    """A function of wildcards: an output of the training that a run plays the weights of."""
+    return lambda wildcards: collect(rules.train_policy.output[name], **training_place(wildcards))
+
+
 def choosing_policy(wildcards):
     """The policy, in no table, that a run's rule for its actions is chosen with."""
     seed = method_of(wildcards).evaluation.choosing_seed
-    return collect(rules.train_policy.output.policy, seed=seed, **wildcards)
+    return collect(rules.train_policy.output.policy, **training_place(wildcards), seed=seed)
 
 
 def seeing_inputs(wildcards):
@@ -126,9 +131,7 @@ def bundle_inputs(wildcards):
     """A trained policy, how it did, and what it is played with."""
     place = {"dataset": wildcards.dataset, "method": wildcards.method, **run_of(wildcards)}
     played = rules.evaluate_policy.output
-    inputs = acting_inputs(wildcards) | {
-        "policy": rules.train_policy.output.policy,
-        "episodes": played.episodes,
-        "run": played.run,
-    }
-    return {name: collect(path, **place) for name, path in inputs.items()}
+    inputs = acting_inputs(wildcards) | {"episodes": played.episodes, "run": played.run}
+    found = {name: collect(path, **place) for name, path in inputs.items()}
+    place |= {"variant": trained_as(place["method"], place["variant"], place["dataset"])}
+    return found | {"policy": collect(rules.train_policy.output.policy, **place)}

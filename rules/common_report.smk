@@ -53,8 +53,8 @@ def measured():
         "pretrain_encoder": each(rules.pretrain_encoder.benchmark, seeing, features="encoder"),
         "build_cache": each(rules.build_cache.benchmark, seeing),
         "pretrain_language_model": each(rules.pretrain_language_model.benchmark, PRETRAINED),
-        "train_policy": each(rules.train_policy.benchmark, trained)
-        + each(rules.train_policy.benchmark, choosing, seed="choosing_seed"),
+        "train_policy": each(rules.train_policy.benchmark, trained, variant="trained_as")
+        + each(rules.train_policy.benchmark, choosing, seed="choosing_seed", variant="trained_as"),
         "choose_action_rule": each(rules.choose_action_rule.benchmark, choosing),
         "evaluate_policy": each(rules.evaluate_policy.benchmark, trained),
         "film_policy": each(rules.film_policy.benchmark, shown),

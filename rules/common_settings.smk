@@ -23,7 +23,7 @@ def environment_of(wildcards):
 
 
 # Merging settings takes a while, and every job of a run asks for them.
-run_settings = cache(CONFIG.method)
+run_settings, trained_as = cache(CONFIG.method), cache(CONFIG.trained_as)
 
 
 def run_of(wildcards):
@@ -46,6 +46,13 @@ def method_of(wildcards):
 def trained_method_of(wildcards):
     """The same without what only play depends on."""
     return method_of(wildcards).trained()
+
+
+def training_place(wildcards):
+    """The wildcards of the training that a job's run shares with another, or has to itself."""
+    known = dict(wildcards.items())
+    shared = trained_as(wildcards.method, wildcards.variant, wildcards.dataset)
+    return known | {"variant": shared}
 
 
 def features_of(wildcards):

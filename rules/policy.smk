@@ -109,7 +109,7 @@ rule evaluate_policy:
     """The episodes that a trained policy plays, and the run's description."""
     input:
         unpack(acting_inputs),
-        policy=rules.train_policy.output.policy,
+        policy=of_training("policy"),
     output:
         episodes="results/runs/{dataset}/{method}/{variant}/seed-{seed}/episodes.csv",
         run="results/runs/{dataset}/{method}/{variant}/seed-{seed}/run.json",
@@ -134,7 +134,7 @@ rule film_policy:
     """A video of a trained policy's first episode."""
     input:
         unpack(acting_inputs),
-        policy=rules.train_policy.output.policy,
+        policy=of_training("policy"),
     output:
         video="results/runs/{dataset}/{method}/{variant}/seed-{seed}/rollout.mp4",
     log:
@@ -178,7 +178,7 @@ rule evaluate_checkpoints:
     """The episodes that the checkpoints before the last play."""
     input:
         unpack(acting_inputs),
-        checkpoints=rules.train_policy.output.checkpoints,
+        checkpoints=of_training("checkpoints"),
     output:
         episodes="results/runs/{dataset}/{method}/{variant}/seed-{seed}/checkpoints.csv",
     log:

@@ -53,7 +53,7 @@ rule sweep_target_return:
     """The episodes that a trained policy plays under several target returns."""
     input:
         unpack(acting_inputs),
-        policy=rules.train_policy.output.policy,
+        policy=of_training("policy"),
     output:
         episodes="results/runs/{dataset}/{method}/{variant}/seed-{seed}/target_sweep.csv",
     log:
@@ -114,7 +114,7 @@ rule show_rollout:
 rule draw_attention:
     """A picture of a policy's attention over the steps before."""
     input:
-        policy=rules.train_policy.output.policy,
+        policy=of_training("policy"),
         trajectories=rules.collect_trajectories.output.trajectories,
         observations=observations,
     output:

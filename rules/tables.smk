@@ -10,8 +10,8 @@ localrules:
 
 # What is known of how a table's runs learned.
 LEARNING = {
-    "curves": of_runs(rules.train_policy.output.curve, table="{table}", trained=True),
-    "trainings": of_runs(rules.train_policy.benchmark, table="{table}", trained=True),
+    "curves": of_each_run(rules.train_policy.output.curve, table="{table}", trained=True),
+    "trainings": of_each_run(rules.train_policy.benchmark, table="{table}", trained=True),
 }
 
 

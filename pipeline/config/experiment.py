@@ -38,6 +38,8 @@ Names = Annotated[
 """One name, or a list of names."""
 LONGEST_NAME = 120
 """Characters of a name, which becomes that of files; a file system takes 255 with all endings."""
+DEFAULT = "default"
+"""The variant that changes nothing."""
 DIFFERENCE = "-"
 """Between the name of a features file and each difference from it."""
 
@@ -108,6 +110,15 @@ class Config(Section):
         merged = merge({}, *layers)
         merged["policy"] = own(method, merged.get("policy", {}))
         return validate(MethodConfig, {**merged, **chosen}, where)
+
+    def trained_as(self, method: str, variant: str, dataset: str) -> str:
+        """The variant whose training serves this one too: `default` where the two differ in
+        nothing but what play depends on, such as how a method plans.
+        """
+        if variant == DEFAULT:
+            return variant
+        own, other = (self.method(method, name, dataset).trained() for name in (variant, DEFAULT))
+        return DEFAULT if own == other else variant
 
     def derived_features(self, methods: Iterable[str]) -> dict[str, FeaturesConfig]:
         """The features that a run of `methods` has as a difference from others, by their names."""

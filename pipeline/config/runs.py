@@ -35,6 +35,8 @@ class Run:
     seed: int
     trained: bool = False
     """False for random play, of which the rest says nothing."""
+    trained_as: str | None = None
+    """The variant whose training it shares: its own, or `default` where they play differently."""
     checkpoints: bool = False
     """Whether its checkpoints before the last are played for the table."""
     shown: bool = False
@@ -109,6 +111,7 @@ def runs_of(config: Config) -> Runs:
                 table,
                 *place,
                 trained=True,
+                trained_as=config.trained_as(*place[1:3], place[0]),
                 checkpoints=config.tables[table].checkpoints,
                 shown=first,
                 choosing_seed=evaluation.choosing_seed if evaluation.choose_from else None,
