@@ -54,7 +54,7 @@ def measured():
         "build_cache": each(rules.build_cache.benchmark, seeing),
         "pretrain_language_model": each(rules.pretrain_language_model.benchmark, PRETRAINED),
         "train_policy": each(rules.train_policy.benchmark, trained, variant="trained_as")
-        + each(rules.train_policy.benchmark, choosing, seed="choosing_seed"),
+        + each(rules.train_policy.benchmark, choosing, seed="choosing_seed", variant="trained_as"),
         "choose_action_rule": each(rules.choose_action_rule.benchmark, choosing),
         "evaluate_policy": each(rules.evaluate_policy.benchmark, trained),
         "film_policy": each(rules.film_policy.benchmark, shown),

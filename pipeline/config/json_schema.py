@@ -42,7 +42,7 @@ def schemas() -> dict[str, dict[str, Any]]:
         of[partly].pop("required", None)  # a file may say what differs, and no more
     for section, also in WRITTEN_SHORTER.items():
         _accept(of[section]["properties"], also)
-    policy = _together(of[each]["properties"] for each in methods)
+    policy = _together([of[each]["properties"] for each in methods], shared)
     _accept(policy, SHORTER_POLICY)
     run = of[MethodConfig]["properties"]
     del run["method"]  # which is said by `where`, and by a table
@@ -70,16 +70,26 @@ def _needed(schema: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _together(methods: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """The keys of all `methods`; one that means several things may be any of them."""
+def _together(sections: Iterable[dict[str, Any]], shared: dict[str, Any]) -> dict[str, Any]:
+    """The keys of all `sections`; one that means several things may be any of them. What is itself
+    a section in each, such as `planner`, has the keys of all of these.
+    """
     found: dict[str, list[Any]] = {}
-    for key, schema in ((key, each[key]) for each in methods for key in each):
+    for key, schema in ((key, each[key]) for each in sections for key in each):
         if schema not in found.setdefault(key, []):
             found[key].append(schema)
-    return {
-        key: schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
-        for key, schemas in found.items()
-    }
+    return {key: _any_of(schemas, shared) for key, schemas in found.items()}
+
+
+def _any_of(schemas: list[dict[str, Any]], shared: dict[str, Any]) -> dict[str, Any]:
+    """A schema of what fits one of several."""
+    if len(schemas) == 1:
+        return schemas[0]
+    inner = [shared.get(each.get("$ref", "").split("/")[-1], {}) for each in schemas]
+    if not all("properties" in each for each in inner):
+        return {"anyOf": schemas}
+    keys = _together([each["properties"] for each in inner], shared)
+    return {"type": "object", "properties": keys, "additionalProperties": False}
 
 
 def _accept(properties: dict[str, Any], also: dict[str, Any]) -> None:

@@ -60,3 +60,16 @@ def test_every_stage_understands_its_rule(listed: dict[str, str]) -> None:
         stage = getattr(import_module(words[2]), name)
         told = vars(parser_of(stage).parse_args(words[3:]))
         assert told["threads"] == 1, rule
+
+
+def test_plays_of_one_training_train_it_once() -> None:
+    """Variants that differ in how they plan only are played with the default's weights."""
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "2"]
+    run = "results/runs/hopper_medium_expert/diffuser/{}/seed-0/episodes.csv"
+    variants = ("default", "sampled", "greedy", "no_warm_start", "warm_start_1")
+    command += ["results/warm_start.csv", *(run.format(variant) for variant in variants)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout, re.MULTILINE))
+    assert counts["train_policy"] == "3"  # one of each seed
+    assert counts["evaluate_policy"] == "17"

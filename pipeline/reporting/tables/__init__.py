@@ -51,6 +51,8 @@ PRINTED = {
     "starformer": "StARformer",
     "tap": "TAP",
     "td3_bc": "TD3+BC",
+    "trajectory_transformer": "Trajectory Transformer",
+    "upside_down": "Upside-Down RL",
 }
 """How the literature writes a method's name; any other is printed as it is configured."""
 

@@ -88,3 +88,17 @@ def test_the_seed_that_a_rule_is_chosen_with_is_in_no_table(runs: Runs) -> None:
     config = load(ROOT / "config" / "toy.yaml", {"tables": {"table1": {"seeds": [0, 1000]}}})
     with pytest.raises(PipelineError, match=r"tables\.table1\.seeds: 1000 is evaluation\.choosing"):
         runs_of(config)
+
+
+def test_variants_that_only_play_differently_share_a_training() -> None:
+    config = load(ROOT / "config" / "config.yaml")
+    runs = runs_of(config)
+    planners = runs.where(table="planners", trained=True)
+    assert {run.variant for run in planners} == {"default", "sampled", "greedy"}
+    assert {run.trained_as for run in planners} == {"default"}
+    assert {run.trained_as for run in runs.where(table="warm_start", trained=True)} == {"default"}
+    shared = runs.where(table="table4", method="more3s", variant="full_memory")
+    assert {run.trained_as for run in shared} == {"full_memory"}  # it learns from other windows
+    assert config.trained_as("mbop", "mbop_prior", "hopper_medium") == "default"
+    assert config.trained_as("diffuser", "warm_start_1", "hopper_medium") == "default"
+    assert runs.where(method="random")[0].trained_as is None
