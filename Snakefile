@@ -53,5 +53,5 @@ rule demo:
 
 
 # What no rule makes is said in one line, with what may have been meant.
-if workflow.is_main_process:
+if workflow.is_main_process and not IS_MODULE:
     check_targets()

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from more3s.workflow_files import folder
 from pipeline.config import plugins
 from pipeline.config.schema import DatasetConfig, EnvironmentConfig, Section
 from pipeline.config.section import validate
@@ -26,8 +27,8 @@ def rules(name: str) -> Rules:
     """Those of `config/datasets/<name>.yaml`, with its screen and its cut, or of
     `config/environments/<name>.yaml`, cut where a data set is unless it says otherwise.
 
-    Looked for below the current folder and then beside this package. Raises PipelineError with the
-    names that there are.
+    Looked for below the current folder and then where the package has its own. Raises PipelineError
+    with the names that there are.
     """
     dataset = _read("datasets", name)
     if isinstance(dataset, DatasetConfig):
@@ -46,8 +47,8 @@ def _environment(name: str) -> EnvironmentConfig:
         return found
     if not any(_files()):
         raise PipelineError(
-            "config/: not found in the current folder, nor beside the package; change to a clone "
-            "of the project, or install it with `pip install -e`"
+            "config/: not found in the current folder, nor beside the package; install it again, "
+            "or change to a clone of the project"
         )
     raise unknown_name("environment", name, sorted({path.stem for path in _files()}))
 
@@ -61,6 +62,6 @@ def _read(folder: str, name: str) -> Section | None:
 
 
 def _files(*folders: str) -> Iterator[Path]:
-    for root in (Path.cwd(), Path(__file__).parents[1]):
-        for folder in folders or FOLDERS:
-            yield from sorted((root / "config" / folder).glob("*.yaml"))
+    for root in (Path.cwd(), folder()):
+        for name in folders or FOLDERS:
+            yield from sorted((root / "config" / name).glob("*.yaml"))

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from snakemake.cli import get_argument_parser
 from snakemake.exceptions import WorkflowError
-from snakemake.io import get_wildcard_names
+from snakemake.io import flag, get_wildcard_names
+from snakemake.path_modifier import PATH_MODIFIER_FLAG
 from snakemake.utils import available_cpu_count
 
 from pipeline.config import driver
@@ -22,17 +23,25 @@ from pipeline.errors import PipelineError
 from pipeline.provenance.source_digest import source_digest
 from pipeline.reporting import progress
 
-# `--configfile FILE` replaces config/config.yaml; further files and `--config` are laid over it.
-# Both lie in this folder, or, with `--directory`, beside the Snakefile.
-WORKFLOW, MOVED = Path(workflow.basedir), workflow.overwrite_workdir is not None
+# The folder of this Snakefile. As a `module` of another workflow everything is beside it, and what is to be different is
+# in the module's `config`. Otherwise `--configfile FILE` replaces config/config.yaml, further files and `--config` are
+# laid over it, and both lie in the current folder, or, with `--directory`, beside the Snakefile.
+WORKFLOW = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
+IS_MODULE = not workflow.modifier.is_main_snakefile()
 try:
-    driver.check_configurations(workflow.configfiles, Path("results"))
-    default = (
-        [] if workflow.configfiles else [driver.place_of("config/config.yaml", WORKFLOW, MOVED)]
+    given = (
+        driver.given_to_module(config, WORKFLOW)
+        if IS_MODULE
+        else driver.given(
+            workflow.configfiles,
+            workflow.config_settings.config,
+            WORKFLOW,
+            workflow.overwrite_workdir is not None,
+            Path("results"),
+        )
     )
-    base, *further = [*workflow.configfiles, *default]
-    RESOURCES = str(driver.place_of("resources", WORKFLOW, True))
-    CONFIG = load(base, workflow.config_settings.config, further)
+    RESOURCES = str(given.resources)
+    CONFIG = load(given.base, given.values, given.further, given.said_by)
 except PipelineError as error:
     sys.exit(f"error: {error}")
 if workflow.is_main_process and not {"--unlock", "--nolock"} & {*sys.argv}:
@@ -94,7 +103,9 @@ def every(path, runs, **columns):
     """The file that `path` names of every run. `columns`: those that wildcards of another name stand for."""
     names = get_wildcard_names(path)
     found = {name: [getattr(run, columns.get(name, name)) for run in runs] for name in names}
-    return collect(path, zip, **found)
+    files = collect(path, zip, **found)
+    # A module's prefix is in them already, which Snakemake forgets of benchmarks and would put before them again.
+    return [flag(file, PATH_MODIFIER_FLAG) for file in files] if IS_MODULE else files
 
 
 def each(path, runs, **columns):

@@ -5,10 +5,59 @@ late or in many lines: a wrong folder, an unknown target, missing files of data,
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from pipeline.errors import PipelineError
 
 LOCKS = Path(".snakemake/locks")
+
+
+class Given(NamedTuple):
+    """Where the configuration and the resources are."""
+
+    base: Path
+    """The configuration that the others are laid over."""
+    further: list[Path]
+    values: Mapping[str, Any]
+    """Laid over all files."""
+    said_by: str
+    """What messages call those values."""
+    resources: Path
+
+
+def given(
+    files: Sequence[Path], values: Mapping[str, Any], workflow: Path, moved: bool, results: Path
+) -> Given:
+    """What the command line says: `--configfile` (`files`) and `--config` (`values`).
+
+    Raises PipelineError for a configuration among the `results`, or a wrong folder (`place_of`).
+    """
+    check_configurations(files, results)
+    base, *further = files or [place_of("config/config.yaml", workflow, moved)]
+    return Given(base, further, values, "--config", place_of("resources", workflow, True))
+
+
+def given_to_module(config: Mapping[str, Any], workflow: Path) -> Given:
+    """What a `module` statement says, whose command line and folder are another workflow's.
+
+    Its `config` is laid over `config/config.yaml` beside this Snakefile, or over the file beside it
+    that the key `configfile` names.
+
+    Raises PipelineError where the Snakefile is not on this machine, or that file is none.
+    """
+    if not workflow.is_dir():
+        raise PipelineError(
+            f"{workflow}: a module needs the whole project on this machine; clone it, and name its "
+            "Snakefile by its path"
+        )
+    name = config.get("configfile", "config/config.yaml")
+    if not isinstance(name, str) or not (workflow / name).is_file():
+        raise PipelineError(
+            f"config of the module: configfile: {name!r} is no file in {workflow}; name one, such "
+            "as config/toy.yaml, or leave it out"
+        )
+    values = {key: value for key, value in config.items() if key != "configfile"}
+    return Given(workflow / name, [], values, "config of the module", workflow / "resources")
 
 
 def place_of(name: str, workflow: Path, moved: bool) -> Path:

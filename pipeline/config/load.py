@@ -44,19 +44,23 @@ ARTEFACTS = "artefacts.csv"
 
 
 def load(
-    path: Path, command_line: Mapping[str, Any] | None = None, further: Sequence[Path] = ()
+    path: Path,
+    command_line: Mapping[str, Any] | None = None,
+    further: Sequence[Path] = (),
+    said_by: str = "--config",
 ) -> Config:
     """Read the configuration `path`, the folders beside it, and check every name and key in them.
 
     The files of `further`, then `command_line`, are merged over it, key by key; lists and single
-    values replace, but `settings`, whose entries are laid over those before. Raises PipelineError:
-    one line with file, key, cause and the names that are allowed.
+    values replace, but `settings`, whose entries are laid over those before. `said_by` is what
+    messages call `command_line`. Raises PipelineError: one line with file, key, cause and the names
+    that are allowed.
     """
     where, folder = _shown(path), _folder(path)
     sections = _folders(folder)
     sections["published"] = published.read(folder / ARTEFACTS)
     given = [(_shown(file), _read(file)) for file in (path, *further)]
-    given.append(("--config", dict(command_line or {})))
+    given.append((said_by, dict(command_line or {})))
     shared, raw = sections.pop("tables"), merge({}, *(content for _, content in given))
     if isinstance(tables := raw.get("tables"), dict):
         raw["tables"] = merge({name: shared.get(name, {}) for name in tables}, tables)

@@ -65,3 +65,16 @@ def test_locks(tmp_path: Path) -> None:
     note = driver.lock_note(tmp_path)
     assert note is not None
     assert "or one was killed; if none runs: the same command with --unlock" in note
+
+
+def test_what_a_module_is_given(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/toy.yaml").touch()
+    told = driver.given_to_module({"configfile": "config/toy.yaml", "tables": {}}, tmp_path)
+    assert told.base == tmp_path / "config/toy.yaml"
+    assert (told.values, told.resources) == ({"tables": {}}, tmp_path / "resources")
+    for config in ({}, {"configfile": 3}, {"configfile": "config"}):
+        with pytest.raises(PipelineError, match=r"module: configfile: .* is no file in .*; name"):
+            driver.given_to_module(config, tmp_path)
+    with pytest.raises(PipelineError, match="needs the whole project on this machine; clone it"):
+        driver.given_to_module({}, tmp_path / "github")

@@ -1,0 +1,44 @@
+"""`more3s init` lays the workflow into a folder, whole or not at all."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from more3s import workflow_files
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_what_a_clone_has_is_laid_into_a_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "new" / "workflow"
+    workflow_files.command(["init", str(target)])
+    assert f"cd {target}" in capsys.readouterr().out
+    for name in ("Snakefile", "config/config.yaml", "rules/common.smk", "pipeline/errors.py"):
+        assert (target / name).read_bytes() == (ROOT / name).read_bytes()
+    assert not list(target.rglob("__pycache__"))
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    with pytest.raises(SystemExit, match=r"config: exists already; name another folder"):
+        workflow_files.command(["init", str(tmp_path)])
+    assert [path.name for path in tmp_path.iterdir()] == ["config"]
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match=r"file: .*; name another folder"):
+        workflow_files.command(["init", str(tmp_path / "file")])
+
+
+def test_a_wheel_brings_all_that_the_snakefile_reads() -> None:
+    """The build has a list of its own, since it runs before the package can be imported."""
+    names = next(
+        ast.literal_eval(node.value)
+        for node in ast.parse((ROOT / "setup.py").read_text()).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "WORKFLOW"
+    )
+    assert names == workflow_files.NAMES
+    packed = re.findall(r"^(?:include|graft) (\S+)$", (ROOT / "MANIFEST.in").read_text(), re.M)
+    assert set(packed) == set(names)
