@@ -25,11 +25,16 @@ def statistics(data: Trajectories) -> dict[str, Any]:
     return found
 
 
-def discounted_returns(data: Trajectories, discount: float) -> NDArray[np.float64]:
-    """(T,) Σ_k γ^k r_{t+k}. An episode that was cut is taken to go on with its mean reward."""
-    returns = np.empty(len(data.rewards))
+def discounted_returns(
+    data: Trajectories, discount: float, paid: NDArray[np.float32] | None = None
+) -> NDArray[np.float64]:
+    """(T,) Σ_k γ^k r_{t+k}. An episode that was cut is taken to go on with its mean reward; `paid`
+    (T,) takes the place of the rewards as they were paid.
+    """
+    paid = data.rewards if paid is None else paid
+    returns = np.empty(len(paid))
     for start, length, ended in zip(data.starts, data.episode_length, data.terminated, strict=True):
-        rewards = data.rewards[start : start + length].astype(np.float64)
+        rewards = paid[start : start + length].astype(np.float64)
         following = 0.0 if ended else rewards.mean() / (1 - discount)
         for t in reversed(range(length)):
             following = rewards[t] + discount * following

@@ -8,13 +8,15 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.config.methods._discrete_values import DiscreteValueSettings
 from pipeline.errors import PipelineError
 from pipeline.methods import ActingState, Learner, Moment, Spec
+from pipeline.nn.game_heads import GameHeads
 from pipeline.nn.masking import masked_mean
 from pipeline.nn.value_heads import StepFeatures, ValueNetwork, of_action
+from pipeline.observations import Observation
 from pipeline.observations.batch import Batch
 from pipeline.observations.n_step import NStep, n_step
 
@@ -29,6 +31,8 @@ class DiscreteValueLearner(Learner):
     played: ClassVar[str] = "policy"
 
     settings: DiscreteValueSettings
+    allowed: Tensor
+    """(games, actions) bool."""
 
     def __init__(self, settings: DiscreteValueSettings, spec: Spec, values: int) -> None:
         """A network with `values` values of each action.
@@ -36,16 +40,21 @@ class DiscreteValueLearner(Learner):
         Raises PipelineError where actions are continuous.
         """
         super().__init__(settings, spec)
-        (actions,) = spec.actions
+        actions = spec.choices
         if actions.continuous:
             raise PipelineError(
                 f"{spec.tasks[0]}: its actions are continuous, and this method chooses among "
                 "discrete ones; choose another method for this data set"
             )
-        width, queries = settings.width, settings.pooling_queries
-        features = StepFeatures(spec.shape, spec.statistics, width, queries)
-        self.policy = ValueNetwork(features, width, actions.size, values)
+        self.policy = self.network(actions.size, values)
+        self.register_buffer("allowed", spec.allowed, persistent=False)
         self.target = copy.deepcopy(self.policy).requires_grad_(False)
+
+    def network(self, actions: int, values: int) -> ValueNetwork | GameHeads:
+        """What is played, and copied as the target: with `features`, and A · N outputs."""
+        width, queries = self.settings.width, self.settings.pooling_queries
+        features = StepFeatures(self.spec.shape, self.spec.statistics, width, queries)
+        return ValueNetwork(features, width, actions, values)
 
     def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor]]:
         """One loss, and now and then a new target network."""
@@ -72,8 +81,21 @@ class DiscreteValueLearner(Learner):
         now = {name: batch.observation[name][:, batch.context] for name in read}
         then = {name: told.after(batch.observation[name]) for name in read}
         with torch.no_grad():
-            after: Tensor = self.target(then)
-        return self.policy(now), after
+            after = self.of_game(self.target, then, batch.task)
+        return self.of_game(self.policy, now, batch.task), after
+
+    def of_game(self, network: nn.Module, observation: Observation, task: Tensor) -> Tensor:
+        """The values (B, S, A, N) of observations of the games `task` (B,)."""
+        values: Tensor = network(observation)
+        return values
+
+    def q(self, values: Tensor, task: Tensor) -> Tensor:
+        """Q (B, S, A) of values (B, S, A, N); −∞ where a game does not have an action."""
+        return self.mean(values).masked_fill(~self.allowed[task][:, None], -torch.inf)
+
+    def mean(self, values: Tensor) -> Tensor:
+        """(…, N) → (…)."""
+        return values.mean(dim=-1)
 
     def read(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
         """For the curve: Q(s, ·), the loss, the squared error of Q(s, a) to what it learns from,
@@ -81,7 +103,8 @@ class DiscreteValueLearner(Learner):
         """
         told, actions = self.horizon(batch), batch.actions[:, batch.context]
         values, after = self.values(batch, told)
-        q, best = values.mean(dim=-1), after.mean(dim=-1).amax(dim=-1)  # (B, K, A), (B, K)
+        q = self.q(values, batch.task)  # (B, K, A)
+        best = self.q(after, batch.task).amax(dim=-1)  # (B, K)
         chosen = q.gather(-1, actions[..., None])[..., 0]
         goal = told.rewards + told.discounts * best
         means = {
@@ -93,8 +116,8 @@ class DiscreteValueLearner(Learner):
 
     def act(self, moment: Moment, state: ActingState) -> tuple[Tensor, ActingState]:
         """The action of the largest mean value."""
-        values: Tensor = self.policy(moment.observation)
-        return values[:, 0].mean(dim=-1).argmax(dim=-1), state
+        values = self.of_game(self.policy, moment.observation, moment.task)
+        return self.q(values, moment.task)[:, 0].argmax(dim=-1), state
 
 
 def quantile_goals(after: Tensor, told: NStep) -> Tensor:

@@ -87,20 +87,13 @@ class More3S(Learner):
 
     def visible(self, mask: Tensor) -> Tensor:
         """The mask (batch, steps, tokens) of what may be seen: in training not all of it."""
-        visible = mask & ~self._hidden_prompts(mask).to(mask.device)
+        told = self.text_tokens, self.settings.history_dropout, self.training
+        visible = mask & ~token_pooling.hidden_prompts(mask, *told).to(mask.device)
         if self.training and self.settings.region_dropout > 0:
             hidden = torch.rand(mask.shape) < self.settings.region_dropout
             hidden[..., : self.text_tokens] = False
             visible &= ~hidden.to(mask.device)
         return visible
-
-    def _hidden_prompts(self, mask: Tensor) -> Tensor:
-        """True at the prompt, which tells a_{t-1}, in a random share of windows."""
-        text = torch.arange(mask.shape[2]) < self.text_tokens
-        probability = self.settings.history_dropout
-        if probability == 0 or (not self.training and probability < 1):
-            return torch.zeros_like(text)
-        return (torch.rand(len(mask), 1, 1) < probability) & text
 
     def tokens(
         self, observation: Observation, visible: Tensor, returns: Tensor, timesteps: Tensor

@@ -47,6 +47,16 @@ class Whitening(nn.Module):
         return part.sub_(self.mean[modality])
 
 
+def hidden_prompts(mask: Tensor, text_tokens: int, probability: float, training: bool) -> Tensor:
+    """True at the prompt, the first tokens of a step, in a random share of windows whose tokens'
+    mask is (batch, steps, tokens): the prompt tells a_{t-1}. Outside of training all or none.
+    """
+    text = torch.arange(mask.shape[2]) < text_tokens
+    if probability == 0 or (not training and probability < 1):
+        return torch.zeros_like(text)
+    return (torch.rand(len(mask), 1, 1) < probability) & text
+
+
 class AttentionPooling(nn.Module):
     """Learned queries per modality; their weighted means of raw tokens are projected together.
 

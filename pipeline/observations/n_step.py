@@ -1,9 +1,10 @@
 """Returns over several steps, from windows that look ahead: the start of every value target."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from pipeline.observations.batch import Batch
 
@@ -56,6 +57,18 @@ def n_step(batch: Batch, n: int, discount: float, rewards: Tensor | None = None)
     discounts = (discount ** length.to(total.dtype)) * ~ended
     last = batch.mask.shape[1] - 1
     return NStep(total, discounts, (steps + length).clamp(max=last), length > 0)
+
+
+def n_step_inside(batch: Batch, n: int, discount: float, rewards: Tensor) -> NStep:
+    """The same of windows that do not look ahead: the horizon is at most as long as the rest of the
+    window, whose last step has a target only where the episode ends with it.
+    """
+    mask, terminal, paid = (
+        functional.pad(x, (0, n)) for x in (batch.mask, batch.terminal, rewards)
+    )
+    wider = replace(batch, mask=mask, terminal=terminal, rewards=paid, ahead=n)
+    told = n_step(wider, n, discount)
+    return replace(told, next=told.next.clamp(max=batch.mask.shape[1] - 1))
 
 
 def sums_ahead(batch: Batch, paid: Tensor, n: int, discount: float) -> tuple[Tensor, Tensor]:

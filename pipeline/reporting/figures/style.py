@@ -37,6 +37,8 @@ METHODS = {
     "diffuser": "#637939",
     "tap": "#843c39",
     "gato": "#7b4173",
+    "jowa": "#3182bd",
+    "scaled_ql": "#e6550d",
 }
 """A new method's colour comes from its name until it has one here."""
 FONT_SIZE = 8

@@ -14,7 +14,7 @@ from pipeline.config.methods import MethodSettings
 from pipeline.data.trajectories import Trajectories
 from pipeline.environments.action_space import ActionSpace
 from pipeline.observations import Observation
-from pipeline.observations.n_step import n_step, sums_ahead
+from pipeline.observations.n_step import n_step, n_step_inside, sums_ahead
 from pipeline.observations.windows import Windows
 
 DISCOUNT = 0.9
@@ -138,3 +138,28 @@ def test_sums_of_a_whole_window_end_with_the_episode_and_not_with_a_cut(discount
             assert known[first, place] == (t < end and (len(following) == n or not cut))
             total = sum(discount ** (k - t) * rewards[k] for k in following)
             assert float(sums[first, place]) == pytest.approx(total, abs=1e-5)
+
+
+@pytest.mark.parametrize("n", [1, 3, 9])
+def test_inside_a_window_the_horizon_ends_with_it(n: int) -> None:
+    """Nothing is expected after an end, whose target is its reward; beyond a cut there is none."""
+    windows = windows_of([6, 5], [True, False], Ahead(context_length=4, n=0))
+    ends, rewards = [5, 3, 1, 10], windows.trajectories.rewards
+    batch = windows.batch(np.array(ends))
+    found = n_step_inside(batch, n, DISCOUNT, batch.rewards)
+    following = found.after(batch.observation["number"])[..., 0]
+    for row, end in enumerate(ends):
+        for place, t in enumerate(range(end - 3, end + 1)):
+            real, fell = t >= 0, end == 5
+            horizon = min(n, end + fell - t)
+            assert found.mask[row, place] == (real and horizon > 0)
+            if not found.mask[row, place]:
+                continue
+            total = sum(DISCOUNT**k * rewards[t + k] for k in range(horizon))
+            assert found.rewards[row, place].item() == pytest.approx(total, abs=1e-5)
+            ended = fell and t + horizon == 6
+            expected = 0 if ended else DISCOUNT**horizon
+            assert found.discounts[row, place].item() == pytest.approx(expected)
+            if not ended:
+                assert following[row, place] == t + horizon
+    assert found.rewards[0, -1] == rewards[5]

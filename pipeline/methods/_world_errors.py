@@ -1,0 +1,44 @@
+"""What a world model of steps is trained on, beside what its trunk is used for."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pipeline.hardware import distributed
+from pipeline.nn.masking import masked_mean
+from pipeline.nn.step_world import StepWorld
+from pipeline.observations.batch import Batch
+
+STANDING_STILL = 1e-3
+"""Added to how far x moves in a step, which its error is divided by."""
+
+
+def world_errors(world: StepWorld, x: Tensor, hidden: Tensor, batch: Batch) -> dict[str, Tensor]:
+    """Of windows read as x and h (B, K, width): the error of the next x, 1 where it is as good as
+    x_t itself; of the embeddings that are read from x_t and from x̂_{t+1}; of the reward's sign; of
+    the end.
+    """
+    told, real = world.follow(hidden, x, batch.actions), batch.mask
+    followed = real[:, :-1] & real[:, 1:]
+    following, before = x[:, 1:].detach(), x[:, :-1].detach()
+    still = distributed.mean(masked_mean(_square(following - before), followed)) + STANDING_STILL
+    missed = masked_mean(_square(told.x[:, :-1] - following), followed)
+    z = batch.observation["pooled"].flatten(2).float()  # frozen statistics of the data
+    decoded, imagined = world.decode(x, batch.task), world.decode(told.x[:, :-1], batch.task)
+    sign = batch.rewards.sign().long() + 1
+    reward = functional.cross_entropy(told.reward.transpose(1, 2), sign, reduction="none")
+    end = functional.binary_cross_entropy_with_logits(
+        told.end, batch.terminal.to(torch.float32), reduction="none"
+    )
+    return {
+        "latent_error": missed / still,
+        "decoder_error": masked_mean(_square(decoded - z), real),
+        "imagined_error": masked_mean(_square(imagined - z[:, 1:]), followed),
+        "reward_error": masked_mean(reward, real),
+        "end_error": masked_mean(end, real),
+    }
+
+
+def _square(difference: Tensor) -> Tensor:
+    """The mean over the last dimension."""
+    return difference.square().mean(dim=-1)

@@ -1,0 +1,403 @@
+"""JOWA on the feature cache: what its losses are of, what it plays, and how it plans."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from interruption import assert_resumes
+from planners import part
+from policies import (
+    ACTIONS,
+    SPACE,
+    TEXT,
+    TOKENS,
+    TORQUES,
+    VECTOR,
+    RandomStore,
+    moment_of,
+    trajectories_of,
+)
+from torch import Tensor, nn
+
+from pipeline.config.schema import MethodConfig
+from pipeline.data.trajectories import Trajectories
+from pipeline.environments.action_space import ActionSpace, joined
+from pipeline.errors import PipelineError
+from pipeline.methods import Spec, make
+from pipeline.methods.jowa import JOWA
+from pipeline.observations.batch import Batch
+from pipeline.observations.windows import Windows
+from pipeline.training import loop
+from pipeline.training.resume import Resumption
+
+POLICY: dict[str, Any] = {
+    **{"context_length": 6, "width": 32, "layers": 2, "heads": 2, "dropout": 0.0, "n_step": 2},
+    **{"pooling_queries": 4, "unknown_steps": 2, "history_dropout": 0.0},
+}
+OTHER = ActionSpace(("A", "C", "D"))
+LENGTHS = [12, 9, 14]
+
+
+def data_of(cut: tuple[int, ...] = (1,), seed: int = 0) -> Trajectories:
+    data = trajectories_of(LENGTHS, seed)
+    return replace(data, terminated=np.array([i not in cut for i in range(len(LENGTHS))]))
+
+
+def learner_of(
+    data: Trajectories | None = None, randomised: bool = False, several: bool = False, **policy: Any
+) -> JOWA:
+    """Of one game, or of two that have other actions; `data` is that of all of them."""
+    told: dict[str, Any] = {"text_tokens": TEXT}
+    if data is not None:
+        told["trajectories"] = data
+    spec = Spec(("Made up",), (SPACE,), TOKENS, told)
+    if several:
+        games, joint = (SPACE, OTHER), joined([SPACE, OTHER])
+        spec = Spec(("One", "Two"), games, TOKENS, {}, (told, told), joint)
+    torch.manual_seed(0)
+    settings = {"method": "jowa", "policy": {**POLICY, **policy}}
+    learner = make(MethodConfig.model_validate(settings), spec)
+    assert isinstance(learner, JOWA)
+    if randomised:
+        for each in learner.parameters():
+            nn.init.normal_(each, std=0.3)
+    return learner.eval()
+
+
+def windows_of(learner: JOWA, data: Trajectories) -> Windows:
+    store = RandomStore("more3s", len(data.actions))
+    return Windows(data, store, SPACE, 1.0, learner.settings)
+
+
+def batch_of(learner: JOWA, ends: list[int], data: Trajectories | None = None) -> Batch:
+    return windows_of(learner, data or data_of()).batch(np.array(ends))
+
+
+def losses_of(learner: JOWA, batch: Batch) -> dict[str, Tensor]:
+    return learner.parts(batch)[1]
+
+
+# Losses.
+
+
+def test_values_begin_at_zero_and_imagination_copies() -> None:
+    learner = learner_of(data_of())
+    q, parts = learner.parts(batch_of(learner, [8, 20]))
+    assert q.abs().max() < 0.15
+    assert parts["latent_error"].item() == pytest.approx(1, abs=0.02)
+
+
+def test_losses_of_world_and_values_reach_the_trunk_if_they_are_joint() -> None:
+    names = ["latent_error", "reward_error", "end_error", "imagined_error", "decoder_error"]
+    values = ["td_error", "recorded_error", "conservative_error"]
+    for joint in (True, False):
+        learner = learner_of(data_of(), randomised=True, joint=joint)
+        batch = batch_of(learner, [8, 20, 34])
+        for name in [*names, *values, "value_error"]:
+            learner.zero_grad()
+            losses_of(learner, batch)[name].backward()
+            adapter = learner.world.adapters[0].pool.queries.grad
+            trunk = learner.world.transformer.blocks[0].attention.input.weight.grad
+            own = trunk is not None and bool(trunk.abs().sum() > 0)
+            # what x tells of itself does not pass through the trunk
+            expected = name in names[:-1] or (joint and name in values)
+            assert own == expected, name
+            reached = adapter is not None and bool(adapter.abs().sum() > 0)
+            assert reached == (expected or name == "decoder_error"), name
+            assert all(each.grad is None for each in learner.target.parameters())
+
+
+def test_nothing_is_trained_twice_and_the_target_by_nothing() -> None:
+    learner = learner_of(data_of())
+    trained = [id(x) for module in learner.optimised().values() for x in module.parameters()]
+    assert len(trained) == len(set(trained))
+    everything = {id(x) for x in learner.parameters()}
+    assert everything - set(trained) == {id(x) for x in learner.target.parameters()}
+
+
+def test_the_target_head_follows_after_the_update() -> None:
+    learner = learner_of(data_of(), target_decay=0.75)
+    batch, before = batch_of(learner, [8, 20]), learner.target.layers[0].weight.clone()
+    for step, (name, loss) in enumerate(learner.losses(batch, 0)):
+        assert name == ("policy", "value")[step]
+        loss.backward()
+        with torch.no_grad():
+            for each in learner.q.parameters():
+                each += 1.0
+        changed = learner.q.layers[0].weight.detach().clone()
+        assert torch.equal(learner.target.layers[0].weight, before)
+    torch.testing.assert_close(learner.target.layers[0].weight, 0.75 * before + 0.25 * changed)
+    exact = learner_of(data_of(), target_decay=0.0)
+    list(exact.losses(batch, 0))
+    for theirs, ours in zip(exact.target.parameters(), exact.q.parameters(), strict=True):
+        assert torch.equal(theirs, ours)
+
+
+def test_an_end_has_its_reward_as_target_and_a_cut_has_none() -> None:
+    """Windows of one real step: the last ones of an episode that ends, and of one that is cut."""
+    data = data_of(cut=(1,))
+    learner = learner_of(data, randomised=True, recorded_share=0.0)
+    batch = batch_of(learner, [11, 20], data)
+    q, _ = learner.parts(batch)
+    for row, ends in ((0, True), (1, False)):
+        mask = torch.zeros_like(batch.mask)
+        mask[row, -1] = True
+        alone = replace(batch, mask=mask)
+        found = losses_of(learner, alone)["td_error"]
+        if not ends:
+            assert found == 0
+            continue
+        hidden = learner.world.hidden(
+            learner.world.encode(batch.observation, batch.task),
+            batch.task,
+            batch.timesteps,
+            alone.mask,
+        )
+        logits = learner.q(hidden)[row, -1, batch.actions[row, -1]]
+        paid = batch.rewards[row, -1].sign() / learner.scales[0]
+        expected = -(learner.support.at(paid) * logits.log_softmax(dim=-1)).sum()
+        torch.testing.assert_close(found, expected)
+    assert q.shape == (2, 6, ACTIONS)
+
+
+def test_a_target_is_read_from_the_target_head() -> None:
+    learner = learner_of(data_of(), randomised=True)
+    batch = batch_of(learner, [8])
+    before = losses_of(learner, batch)
+    with torch.no_grad():
+        for each in learner.target.parameters():
+            each *= -1
+    after = losses_of(learner, batch)
+    assert not torch.equal(before["td_error"], after["td_error"])
+    for name in before.keys() - {"td_error"}:
+        assert torch.equal(before[name], after[name]), name
+
+
+def test_recorded_returns_near_a_cut_teach_nothing() -> None:
+    data = data_of(cut=(1,))
+    learner = learner_of(data, randomised=True, unknown_steps=6)
+    batch = batch_of(learner, [20], data)  # all six of its steps are the last before the cut
+    found = losses_of(learner, batch)
+    assert found["recorded_error"] == 0
+    assert found["value_error"] == 0
+    assert found["td_error"] > 0
+    assert losses_of(learner, batch_of(learner, [11], data))["recorded_error"] > 0
+
+
+def test_cql_looks_at_allowed_actions_only() -> None:
+    data = data_of()
+    learner = learner_of(data, randomised=True, several=True)
+    batch = batch_of(learner, [8, 20], data)
+    batch.actions[:] = torch.tensor([[0], [2]])  # A and C, which both games have
+    batch = replace(batch, task=torch.tensor([0, 1]))
+    q, parts = learner.parts(batch)
+    assert q.isfinite().all(dim=1).tolist() == [
+        [True, True, True, False],
+        [True, False, True, True],
+    ]
+    tau = learner.settings.value_temperature
+    by_hand = []
+    for row, allowed in ((0, [0, 1, 2]), (1, [0, 2, 3])):
+        softer = q[row][:, allowed] / tau
+        taken = q[row].gather(1, batch.actions[row][:, None])[:, 0] / tau
+        by_hand.append(softer.logsumexp(dim=1) - taken)
+    expected = torch.cat(by_hand)[batch.mask.flatten()].mean()
+    torch.testing.assert_close(parts["conservative_error"], expected)
+    learner.total(parts).backward()
+    grad = learner.q.layers[-1].bias.grad.view(4, -1)
+    assert grad.isfinite().all()
+    alone = replace(batch, task=torch.zeros(2, dtype=torch.int64))
+    learner.zero_grad()
+    losses_of(learner, alone)["conservative_error"].backward()
+    assert learner.q.layers[-1].bias.grad.view(4, -1)[3].abs().sum() == 0  # D is not its game's
+
+
+def test_padding_changes_nothing() -> None:
+    data = data_of()
+    learner = learner_of(data, randomised=True)
+    batch = batch_of(learner, [2, 14], data)
+    assert not batch.mask.all()
+    other = {
+        name: torch.where(batch.mask.view(*batch.mask.shape, *[1] * (x.dim() - 2)), x, x + 1)
+        for name, x in batch.observation.items()
+        if x.is_floating_point()
+    }
+    changed = replace(
+        batch,
+        observation={**batch.observation, **other},
+        rewards=torch.where(batch.mask, batch.rewards, batch.rewards - 1),
+        actions=torch.where(batch.mask, batch.actions, (batch.actions + 1) % ACTIONS),
+    )
+    before, after = losses_of(learner, batch), losses_of(learner, changed)
+    for name, value in before.items():
+        torch.testing.assert_close(after[name], value), name
+
+
+@pytest.mark.parametrize("value_loss", ["categorical", "squared"])
+def test_one_batch_can_be_learned_by_heart(value_loss: str) -> None:
+    data = data_of()
+    learner = learner_of(data, value_loss=value_loss, world_loss_weight=1.0).train()
+    batch = batch_of(learner, [11, 18, 30], data)
+    optimizer = torch.optim.Adam(learner.parameters(), 3e-3)
+    first = losses_of(learner, batch)
+    for step in range(250):
+        for _, loss in learner.losses(batch, step):
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    q, means = learner.eval().read(batch)
+    right = (q.argmax(dim=-1) == batch.actions)[batch.mask]
+    assert right.float().mean() > 0.95
+    for name, at_most in {"latent_error": 0.3, "reward_error": 0.1, "end_error": 0.05}.items():
+        assert float(means[name]) < at_most, name
+    assert means["recorded_error"] < first["recorded_error"]
+
+
+def trained(steps: int, saved: Resumption | None = None) -> tuple[JOWA, Any]:
+    data = data_of()
+    learner = learner_of(data, dropout=0.1, history_dropout=0.5)
+    training = {
+        **{"steps": steps, "batch_size": 6, "warmup_steps": 1, "evaluate_every": 4},
+        **{"held_out_fraction": 0.3, "learning_rates": {"value": 0.001}},
+    }
+    config = MethodConfig.model_validate({"method": "jowa", "training": training})
+    return learner, loop.train(learner, windows_of(learner, data), config.training, 0, saved=saved)
+
+
+def test_a_killed_training_ends_with_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner, curve = assert_resumes(trained, tmp_path, monkeypatch)
+    names = ("accuracy", "loss", "q", "return", "latent_error", "value_error")
+    assert {f"held_out_{name}" for name in names} <= set(curve[0].held_out)
+    assert not any("recorded" in name for name in learner.state_dict())
+
+
+# Play.
+
+
+def test_a_checkpoint_plays_without_the_data() -> None:
+    learner = learner_of(data_of(), randomised=True)
+    alone = learner_of()
+    alone.load_state_dict(learner.state_dict())
+    assert torch.equal(alone.scales, learner.scales)
+    batch = batch_of(learner, [8, 20])
+    with torch.no_grad():
+        expected = learner.act(moment_of(batch, 3), learner.start(2))[0]
+        assert torch.equal(alone.act(moment_of(batch, 3), alone.start(2))[0], expected)
+
+
+def test_acting_with_the_cache_equals_a_pass_over_the_whole_episode() -> None:
+    learner = learner_of(data_of(), randomised=True)
+    longer = learner.settings.model_copy(update={"context_length": 12})
+    windows = replace(windows_of(learner, data_of()), settings=longer)
+    batch = windows.batch(np.array([11, 34]))  # of more steps than a token sees
+    with torch.no_grad():
+        read, _ = learner.read(batch)
+        state = learner.start(2)
+        for t in range(12):
+            seen = moment_of(batch, t)
+            seen.observation.pop("pooled")  # which play does not have
+            logits, state = learner.act(seen, state)
+            torch.testing.assert_close(logits, read[:, t], atol=1e-3, rtol=1e-3)
+
+
+def test_an_action_that_a_game_does_not_have_is_never_played() -> None:
+    learner = learner_of(randomised=True, several=True)
+    batch = replace(batch_of(learner, [8, 20]), task=torch.tensor([0, 1]))
+    logits, _ = learner.act(moment_of(batch, 3), learner.start(2))
+    assert logits.isfinite().tolist() == [[True, True, True, False], [True, False, True, True]]
+    assert torch.equal(logits.isfinite(), learner.allowed)
+    planning = learner_of(randomised=True, several=True, planner={"horizon": 2, "beams": 4})
+    for t in range(6):
+        action, _ = planning.act(moment_of(batch, t), planning.start(2))
+        assert planning.allowed[batch.task, action].all()
+
+
+# Plans.
+
+
+def played(learner: JOWA, batch: Batch, steps: int = 4) -> Tensor:
+    """What is done at each step, (episodes, steps)."""
+    state, done = learner.start(len(batch.mask)), []
+    with torch.no_grad():
+        for t in range(steps):
+            action, state = learner.act(moment_of(batch, t), state)
+            done.append(action)
+    return torch.stack(done, dim=1)
+
+
+@pytest.mark.parametrize("leaf", ["value", "max_q"])
+@pytest.mark.parametrize("imagined", ["expectation", "mode"])
+def test_a_batch_of_episodes_plans_as_single_ones(leaf: str, imagined: str) -> None:
+    planner = {"horizon": 3, "beams": 2, "leaf": leaf, "imagined": imagined}
+    learner = learner_of(data_of(), randomised=True, planner=planner)
+    batch = batch_of(learner, [11, 20, 30, 34])
+    together = played(learner, batch)
+    assert together.dtype == torch.int64
+    for row in range(4):
+        with torch.no_grad():
+            state = learner.start(1)
+            for t in range(4):
+                action, state = learner.act(part(moment_of(batch, t), [row]), state)
+                assert action == together[row, t]
+
+
+def test_one_imagined_step_with_all_weight_on_the_prior_is_what_q_prefers() -> None:
+    learner = learner_of(data_of(), randomised=True)
+    batch = batch_of(learner, [11, 20, 30, 34])
+    best = played(learner, batch).argmax(dim=-1)
+    for planner in ({"beams": 1, "prior_weight": 0.0}, {"beams": 3, "prior_weight": 1e4}):
+        planning = learner_of(data_of(), True, planner={"horizon": 1, **planner})
+        planning.load_state_dict(learner.state_dict())
+        assert torch.equal(played(planning, batch), best)
+
+
+@pytest.mark.parametrize("imagined", ["expectation", "mode"])
+@pytest.mark.parametrize("leaf", ["value", "max_q"])
+def test_a_plan_is_the_best_of_all_that_the_world_model_imagines(leaf: str, imagined: str) -> None:
+    planner = {"horizon": 2, "beams": ACTIONS, "leaf": leaf, "imagined": imagined}
+    learner = learner_of(data_of(), randomised=True, planner=planner)
+    batch = batch_of(learner, [11, 20, 30, 34])
+    scale, gamma, signs = learner.scales[0], learner.settings.discount, torch.arange(-1.0, 2)
+    with torch.no_grad():
+        seen = moment_of(batch, 0)
+        action, _ = learner.act(seen, learner.start(4))
+        x = learner.world.encode(seen.observation, seen.task)[:, 0]
+        now = learner.world.step(x, seen.task, seen.timestep, learner.start(4))
+        worth = {}
+        for plan in np.ndindex(ACTIONS, ACTIONS):
+            node, total, going_on = now, torch.zeros(4), torch.ones(4)
+            for d, a in enumerate(plan):
+                taken = torch.full((4,), a)
+                total += 0.1 * learner.log_prior(node)[:, a]
+                node, told = learner.world.imagine(node, taken)
+                paid = told.reward.softmax(dim=-1) @ signs
+                if imagined == "mode":
+                    paid = told.reward.argmax(dim=-1) - 1.0
+                total += gamma**d * going_on * paid / scale
+                if imagined == "expectation":
+                    going_on = going_on * (1 - told.end.sigmoid())
+            left = learner.support.mean(learner.value(node.hidden))[:, 0]
+            if leaf == "max_q":
+                left = learner.support.mean(learner.q(node.hidden)).amax(dim=-1)
+            worth[plan] = total + gamma**2 * going_on * left
+    for row in range(4):
+        best = max(worth, key=lambda each: float(worth[each][row]))
+        assert action[row] == best[0]
+
+
+def test_planning_settings_train_nothing_anew() -> None:
+    plain = MethodConfig.model_validate({"method": "jowa"})
+    other = MethodConfig.model_validate({"method": "jowa", "policy": {"planner": {"horizon": 2}}})
+    assert plain.trained() == other.trained() == plain
+
+
+def test_continuous_actions_are_refused() -> None:
+    config = MethodConfig.model_validate({"method": "jowa", "policy": POLICY})
+    spec = Spec(("Hopper",), (TORQUES,), TOKENS | VECTOR, {"text_tokens": TEXT})
+    with pytest.raises(PipelineError, match="Hopper: its actions are continuous"):
+        make(config, spec)
