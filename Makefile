@@ -1,12 +1,16 @@
-# `make table1`, `make demo`, `make test`. Your own environment: `pip install -e .`, then `snakemake …`.
+# `make table1`, `make demo`, `make test`. Your own environment: `pip install -c requirements.lock -e .`, then `snakemake …`.
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# The first that runs: a name may stand for a Python that is not there.
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13; do \
+	$$name -c '' 2> /dev/null && echo $$name && exit; done; echo python3)
 # Extra arguments of pip, such as --extra-index-url for another build of torch.
 PIP_ARGS ?=
 CORES ?= 8
 
 BIN := .venv/bin
-# Stamps: installing again is for a change of pyproject.toml only.
+# Stamps: installing again is for a change of these files only.
+PINS := pyproject.toml requirements.lock
+INSTALL = $(BIN)/pip install --constraint requirements.lock $(PIP_ARGS) --editable
 RUNTIME := .venv/.installed
 DEVELOPMENT := .venv/.installed-dev
 # One job at a time is all a demo has to do, so each may use two threads.
@@ -36,27 +40,27 @@ check: $(DEVELOPMENT)  ## formatting, types, workflow lint
 	$(BIN)/snakemake --lint
 
 docs: $(RUNTIME)  ## the pages as a site: site/index.html
-	$(BIN)/pip install $(PIP_ARGS) --editable '.[docs]'
+	$(INSTALL) '.[docs]'
 	$(BIN)/mkdocs build --strict
 
 clean:  ## remove results, keep the environment
 	find results -mindepth 1 ! -name README.md -delete
 
 # Of another Python nothing would install, and a .venv that it has left would stay.
-IS_RIGHT := -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'
-WRONG = '$(PYTHON)' is not Python 3.11: name one with make PYTHON=/path/to/python3.11
+IS_RIGHT := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
+WRONG = '$(PYTHON)' is not Python 3.11, 3.12 or 3.13: name one with make PYTHON=/path/to/python3.11
 USELESS = .venv is of another Python: remove it with rm -r .venv and run make again
-NO_VENV = '$(PYTHON)' makes no environment: install python3.11-venv (Debian)
+NO_VENV = '$(PYTHON)' makes no environment: install its package, such as python3.11-venv (Debian)
 refuse = { echo "error: $(1)" >&2; exit 1; }
 
-$(RUNTIME): pyproject.toml | $(BIN)/python
+$(RUNTIME): $(PINS) | $(BIN)/python
 	@$(BIN)/python $(IS_RIGHT) || $(call refuse,$(USELESS))
-	$(BIN)/pip install $(PIP_ARGS) --editable .
+	$(INSTALL) .
 	touch $@
 
-$(DEVELOPMENT): pyproject.toml | $(BIN)/python
+$(DEVELOPMENT): $(PINS) | $(BIN)/python
 	@$(BIN)/python $(IS_RIGHT) || $(call refuse,$(USELESS))
-	$(BIN)/pip install $(PIP_ARGS) --editable '.[dev]'
+	$(INSTALL) '.[dev]'
 	touch $@ $(RUNTIME)
 
 $(BIN)/python:

@@ -1,4 +1,4 @@
-"""What a rule's stage imports is in the rule's environment, at the version of pyproject.toml."""
+"""What a rule's stage imports is in the rule's environment, at the version that is locked."""
 
 import ast
 import re

@@ -2,25 +2,45 @@
 
 import re
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 CONDA_NAMES = {"matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
 NOT_OURS = {"python", "pip", "detectron2", "pytorch", "torchvision", "setuptools"}
-"""Not in pyproject.toml; the last four are detectron2 and the versions that it goes with."""
+"""Not in requirements.lock; the last four are detectron2 and the versions that it goes with."""
 
 
-def pinned() -> dict[str, str]:
+def plain(name: str) -> str:
+    """A line's name without extras, as PyPI has it."""
+    return CONDA_NAMES.get(name, name).partition("[")[0]
+
+
+@cache
+def locked() -> dict[str, str]:
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    found = (line.split("==") for line in lines if not line.startswith("#"))
+    return {canonicalize_name(name): version for name, version in found}
+
+
+def test_what_pyproject_asks_for_is_locked() -> None:
+    """All extras but one, within the ranges; after a change of them: python envs/lock.py."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = [*project["dependencies"], *project["optional-dependencies"]["text"]]
-    return dict(line.split("==") for line in lines)
+    extras = dict(project["optional-dependencies"])
+    del extras["kubernetes"]  # does not go together with the rest
+    for line in [*project["dependencies"], *(line for lines in extras.values() for line in lines)]:
+        wanted = Requirement(line)
+        version = locked()[canonicalize_name(wanted.name)]
+        assert wanted.specifier.contains(version), f"{line}, but {version} is locked"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda path: path.stem)
-def test_conda_environments_agree_with_pyproject(path: Path) -> None:
+def test_conda_environments_agree_with_the_lock(path: Path) -> None:
     content = yaml.safe_load(path.read_text())
     assert content["channels"][0] == "conda-forge"
     lines: list[str] = []
@@ -29,7 +49,7 @@ def test_conda_environments_agree_with_pyproject(path: Path) -> None:
     for line in lines:
         name, *version = re.split("[=<]+", line)
         if name not in NOT_OURS:
-            assert version == [pinned()[CONDA_NAMES.get(name, name)]], line
+            assert version == [locked()[canonicalize_name(plain(name))]], line
 
 
 def test_rules_and_stages_have_the_same_names() -> None:

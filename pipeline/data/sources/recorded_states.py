@@ -107,8 +107,8 @@ def _play_again(path: Path, recording: Trajectories, game: Simulator) -> None:
             if t < COMPARED_STEPS and largest > TOLERANCE:
                 raise PipelineError(
                     f"{path}: episode {episode} differs by {largest:.2g} at step {t} when it is "
-                    f"played again ({versions}); install the versions that pyproject.toml pins, "
-                    "or restore the file"
+                    f"played again ({versions}); install the versions of requirements.lock, or "
+                    "restore the file"
                 )
             if t + 1 < length:
                 game.step(recording.actions[start + t])
