@@ -334,6 +334,18 @@ class SweepConfig(Section):
     )
 
 
+class TimingConfig(Section):
+    """How it is measured what a decision costs."""
+
+    decisions: int = Field(15, ge=1, description="number of decisions whose median is taken")
+    episodes: int = Field(
+        10, ge=1, le=SEEDS_APART, description="number of episodes in lock-step, beside a single one"
+    )
+    horizons: Distinct[int] = Field(
+        [3, 6, 12, 24], description="steps of plans that each planner is measured with besides"
+    )
+
+
 class HardwareConfig(Section):
     """What heavy jobs run on: no part of the experiment, so a change of it runs nothing again."""
 

@@ -41,6 +41,11 @@ class TableConfig(Section):
         False, description="whether the checkpoints before the last are played as well"
     )
 
+    timed: bool = Field(
+        False,
+        description="whether the decisions of each row are timed, for `results/planning_cost.csv`",
+    )
+
     @model_validator(mode="after")
     def _distinct_rows(self) -> "TableConfig":
         distinct(self.rows)
