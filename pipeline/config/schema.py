@@ -1,5 +1,5 @@
 """The configuration's schema: frozen, strict, documented; `load` reads it from disk. The
-sections on data are in `data`, that of a table in `table`, and known here as well.
+sections on data are in `data`, those of tables in `table`, and known here as well.
 
 Each stage receives only its own part as JSON with sorted keys (`as_json`, `Model.from_json`), so
 that reordering or editing an unrelated section re-runs nothing. The driver imports this: no torch.
@@ -15,7 +15,9 @@ from pipeline.config.data import RenderingConfig as RenderingConfig
 from pipeline.config.methods import Activation, MethodSettings, settings_class
 from pipeline.config.section import LARGEST_SEED, SEEDS_APART, Distinct, Seed
 from pipeline.config.section import Section as Section
+from pipeline.config.table import SweepConfig as SweepConfig
 from pipeline.config.table import TableConfig as TableConfig
+from pipeline.config.table import TimingConfig as TimingConfig
 from pipeline.errors import PipelineError
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -315,35 +317,6 @@ class EvaluationConfig(Section):
     def fewer(self) -> "EvaluationConfig":
         """The same for a checkpoint before the last: with `checkpoint_episodes` episodes."""
         return self.model_copy(update={"episodes": self.checkpoint_episodes})
-
-
-class SweepConfig(Section):
-    """Play under several target returns, to see whether a policy does what it is asked for."""
-
-    targets: Distinct[float] = Field(
-        [0.5, 0.75, 1.0, 1.25, 1.5],
-        min_length=1,
-        description="target returns as multiples of the data's best episode",
-    )
-    episodes: int = Field(
-        5,
-        ge=1,
-        le=SEEDS_APART,
-        description="number of episodes per target, from the same starts as the first ones of the "
-        "evaluation",
-    )
-
-
-class TimingConfig(Section):
-    """How it is measured what a decision costs."""
-
-    decisions: int = Field(15, ge=1, description="number of decisions whose median is taken")
-    episodes: int = Field(
-        10, ge=1, le=SEEDS_APART, description="number of episodes in lock-step, beside a single one"
-    )
-    horizons: Distinct[int] = Field(
-        [3, 6, 12, 24], description="steps of plans that each planner is measured with besides"
-    )
 
 
 class HardwareConfig(Section):
