@@ -16,6 +16,7 @@ include: "rules/retrieve.smk"
 include: "rules/features.smk"
 include: "rules/policy.smk"
 include: "rules/tables.smk"
+include: "rules/planners.smk"
 include: "rules/report.smk"
 
 

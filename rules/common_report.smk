@@ -22,6 +22,7 @@ SECTIONS = {
     "attention": "6 Attention over memory",
     "prompts": "7 Prompt lists",
     "costs": "8 Cost per stage",
+    "planning_cost": "8 Cost per stage",
     "provenance": "9 Provenance",
 }
 
@@ -85,5 +86,6 @@ def report_contents():
         *each(rules.plot_target_sweeps.output.picture, RUNS.where(swept=True)),
         *each(rules.list_prompts.output.page, RUNS),
         rules.plot_costs.output.picture,
+        *(rules.compare_planning_costs.output if RUNS.where(timed=True) else []),
         rules.list_runs.output.page,
     ]

@@ -99,6 +99,12 @@ def licences_of(wildcards):
     }
 
 
+def timing_of(wildcards):
+    """How decisions are timed; other horizons are tried of a method once, not of all its variants."""
+    horizons = CONFIG.timing.horizons if wildcards.variant == "default" else []
+    return CONFIG.timing.model_copy(update={"horizons": horizons})
+
+
 # What stages are told.
 RECORDED = {"dataset": dataset_of, "environment": environment_of, "resources": resources_dir}
 DETECTING = {"detector": lambda wildcards: features_of(wildcards).detector}
@@ -109,6 +115,7 @@ PRETRAINING = {"language_model": language_model_of, "options": training_options}
 PLAYED = {"environment": played_environment_of, "dataset": dataset_of, "seed": "{seed}"}
 ACTING = {**ENCODING, **PLAYED, "method": method_of}
 CHOOSING = {**ACTING, "seed": lambda w: method_of(w).evaluation.choosing_seed}
+TIMING = {**ACTING, "timing": timing_of}
 SWEEPING = {**ACTING, "sweep": lambda wildcards: CONFIG.sweep}
 BUNDLING = {
     **ACTING,

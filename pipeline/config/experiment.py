@@ -27,6 +27,7 @@ from pipeline.config.schema import (
     Section,
     SweepConfig,
     TableConfig,
+    TimingConfig,
 )
 from pipeline.config.section import known, merge, validate
 
@@ -72,6 +73,7 @@ class Config(Section):
     tables: dict[str, TableConfig]
     serve: bool | None = Field(None, description="replaces the key `serve` of every environment")
     sweep: SweepConfig = SweepConfig()
+    timing: TimingConfig = TimingConfig()
     hardware: HardwareConfig = HardwareConfig()
     environments: dict[str, EnvironmentConfig]
     datasets: dict[str, DatasetConfig]

@@ -39,6 +39,10 @@ class Run:
     """The variant whose policy it plays, if it is trained."""
     checkpoints: bool = False
     """Whether its checkpoints before the last are played for the table."""
+    priced: bool = False
+    """Whether the cost of its decisions is told beside its score, since its table asks for that."""
+    timed: bool = False
+    """Whether they are timed: those of the first seed that is priced."""
     shown: bool = False
     """Whether the report shows it: of each method on a data set the first variant and seed."""
     swept: bool = False
@@ -101,6 +105,7 @@ class Runs(tuple[Run, ...]):
 def runs_of(config: Config) -> Runs:
     """Every run of every table: by table, data set, random play and then the rows, seed."""
     shown: set[tuple[str, str]] = set()
+    timed: set[tuple[str, str, str]] = set()
     rows = []
     for table, place in _grid(config):
         if place[1:3] == RANDOM:
@@ -108,6 +113,9 @@ def runs_of(config: Config) -> Runs:
             continue
         first, settings = place[:2] not in shown, config.method(*place[1:3], place[0])
         shown.add(place[:2])
+        priced = config.tables[table].timed
+        timing = priced and place[:3] not in timed
+        timed |= {place[:3]} if timing else set()
         evaluation = settings.evaluation
         if evaluation.choose_from and place[3] == evaluation.choosing_seed:
             raise PipelineError(
@@ -121,6 +129,8 @@ def runs_of(config: Config) -> Runs:
                 trained=True,
                 trained_as=config.trained_as(*place[1:3], place[0]),
                 checkpoints=config.tables[table].checkpoints,
+                priced=priced,
+                timed=timing,
                 shown=first,
                 choosing_seed=evaluation.choosing_seed if evaluation.choose_from else None,
                 swept=first and settings.policy.uses_returns,

@@ -1,5 +1,5 @@
 """The configuration's schema: frozen, strict, documented; `load` reads it from disk. The
-sections on data are in `data`, on play in `evaluation`, that of a table in `table`; known here too.
+sections on data are in `data`, on play in `evaluation`, those of tables in `table`; known here too.
 
 Each stage receives only its own part as JSON with sorted keys (`as_json`, `Model.from_json`), so
 that reordering or editing an unrelated section re-runs nothing. The driver imports this: no torch.
@@ -15,9 +15,11 @@ from pipeline.config.data import RenderingConfig as RenderingConfig
 from pipeline.config.evaluation import ActionRule as ActionRule
 from pipeline.config.evaluation import EvaluationConfig as EvaluationConfig
 from pipeline.config.methods import Activation, MethodSettings, settings_class
-from pipeline.config.section import SEEDS_APART, Distinct, Seed
 from pipeline.config.section import Section as Section
+from pipeline.config.section import Seed
+from pipeline.config.table import SweepConfig as SweepConfig
 from pipeline.config.table import TableConfig as TableConfig
+from pipeline.config.table import TimingConfig as TimingConfig
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Precision = Literal["float32", "bfloat16"]
@@ -233,23 +235,6 @@ class TrainingConfig(Section):
     )
     cache_memory_mb: int = Field(
         2048, ge=16, description="largest size of decoded feature blocks held in memory"
-    )
-
-
-class SweepConfig(Section):
-    """Play under several target returns, to see whether a policy does what it is asked for."""
-
-    targets: Distinct[float] = Field(
-        [0.5, 0.75, 1.0, 1.25, 1.5],
-        min_length=1,
-        description="target returns as multiples of the data's best episode",
-    )
-    episodes: int = Field(
-        5,
-        ge=1,
-        le=SEEDS_APART,
-        description="number of episodes per target, from the same starts as the first ones of the "
-        "evaluation",
     )
 
 

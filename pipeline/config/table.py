@@ -1,4 +1,4 @@
-"""The section of the configuration that declares a table."""
+"""The sections of the configuration that declare a table, and what is measured beside tables."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from pipeline.config.section import Distinct, RunSeed, Section, distinct
+from pipeline.config.section import SEEDS_APART, Distinct, RunSeed, Section, distinct
 from pipeline.errors import unknown_name
 
 
@@ -41,6 +41,11 @@ class TableConfig(Section):
         False, description="whether the checkpoints before the last are played as well"
     )
 
+    timed: bool = Field(
+        False,
+        description="whether the decisions of each row are timed, for `results/planning_cost.csv`",
+    )
+
     @model_validator(mode="after")
     def _distinct_rows(self) -> "TableConfig":
         distinct(self.rows)
@@ -68,3 +73,32 @@ def _value(settings: Mapping[str, Any], path: str) -> Any:
         raise unknown_name("setting", key, list(settings))
     value = settings[key]
     return _value(value if isinstance(value, Mapping) else {}, below) if below else value
+
+
+class SweepConfig(Section):
+    """Play under several target returns, to see whether a policy does what it is asked for."""
+
+    targets: Distinct[float] = Field(
+        [0.5, 0.75, 1.0, 1.25, 1.5],
+        min_length=1,
+        description="target returns as multiples of the data's best episode",
+    )
+    episodes: int = Field(
+        5,
+        ge=1,
+        le=SEEDS_APART,
+        description="number of episodes per target, from the same starts as the first ones of the "
+        "evaluation",
+    )
+
+
+class TimingConfig(Section):
+    """How it is measured what a decision costs."""
+
+    decisions: int = Field(15, ge=1, description="number of decisions whose median is taken")
+    episodes: int = Field(
+        10, ge=1, le=SEEDS_APART, description="number of episodes in lock-step, beside a single one"
+    )
+    horizons: Distinct[int] = Field(
+        [3, 6, 12, 24], description="steps of plans that each planner is measured with besides"
+    )

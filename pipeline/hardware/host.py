@@ -33,6 +33,12 @@ def describe() -> dict[str, Any]:
     return {name: value for name, value in found.items() if value}
 
 
+def summary() -> str:
+    """Processor and system in a few words, to stand beside a time."""
+    known = describe()
+    return ", ".join(str(known[name]) for name in ("cpu", "system") if name in known)
+
+
 def _cpu() -> str:
     """The processor's model."""
     if sys.platform == "darwin":

@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[2]
 BESIDE = (
     *("results/published/lxmert_base", "results/published_layers/gpt2_6.safetensors"),
     *("results/downloads/pong_minari", "results/minari/catch-v0", "plan"),
-    "results/bundles/catch/more3s",
+    *("results/bundles/catch/more3s", "results/runs/catch/more3s/default/seed-0/decisions.csv"),
+    "results/planning_cost.csv",
 )
 """Targets of rules that the toy workflow does not need."""
 TARGETS = {"all", "demo"}

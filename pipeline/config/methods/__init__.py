@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, Field
 
@@ -73,6 +73,15 @@ class MethodSettings(Section):
     def from_language_model(self) -> bool:
         """Whether training begins with the layers of a language model."""
         return False
+
+    @property
+    def planned_steps(self) -> int:
+        """H: steps of a plan; 0 without plans."""
+        return 0
+
+    def planning(self, steps: int) -> Self | None:
+        """The same with plans of at least so many steps; None without plans."""
+        return None
 
 
 class TransformerSettings(MethodSettings):

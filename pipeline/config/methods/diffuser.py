@@ -1,6 +1,6 @@
 """Settings of planning by diffusion (`pipeline/methods/diffuser.py`)."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field
 
@@ -56,3 +56,12 @@ class Settings(MethodSettings):
     def ahead(self) -> int:
         """The rest of a plan, and the rewards of its value."""
         return max(self.horizon, self.return_horizon) - 1
+
+    @property
+    def planned_steps(self) -> int:
+        """H."""
+        return self.horizon
+
+    def planning(self, steps: int) -> Self:
+        """The same with plans of so many steps, for which it has to be trained anew."""
+        return self.model_copy(update={"horizon": steps})

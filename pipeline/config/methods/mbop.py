@@ -1,6 +1,6 @@
 """Settings of model-based offline planning (`pipeline/methods/mbop.py`)."""
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -52,3 +52,13 @@ class Settings(MethodSettings):
                 f"among {self.members} members; choose a multiple"
             )
         return self
+
+    @property
+    def planned_steps(self) -> int:
+        """H."""
+        return self.planner.horizon
+
+    def planning(self, steps: int) -> Self:
+        """The same with plans of so many steps."""
+        planner = self.planner.model_copy(update={"horizon": steps})
+        return self.model_copy(update={"planner": planner})

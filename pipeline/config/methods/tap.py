@@ -1,6 +1,6 @@
 """Settings of planning in a latent action space (`pipeline/methods/tap.py`)."""
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from pydantic import Field
 
@@ -61,3 +61,17 @@ class Settings(MethodSettings):
     def ahead(self) -> int:
         """The rest of a window, and the rewards of its last step's value."""
         return self.window + self.return_horizon - 1
+
+    @property
+    def planned_steps(self) -> int:
+        """H."""
+        return min(self.planner.codes, self.window_codes) * self.code_steps
+
+    def planning(self, steps: int) -> Self:
+        """The same with plans of at least so many steps; where its windows are shorter, it has to
+        be trained anew.
+        """
+        codes = -(-steps // self.code_steps)
+        planner = self.planner.model_copy(update={"codes": codes})
+        update = {"planner": planner, "window_codes": max(codes, self.window_codes)}
+        return self.model_copy(update=update)

@@ -1,6 +1,6 @@
 """Settings of Trajectory Transformer (`pipeline/methods/trajectory_transformer.py`)."""
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from pydantic import Field
 
@@ -47,3 +47,13 @@ class Settings(MethodSettings):
         0.0, ge=0, lt=1, description="share of a target's mass that goes to all tokens alike"
     )
     planner: PlannerSettings = PlannerSettings()
+
+    @property
+    def planned_steps(self) -> int:
+        """H."""
+        return self.planner.horizon
+
+    def planning(self, steps: int) -> Self:
+        """The same with plans of so many steps."""
+        planner = self.planner.model_copy(update={"horizon": steps})
+        return self.model_copy(update={"planner": planner})

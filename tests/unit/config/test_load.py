@@ -141,8 +141,14 @@ def test_every_shipped_variant_differs_from_the_default() -> None:
         return any(config.method(name, variant) != config.method(name) for name in methods)
 
     same = {v for v in config.variants if not changes(v)}
-    # The other two are the default at this scale, and differ from it at the paper's.
-    assert same == {"default", "half_memory", "random_gpt"}
+    # These two are the default at this scale, and differ from it at the paper's; the last one
+    # differs where a robot's settings have a warm start.
+    assert same == {"default", "half_memory", "random_gpt", "no_warm_start"}
+    cold, warm = (
+        config.method("diffuser", variant, "hopper_medium").policy.planner.warm_start
+        for variant in ("no_warm_start", "default")
+    )
+    assert cold == 0 < warm
     paper = load(CONFIG / "paper.yaml")
     assert paper.method("more3s", "half_memory").policy.memory_length == 15
     assert paper.method("more3s", "random_gpt") != paper.method("more3s")

@@ -1,0 +1,55 @@
+"""What planners cost, and how far ahead their models are right: pictures beside the tables.
+
+Both read policies that tables have trained, and train no policy. Times depend on the machine and on what else it does, so
+`planning_cost` is no part of the promise that the same seeds give the same bytes.
+"""
+
+
+localrules:
+    compare_planning_costs,
+
+
+COMPARED = {"timed": places_of_runs(timed=True), "runs": places_of_runs(priced=True)}
+
+
+rule time_decisions:
+    """How long decisions of a trained policy take on this machine."""
+    input:
+        unpack(acting_inputs),
+        policy=of_training("policy"),
+    output:
+        decisions="results/runs/{dataset}/{method}/{variant}/seed-{seed}/decisions.csv",
+    log:
+        "results/logs/time_decisions/{dataset}/{method}/{variant}/seed-{seed}.log",
+    conda:
+        acting_environment
+    threads: slots(1)
+    resources:
+        mem_mb=memory_with_detector(2000),
+        runtime=60,
+        gpu=GPUS,
+    params:
+        **stage("time_decisions", *ACTING_PLUGINS, options=device_options, **TIMING),
+    shell:
+        STAGE
+
+
+rule compare_planning_costs:
+    """Time of a decision beside the score, of all rows of tables that are timed; and a picture."""
+    input:
+        decisions=each(rules.time_decisions.output.decisions, RUNS.where(timed=True)),
+        episodes=each(rules.evaluate_policy.output.episodes, RUNS.where(priced=True)),
+        run=each(rules.evaluate_policy.output.run, RUNS.where(priced=True)),
+        published=f"{RESOURCES}/published_costs.csv",
+    output:
+        csv="results/planning_cost.csv",
+        markdown="results/planning_cost.md",
+        picture=in_report("results/planning_cost.png", "planning_cost"),
+    log:
+        "results/logs/compare_planning_costs.log",
+    conda:
+        "../envs/tables.yaml"
+    params:
+        **stage("compare_planning_costs", **COMPARED),
+    shell:
+        STAGE
