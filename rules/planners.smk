@@ -16,7 +16,7 @@ rule time_decisions:
     """How long decisions of a trained policy take on this machine."""
     input:
         unpack(acting_inputs),
-        policy=of_training("policy"),
+        policy=trained(rules.train_policy.output.policy),
     output:
         decisions="results/runs/{dataset}/{method}/{variant}/seed-{seed}/decisions.csv",
     log:
