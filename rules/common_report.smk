@@ -27,10 +27,20 @@ SECTIONS = {
 
 
 def in_report(path, caption):
-    """An output that `snakemake --report` shows; its wildcards tell it from others of its section."""
-    labels = {name: f"{{{name}}}" for name in sorted(get_wildcard_names(path))} or {"runs": "all"}
-    place = f"../report/{caption}.rst"
-    return report(path, caption=place, category=SECTIONS[caption], labels=labels)
+    """An output that `snakemake --report` shows; its wildcards tell it from others of its section.
+
+    A section has a folder for each game or robot, table or language model.
+    """
+    names = sorted(get_wildcard_names(path))
+    labels = {name: f"{{{name}}}" for name in names} or {"runs": "all"}
+    folders = [f"{{{name}}}" for name in ("dataset", "table", "language_model") if name in names]
+    return report(
+        path,
+        caption=f"../report/{caption}.rst",
+        category=SECTIONS[caption],
+        subcategory=(folders or ["all runs"])[0],
+        labels=labels,
+    )
 
 
 @cache

@@ -32,6 +32,10 @@ def test_the_report_is_whole_and_loads_nothing(report: Path) -> None:
     html = report.read_text(encoding="utf-8")
     categories, results = (report_file.variable(html, n) for n in ("categories", "results"))
     assert sorted(categories) == list(report_file.SECTIONS)
+    assert not [name for name, folders in categories.items() if "Other" in folders]
+    first_page = html.partition("workflow_desc = ")[2].partition("\n")[0]
+    assert "data:video/mp4" in first_page
+    assert "Table 1" in first_page
     assert {p for s in categories.values() for paths in s.values() for p in paths} == set(results)
     for path, result in results.items():
         kind, content = report_file.decoded(result["data_uri"])

@@ -18,15 +18,16 @@ VIDEO_LIMIT = 1_000_000
 """Bytes of a video in a page, whose base64 takes a third more."""
 
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff;
-       max-width: 72rem; margin: 1.5rem auto; padding: 0 1.5rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
-table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .8rem; border-bottom: 1px solid #ddd; text-align: left;
-         vertical-align: top; }
-th { border-bottom: 2px solid #888; } tbody tr:hover { background: #f4f6f9; }
-video { max-width: 100%; background: #000; }
+.page { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff;
+        max-width: 72rem; margin: 1.5rem auto; padding: 0 1.5rem; }
+.page h1 { font-size: 1.5rem; } .page h2 { font-size: 1.15rem; margin-top: 2rem; }
+.page table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
+.page th, .page td { padding: .3rem .8rem; border-bottom: 1px solid #ddd; text-align: left;
+                     vertical-align: top; }
+.page th { border-bottom: 2px solid #888; } .page tbody tr:hover { background: #f4f6f9; }
+.page video { max-width: 100%; background: #000; }
 """
+"""Of nothing outside: the report's first page shows whole pages inside of its own."""
 
 
 def write(path: Path, title: str, body: str) -> None:
@@ -34,7 +35,7 @@ def write(path: Path, title: str, body: str) -> None:
     text = (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n"
-        f"<body>\n{body}\n</body>\n</html>\n"
+        f'<body>\n<main class="page">\n{body}\n</main>\n</body>\n</html>\n'
     )
     if (size := len(text.encode())) > LIMIT:
         raise PipelineError(
