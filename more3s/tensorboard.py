@@ -1,9 +1,9 @@
 """The curves of trainings as TensorBoard reads them.
 
-    more3s tensorboard results/runs results/tensorboard
+    more3s tensorboard results/runs results/events
 
-writes an event file beside no other result: for each `curve.csv` below the first folder one below
-the second, at the same place.
+writes an event file for each `curve.csv` below the first folder, at the same place below the
+second.
 """
 
 from pathlib import Path
@@ -28,9 +28,9 @@ def write(runs: Path, target: Path) -> int:
     if not curves:
         raise PipelineError(f"{runs}: no {CURVE} below it; train a policy, or name another folder")
     for curve in curves:
-        rows = read_csv(curve)
-        with SummaryWriter(str(target / curve.parent.relative_to(runs))) as writer:  # type: ignore[no-untyped-call]
+        rows = read_csv(curve, [STEP], "train again")
+        with SummaryWriter(str(target / curve.parent.relative_to(runs))) as writer:
             for name in rows.columns.drop(STEP):
                 for step, value in rows[[STEP, name]].dropna().itertuples(index=False):
-                    writer.add_scalar(str(name), float(value), int(step))  # type: ignore[no-untyped-call]
+                    writer.add_scalar(str(name), float(value), int(step))
     return len(curves)

@@ -6,10 +6,7 @@ copies them into a folder, and the package `pipeline` with them: its stages run 
 Snakefile, which can then be read, changed and added to as in a clone.
 """
 
-import argparse
 import shutil
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pipeline
@@ -44,17 +41,3 @@ def init(target: Path) -> None:
                 shutil.copy(source, target)
     except OSError as error:
         raise PipelineError(f"{target}: {error.strerror}; name another folder") from None
-
-
-def command(arguments: Sequence[str] | None = None) -> None:
-    """The command `more3s`."""
-    parser = argparse.ArgumentParser(prog="more3s", description="MORE-3S, beside Snakemake.")
-    commands = parser.add_subparsers(required=True, metavar="command")
-    lay = commands.add_parser("init", help="copy the workflow into a folder")
-    lay.add_argument("folder", type=Path)
-    target: Path = parser.parse_args(arguments).folder
-    try:
-        init(target)
-    except PipelineError as error:
-        sys.exit(f"error: {error}")
-    print(f"The workflow is in {target}. Next:\n  cd {target}\n  snakemake demo --cores all")

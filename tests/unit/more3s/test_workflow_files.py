@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from more3s import workflow_files
+from more3s.command import command
 
 ROOT = Path(__file__).parents[3]
 
@@ -15,7 +16,7 @@ def test_what_a_clone_has_is_laid_into_a_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = tmp_path / "new" / "workflow"
-    workflow_files.command(["init", str(target)])
+    command(["init", str(target)])
     assert f"cd {target}" in capsys.readouterr().out
     for name in ("Snakefile", "config/config.yaml", "rules/common.smk", "pipeline/errors.py"):
         assert (target / name).read_bytes() == (ROOT / name).read_bytes()
@@ -25,11 +26,11 @@ def test_what_a_clone_has_is_laid_into_a_folder(
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "config").mkdir()
     with pytest.raises(SystemExit, match=r"config: exists already; name another folder"):
-        workflow_files.command(["init", str(tmp_path)])
+        command(["init", str(tmp_path)])
     assert [path.name for path in tmp_path.iterdir()] == ["config"]
     (tmp_path / "file").touch()
     with pytest.raises(SystemExit, match=r"file: .*; name another folder"):
-        workflow_files.command(["init", str(tmp_path / "file")])
+        command(["init", str(tmp_path / "file")])
 
 
 def test_a_wheel_brings_all_that_the_snakefile_reads() -> None:
