@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pipeline.config.methods._discrete_values import DiscreteValueSettings
+from pipeline.environments.action_space import ActionSpace
 from pipeline.errors import PipelineError
 from pipeline.methods import ActingState, Learner, Moment, Spec
 from pipeline.nn.masking import masked_mean
@@ -36,12 +37,7 @@ class DiscreteValueLearner(Learner):
         Raises PipelineError where actions are continuous.
         """
         super().__init__(settings, spec)
-        (actions,) = spec.actions
-        if actions.continuous:
-            raise PipelineError(
-                f"{spec.tasks[0]}: its actions are continuous, and this method chooses among "
-                "discrete ones; choose another method for this data set"
-            )
+        actions = discrete_choices(spec)
         width, queries = settings.width, settings.pooling_queries
         features = StepFeatures(spec.shape, spec.statistics, width, queries)
         self.policy = ValueNetwork(features, width, actions.size, values)
@@ -95,6 +91,18 @@ class DiscreteValueLearner(Learner):
         """The action of the largest mean value."""
         values: Tensor = self.policy(moment.observation)
         return values[:, 0].mean(dim=-1).argmax(dim=-1), state
+
+
+def discrete_choices(spec: Spec) -> ActionSpace:
+    """The actions of a method that chooses among several; PipelineError where they are
+    continuous.
+    """
+    if spec.choices.continuous:
+        raise PipelineError(
+            f"{spec.tasks[0]}: its actions are continuous, and this method chooses among "
+            "discrete ones; choose another method for this data set"
+        )
+    return spec.choices
 
 
 def quantile_goals(after: Tensor, told: NStep) -> Tensor:
