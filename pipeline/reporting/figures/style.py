@@ -37,6 +37,8 @@ METHODS = {
     "diffuser": "#637939",
     "tap": "#843c39",
     "gato": "#7b4173",
+    "multi_game_dt": "#3182bd",
+    "elastic_dt": "#31a354",
 }
 """A new method's colour comes from its name until it has one here."""
 FONT_SIZE = 8
