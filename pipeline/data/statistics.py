@@ -2,6 +2,7 @@
 observations are in their store.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,3 +41,12 @@ def discounted_returns(
             following = rewards[t] + discount * following
             returns[start + t] = following
     return returns
+
+
+def clipped_returns(data: Trajectories) -> NDArray[np.float32]:
+    """(T,) Σ_{k≥t} sign(r_k) within the episode: returns of rewards that are clipped, as is usual
+    for games.
+    """
+    signs = np.sign(data.rewards)
+    score = np.add.reduceat(signs.astype(np.float64), data.starts)
+    return replace(data, rewards=signs, score=score).returns_to_go

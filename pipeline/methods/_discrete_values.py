@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.config.methods._discrete_values import DiscreteValueSettings
+from pipeline.environments.action_space import ActionSpace
 from pipeline.errors import PipelineError
 from pipeline.methods import ActingState, Learner, Moment, Spec
 from pipeline.nn.game_heads import GameHeads
@@ -40,12 +41,7 @@ class DiscreteValueLearner(Learner):
         Raises PipelineError where actions are continuous.
         """
         super().__init__(settings, spec)
-        actions = spec.choices
-        if actions.continuous:
-            raise PipelineError(
-                f"{spec.tasks[0]}: its actions are continuous, and this method chooses among "
-                "discrete ones; choose another method for this data set"
-            )
+        actions = discrete_choices(spec)
         self.policy = self.network(actions.size, values)
         self.register_buffer("allowed", spec.allowed, persistent=False)
         self.target = copy.deepcopy(self.policy).requires_grad_(False)
@@ -118,6 +114,18 @@ class DiscreteValueLearner(Learner):
         """The action of the largest mean value."""
         values = self.of_game(self.policy, moment.observation, moment.task)
         return self.q(values, moment.task)[:, 0].argmax(dim=-1), state
+
+
+def discrete_choices(spec: Spec) -> ActionSpace:
+    """The actions of a method that chooses among several; PipelineError where they are
+    continuous.
+    """
+    if spec.choices.continuous:
+        raise PipelineError(
+            f"{spec.tasks[0]}: its actions are continuous, and this method chooses among "
+            "discrete ones; choose another method for this data set"
+        )
+    return spec.choices
 
 
 def quantile_goals(after: Tensor, told: NStep) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from pipeline.config.methods.decision_transformer import Settings
 from pipeline.methods import Learner, Moment, Spec
 from pipeline.nn.action_head import ActionEmbedding, ActionHead
+from pipeline.nn.dropout import HistoryDropout
 from pipeline.nn.kv_cache import Positions, TransformerState
 from pipeline.nn.masking import masked_mean
 from pipeline.nn.state_encoders import FrameEncoder, StateEncoder
@@ -40,6 +41,7 @@ class DecisionTransformer(Learner):
         self.encoder = (FrameEncoder if pictures else StateEncoder)(shape, width)
         self.returns = nn.Linear(1, width) if settings.uses_returns else None
         self.actions = ActionEmbedding(actions, width)
+        self.hide = HistoryDropout(settings.history_dropout)
         self.squash = nn.Tanh() if pictures else nn.Identity()
         self.norm = nn.Identity() if pictures else nn.LayerNorm(width)
         self.time = TimeEmbedding(settings.time_embedding, width, settings.max_timesteps)
@@ -64,11 +66,7 @@ class DecisionTransformer(Learner):
 
     def action(self, actions: Tensor, time: Tensor) -> Tensor:
         """a_t (batch, steps, width), without its content in a random share of windows."""
-        embedded: Tensor = self.squash(self.actions(actions))
-        probability = self.settings.history_dropout
-        if probability == 1 or (probability > 0 and self.training):
-            kept = torch.rand(len(actions), 1, 1) >= probability
-            embedded = embedded * kept.to(embedded.device)
+        embedded: Tensor = self.hide(self.squash(self.actions(actions)))
         return embedded + time
 
     # Attend, and read a_t where s_t stands.

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from pipeline.config.methods.iql import Settings
 from pipeline.methods import Spec
 from pipeline.methods._robots import Transitions, ValueLearner
-from pipeline.nn.critics import Critics, follow
+from pipeline.nn.critics import Critics, expectile_loss, follow
 from pipeline.nn.gaussian_policy import GaussianPolicy
 from pipeline.observations.batch import Batch
 
@@ -76,10 +76,3 @@ class ImplicitQLearning(ValueLearner):
         """e^{βA} within its bound, (B,)."""
         exponent = self.settings.inverse_temperature * advantage
         return exponent.exp().clamp(max=self.settings.largest_weight)
-
-
-def expectile_loss(errors: Tensor, expectile: float) -> Tensor:
-    """|τ − 1{u < 0}| u² of each error u: smallest where it is V that u's quantity has V as its
-    τ-expectile.
-    """
-    return torch.where(errors < 0, 1 - expectile, expectile) * errors.square()

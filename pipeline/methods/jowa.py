@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.config.methods.jowa import Settings
-from pipeline.errors import PipelineError
 from pipeline.methods import Learner, Moment, Spec
+from pipeline.methods._discrete_values import discrete_choices
 from pipeline.methods._world_errors import world_errors
 from pipeline.nn.categorical_values import CategoricalHead, Support, cross_entropy
 from pipeline.nn.imagination import plan
@@ -43,15 +43,10 @@ class JOWA(Learner):
         Raises PipelineError where actions are continuous.
         """
         super().__init__(settings, spec)
-        if spec.choices.continuous:
-            raise PipelineError(
-                f"{spec.tasks[0]}: its actions are continuous, and this method chooses among "
-                "discrete ones; choose another method for this data set"
-            )
         told, width, actions = (
             spec.per_task or (spec.statistics,),
             settings.width,
-            spec.choices.size,
+            discrete_choices(spec).size,
         )
         self.world = StepWorld(settings, spec.shape["tokens"][1], told, actions)
         self.support = Support(settings.lowest_return, settings.highest_return, settings.atoms)

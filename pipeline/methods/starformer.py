@@ -17,7 +17,7 @@ from torch.nn import functional
 from pipeline.config.methods.starformer import Settings
 from pipeline.methods import Learner, Moment, Spec
 from pipeline.nn.action_head import ActionEmbedding, ActionHead
-from pipeline.nn.dropout import Dropout
+from pipeline.nn.dropout import Dropout, HistoryDropout
 from pipeline.nn.kv_cache import (
     KeyValue,
     KVCache,
@@ -90,6 +90,7 @@ class StARformer(Learner):
             else StateTokens(shape, local)
         )
         self.actions = ActionEmbedding(actions, local)
+        self.hide = HistoryDropout(settings.history_dropout)
         self.told = nn.Linear(1, local) if settings.reward_token != "none" else None
         tokens = self.pieces.count + 1 + (self.told is not None)
         self.time = TimeEmbedding(settings.time_embedding, width, settings.max_timesteps)
@@ -107,11 +108,7 @@ class StARformer(Learner):
 
     def local_tokens(self, seen: Tensor, previous: Tensor, told: Tensor) -> Tensor:
         """a_{t-1}, the pieces of s_t, and r_{t-1} or R̂_t: (batch, steps, tokens, local width)."""
-        action = self.actions(previous)
-        probability = self.settings.history_dropout
-        if probability == 1 or (probability > 0 and self.training):
-            kept = torch.rand(len(previous), 1, 1) >= probability
-            action = action * kept.to(action.device)
+        action = self.hide(self.actions(previous))
         tokens = [action[..., None, :], self.pieces(seen)]
         if self.told is not None:
             if self.pictures and self.settings.reward_token == "reward":

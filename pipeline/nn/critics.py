@@ -31,3 +31,10 @@ class Critics(nn.Module):
 def follow(target: nn.Module, online: nn.Module, rate: float) -> None:
     """θ⁻ ← (1 − rate) θ⁻ + rate θ, for every parameter."""
     torch._foreach_lerp_([*target.parameters()], [*online.parameters()], rate)
+
+
+def expectile_loss(errors: Tensor, expectile: float) -> Tensor:
+    """|τ − 1{u < 0}| u² of each error u: smallest where it is V that u's quantity has V as its
+    τ-expectile.
+    """
+    return torch.where(errors < 0, 1 - expectile, expectile) * errors.square()

@@ -1,5 +1,5 @@
 """Dropout whose random numbers are drawn on the processor; it does nothing where no gradient is
-taken.
+taken. And the dropout of what whole windows remember of their actions.
 """
 
 import torch
@@ -43,3 +43,20 @@ class Dropout(nn.Module):
             return x
         dropped: Tensor = _Dropout.apply(x, self.probability)  # type: ignore[no-untyped-call]
         return dropped
+
+
+class HistoryDropout(nn.Module):
+    """Hides what a window tells of its past actions in a random share of windows, so that a policy
+    does not merely repeat them; with a share of 1 always, in play too.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Zero all steps of a share of the windows `x` (batch, steps, width)."""
+        if self.probability == 1 or (self.probability > 0 and self.training):
+            kept = torch.rand(len(x), 1, 1) >= self.probability
+            x = x * kept.to(x.device)
+        return x

@@ -20,7 +20,9 @@ class Positions(NamedTuple):
     """
 
     order: Tensor
-    """(tokens,) int64, strictly increasing."""
+    """(tokens,) int64, not decreasing. Tokens of one order attend to each other, as the pieces of a
+    picture do.
+    """
     step: Tensor
     """(tokens,) int64, not decreasing."""
 
@@ -83,7 +85,8 @@ def band_mask(
     none that comes later; all earlier ones where the span is None.
 
     `padding_mask` (batch, keys) bool, True: real; returns (batch, 1, queries, keys) bool. A token
-    always sees itself, so that padding gives finite (unused) numbers instead of an empty softmax.
+    always sees itself and those of its order, so that padding gives finite (unused) numbers instead
+    of an empty softmax.
     """
     order = queries.order[:, None] - keys.order[None, :]  # (queries, keys)
     allowed = order >= 0

@@ -39,6 +39,8 @@ METHODS = {
     "gato": "#7b4173",
     "jowa": "#3182bd",
     "scaled_ql": "#e6550d",
+    "multi_game_dt": "#bd9e39",
+    "elastic_dt": "#31a354",
 }
 """A new method's colour comes from its name until it has one here."""
 FONT_SIZE = 8

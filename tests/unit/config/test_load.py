@@ -278,7 +278,7 @@ def test_a_method_s_settings_say_what_it_observes_and_is_told() -> None:
     )
     assert states.policy.observed == "states"
     taking = {name for name in methods if settings_class(name)().uses_returns}
-    returns = {"decision_transformer", "decision_transformer_glu", "upside_down"}
+    returns = {"decision_transformer", "decision_transformer_glu", "elastic_dt", "upside_down"}
     assert taking == {"more3s", *returns}
 
 

@@ -21,7 +21,7 @@ from pipeline.errors import PipelineError
 from pipeline.methods import Spec, make
 from pipeline.methods.awr import td_lambda
 from pipeline.methods.brac_v import BRACv
-from pipeline.methods.iql import expectile_loss
+from pipeline.nn.critics import expectile_loss
 from pipeline.observations.states import StateStore
 from pipeline.observations.windows import Windows
 from pipeline.training import loop
