@@ -37,6 +37,7 @@ METHODS = {
     "diffuser": "#637939",
     "tap": "#843c39",
     "gato": "#7b4173",
+    "multi_task_bc": "#8c6d31",
 }
 """A new method's colour comes from its name until it has one here."""
 FONT_SIZE = 8

@@ -46,6 +46,7 @@ PRINTED = {
     "iql": "IQL",
     "mbop": "MBOP",
     "more3s": "MORE-3S",
+    "multi_task_bc": "multi-task BC",
     "qr_dqn": "QR-DQN",
     "rem": "REM",
     "starformer": "StARformer",
