@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 
 from pipeline.config import plugins
 from pipeline.config.experiment import DIFFERENCE, Config
+from pipeline.config.methods import settings_class
 from pipeline.config.schema import (
     EvaluationConfig,
     MethodConfig,
@@ -38,6 +39,26 @@ def check_data(config: Config, where: str) -> None:
         known("source", dataset.source, plugins.names("data.sources"), file)
         for recording in dataset.files:
             _check_place("file", recording, file)
+    for name in config.together:
+        _check_together(config, name, f"{folder}/datasets/{name}.yaml")
+
+
+def _check_together(config: Config, name: str, file: str) -> None:
+    """Check what a data set of several games puts together."""
+    parts = config.parts(name)
+    for part in parts:
+        if part in config.together:
+            raise PipelineError(
+                f"{file}: together: {part} puts data sets together itself; name those: "
+                f"{', '.join(config.parts(part))}"
+            )
+        known("dataset", part, config.datasets, f"{file}: together")
+    families = list(dict.fromkeys(config.environment(part).family for part in parts))
+    if len(families) > 1 or plugins.continuous(families[0]):
+        raise PipelineError(
+            f"{file}: together: environments of {' and '.join(families)}; one policy plays games "
+            "of one family with discrete actions"
+        )
 
 
 def check_models(config: Config, where: str) -> None:
@@ -84,7 +105,8 @@ def check_tables(config: Config, said_by: Callable[[str], str]) -> None:
             raise PipelineError(f"{where}: tables: {name!r} cannot be a table's name; {NAMING}")
         known("kind of table", table.kind, plugins.names("reporting.tables"), place)
         for dataset_name in table.datasets:
-            known("dataset", dataset_name, config.datasets, place)
+            known("dataset", dataset_name, [*config.datasets, *config.together], place)
+        _check_parts(config, table, place)
         for method in (*table.methods, *table.beside):
             known("method", method, methods, place)
         for variant in table.variants:
@@ -92,6 +114,7 @@ def check_tables(config: Config, said_by: Callable[[str], str]) -> None:
         for (method, variant), dataset in product(table.rows, table.datasets):
             run = f"{place}: {method}, {variant}, {dataset}"
             settings = config.method(method, variant, dataset)
+            check_several(config, dataset, method, run)
             _check_seeds(table, settings.evaluation, f"{run}: evaluation")
             known("features", settings.features, config.features, place)
             if method in table.methods:
@@ -107,6 +130,29 @@ def check_tables(config: Config, said_by: Callable[[str], str]) -> None:
                 )
             if settings.policy.from_language_model:
                 _check_language_model(config, settings, run)
+
+
+def check_several(config: Config, dataset: str, method: str, where: str) -> None:
+    """Raise a PipelineError where `dataset` is of several games and the method of one."""
+    if dataset in config.together and not settings_class(method).several_tasks:
+        several = [name for name in plugins.names("methods") if settings_class(name).several_tasks]
+        raise PipelineError(
+            f"{where}: {method} is trained on one game at a time; name one of "
+            f"{', '.join(config.parts(dataset))}, or a method of several: {', '.join(several)}"
+        )
+
+
+def _check_parts(config: Config, table: TableConfig, place: str) -> None:
+    """Check that no game is in two data sets of a table, whose rows are told apart by game."""
+    rows: dict[str, str] = {}
+    for dataset in table.datasets:
+        for part in config.parts(dataset):
+            if part in rows:
+                raise PipelineError(
+                    f"{place}.datasets: {part} is in {rows[part]} and in {dataset}; a table has "
+                    "rows by game, so give them a table each"
+                )
+            rows[part] = dataset
 
 
 def _check_seeds(table: TableConfig, evaluation: EvaluationConfig, place: str) -> None:

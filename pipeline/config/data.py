@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.config.section import RunSeed, Section
+from pipeline.config.section import Distinct, RunSeed, Section
 
 MOST_NOOPS = 10_000
 """Emulator frames that an episode may begin with: nearly three minutes."""
@@ -169,3 +169,13 @@ class DatasetConfig(Section):
         if self.file is None:
             return [] if self.name is None else [self.name]
         return [self.file] if isinstance(self.file, str) else self.file
+
+
+class TogetherConfig(Section):
+    """`config/datasets/<dataset>.yaml` of several games, which one policy is trained on."""
+
+    together: Distinct[str] = Field(
+        min_length=1,
+        description="other files of config/datasets/, of one family of environments with discrete "
+        "actions; a single one is allowed: its policy has the outputs of one of several games",
+    )

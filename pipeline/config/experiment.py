@@ -28,6 +28,7 @@ from pipeline.config.schema import (
     SweepConfig,
     TableConfig,
     TimingConfig,
+    TogetherConfig,
 )
 from pipeline.config.section import known, merge, validate
 
@@ -47,7 +48,9 @@ class Where(Section):
     """Which runs an entry of the settings is for: those of which all that is said here is true."""
 
     family: Names | None = Field(None, description="modules of pipeline/environments/")
-    environment: Names | None = Field(None, description="files of config/environments/")
+    environment: Names | None = Field(
+        None, description="files of config/environments/; a run of several games has none"
+    )
     dataset: Names | None = Field(None, description="files of config/datasets/")
     method: Names | None = Field(None, description="modules of pipeline/methods/")
 
@@ -77,6 +80,9 @@ class Config(Section):
     hardware: HardwareConfig = HardwareConfig()
     environments: dict[str, EnvironmentConfig]
     datasets: dict[str, DatasetConfig]
+    together: dict[str, TogetherConfig] = Field(
+        default={}, description="data sets of several games; read from datasets/"
+    )
     features: dict[str, FeaturesConfig]
     language_models: dict[str, LanguageModelConfig]
     variants: dict[str, dict[str, Any]] = Field(
@@ -121,7 +127,8 @@ class Config(Section):
     def derived_features(self, methods: Iterable[str]) -> dict[str, FeaturesConfig]:
         """The features that a run of `methods` has as a difference from others, by their names."""
         derived: dict[str, FeaturesConfig] = {}
-        stacks = (self._entries(*run) for run in product(self.datasets, methods))
+        datasets = [*self.datasets, *self.together]
+        stacks = (self._entries(*run) for run in product(datasets, methods))
         distinct = {repr(entries): entries for entries in stacks}.values()
         for entries, (variant, overlay) in product(distinct, self.variants.items()):
             name, difference = self._features([*entries, overlay])
@@ -140,6 +147,19 @@ class Config(Section):
         ours, other = self.features[features], self.features[base]
         same = all(getattr(ours, section) == getattr(other, section) for section in sections)
         return base if same else features
+
+    def parts(self, dataset: str) -> list[str]:
+        """The data sets that a policy of `dataset` is trained on and played on: itself, or those
+        that it puts together.
+        """
+        several = self.together.get(dataset)
+        return [dataset] if several is None else several.together
+
+    def table(self, name: str) -> TableConfig:
+        """A table as its rows are: on each of the games that one of its data sets has."""
+        table = self.tables[name]
+        parts = [part for dataset in table.datasets for part in self.parts(dataset)]
+        return table.model_copy(update={"datasets": parts})
 
     def evaluation(self, dataset: str | None = None) -> EvaluationConfig:
         """The protocol that methods share on `dataset`, and that the random policy is measured
@@ -163,9 +183,10 @@ class Config(Section):
         """The settings that are for a run, in order; what is not known of it is not met."""
         run = {} if method is None else {"method": method}
         if dataset is not None:
-            environment = self.datasets[dataset].environment
-            family = self.environments[environment].family
-            run |= {"dataset": dataset, "environment": environment, "family": family}
+            environment = self.datasets[self.parts(dataset)[0]].environment
+            run |= {"dataset": dataset, "family": self.environments[environment].family}
+            if dataset not in self.together:
+                run["environment"] = environment
         return [entry.settings for entry in self.settings if entry.where.holds(run)]
 
     def _features(self, layers: Iterable[Mapping[str, Any]]) -> tuple[str, dict[str, Any]]:

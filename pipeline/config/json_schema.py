@@ -14,9 +14,15 @@ from pydantic.json_schema import models_json_schema
 
 from pipeline.config import plugins
 from pipeline.config.experiment import Config, Where
-from pipeline.config.load import FOLDERS
+from pipeline.config.load import FOLDERS, TOGETHER
 from pipeline.config.methods import settings_class
-from pipeline.config.schema import FeaturesConfig, MethodConfig, Section, TableConfig
+from pipeline.config.schema import (
+    FeaturesConfig,
+    MethodConfig,
+    Section,
+    TableConfig,
+    TogetherConfig,
+)
 from pipeline.io.atomic import replacing
 
 CONFIGURATION = "configuration"
@@ -33,7 +39,8 @@ def schemas() -> dict[str, dict[str, Any]]:
     """JSON schemas by the folder for whose files they are, and CONFIGURATION."""
     whole = {name: each for name, each in FOLDERS.items() if each}
     methods = [settings_class(name) for name in plugins.names("methods")]
-    named: list[type[Section]] = [Config, Where, MethodConfig, TableConfig, *whole.values()]
+    parts: list[type[Section]] = [MethodConfig, TableConfig, TogetherConfig]
+    named: list[type[Section]] = [Config, Where, *parts, *whole.values()]
     sections = dict.fromkeys([*named, *methods])
     references, content = models_json_schema([(each, "validation") for each in sections])
     shared = content["$defs"]
@@ -49,13 +56,16 @@ def schemas() -> dict[str, dict[str, Any]]:
     run["policy"] = {"type": "object", "properties": policy, "additionalProperties": False}
     where = {"where": {"$ref": "#/$defs/Where"}}
     top = of[Config]["properties"]
-    for name in (*(set(FOLDERS) - {"tables"}), "published"):  # files of their own
+    for name in (*(set(FOLDERS) - {"tables"}), TOGETHER, "published"):  # files of their own
         del top[name]
     entry = {**of[MethodConfig], "properties": {**where, **run}}
     top["settings"] = {"type": "array", "items": entry, "description": "later over earlier"}
-    parts: dict[str, type[Section]] = {"variants": MethodConfig, "tables": TableConfig}
-    roots: dict[str, type[Section]] = {CONFIGURATION: Config, **whole, **parts}
-    return {name: {**of[each], "$defs": _needed(of[each], shared)} for name, each in roots.items()}
+    named_roots: dict[str, type[Section]] = {CONFIGURATION: Config, **whole}
+    named_roots |= {"variants": MethodConfig, "tables": TableConfig}
+    roots: dict[str, dict[str, Any]] = {name: of[each] for name, each in named_roots.items()}
+    several = {"if": {"required": [TOGETHER]}, "then": of[TogetherConfig]}
+    roots["datasets"] = {**several, "else": roots["datasets"]}
+    return {name: {**root, "$defs": _needed(root, shared)} for name, root in roots.items()}
 
 
 def _needed(schema: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:

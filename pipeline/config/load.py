@@ -24,6 +24,7 @@ from pipeline.config.schema import (
     MethodConfig,
     Section,
     TableConfig,
+    TogetherConfig,
 )
 from pipeline.config.section import explain, known, merge, validate
 from pipeline.errors import PipelineError, unknown_name
@@ -39,6 +40,8 @@ FOLDERS: dict[str, type[Section] | None] = {
 }
 """Folders beside the configuration file; a file's name is the name of what it defines, or, of the
 last two, of what it says in part."""
+TOGETHER = "together"
+"""The key of a data set that puts others together, and where the configuration has those."""
 ARTEFACTS = "artefacts.csv"
 """Beside the configuration file: what others have published."""
 
@@ -138,7 +141,7 @@ def _check_declared(
 
 def _folders(folder: Path) -> dict[str, dict[str, Any]]:
     """What the files of FOLDERS define, by folder and name."""
-    sections: dict[str, dict[str, Any]] = {}
+    sections: dict[str, dict[str, Any]] = {TOGETHER: {}}
     for name, schema in FOLDERS.items():
         sections[name] = {}
         for file in sorted((folder / name).glob("*.yaml")):
@@ -148,7 +151,10 @@ def _folders(folder: Path) -> dict[str, dict[str, Any]]:
             elif name == "tables":
                 for key in content:
                     known("key", key, TableConfig.model_fields, shown)
-            sections[name][stem] = validate(schema, content, shown) if schema else content
+            if name == "datasets" and TOGETHER in content:
+                sections[TOGETHER][stem] = validate(TogetherConfig, content, shown)
+            else:
+                sections[name][stem] = validate(schema, content, shown) if schema else content
     return sections
 
 
@@ -161,7 +167,8 @@ def _entries(
         raise PipelineError(f"{source}: settings: expected a list, found {type(given).__name__}")
     allowed = {
         "family": plugins.names("environments"),
-        **{kind: list(sections[f"{kind}s"]) for kind in ("environment", "dataset")},
+        "environment": list(sections["environments"]),
+        "dataset": [*sections["datasets"], *sections[TOGETHER]],
         "method": plugins.names("methods"),
     }
     for number, entry in enumerate(given):

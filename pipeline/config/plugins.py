@@ -48,6 +48,11 @@ def load(room: str, name: str) -> ModuleType:
     return importlib.import_module(f"pipeline.{room}.{name}")
 
 
+def continuous(family: str) -> bool:
+    """Whether the environments of a family take vectors, read from source: it says CONTINUOUS."""
+    return source_code.defines(f"pipeline.environments.{family}", "CONTINUOUS")
+
+
 def detector_constant(detector: str, name: str) -> str | bool | tuple[str, ...] | None:
     """What the class of a detector says of itself, read from source: a driver imports no torch."""
     return source_code.class_constant(f"pipeline.vision.detectors.{detector}", name)

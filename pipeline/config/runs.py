@@ -20,6 +20,8 @@ ENCODER_DEPENDS_ON = ("detector", "prompt_set", "encoder", "pairing")
 """Which sections of the features an artefact of stage one depends on. Features that differ from
 others elsewhere share it with them.
 """
+ON = "/on/"
+"""Before the name of the game that a policy of several is played on, in the paths of its files."""
 RANDOM = ("random", "default")
 """The pseudo-method that every table begins with, and its variant."""
 
@@ -30,9 +32,16 @@ class Run:
 
     table: str
     dataset: str
+    """That it was trained on."""
     method: str
     variant: str
     seed: int
+    played: str
+    """The data set whose game it is played in: its own, or a part of one of several games."""
+    on: str = ""
+    """The folder, in that of its training, of what depends on the game that is played, where it
+    was trained on several.
+    """
     trained: bool = False
     """False for random play, of which the rest says nothing."""
     trained_as: str | None = None
@@ -74,9 +83,12 @@ class Run:
 
     @property
     def place(self) -> dict[str, str | int]:
-        """What tells it from other runs: the wildcards of its files."""
-        keys = ("dataset", "method", "variant", "seed")
-        return {key: getattr(self, key) for key in keys}
+        """What tells it from other runs: its game, method, variant and seed, and where it was
+        trained on several games, the data set of those.
+        """
+        keys = ("method", "variant", "seed")
+        place = {"dataset": self.played, **{key: getattr(self, key) for key in keys}}
+        return place | ({"together": self.dataset} if self.on else {})
 
 
 class Runs(tuple[Run, ...]):
@@ -98,34 +110,38 @@ class Runs(tuple[Run, ...]):
 
     @property
     def places(self) -> list[dict[str, str | int]]:
-        """Data set, method, variant and seed of every run, each once, in order."""
+        """The place of every run, each once, in order."""
         return [run.place for run in self.distinct]
 
 
 def runs_of(config: Config) -> Runs:
-    """Every run of every table: by table, data set, random play and then the rows, seed."""
-    shown: set[tuple[str, str]] = set()
+    """Every run of every table: by table, game, random play and then the rows, seed."""
+    shown: set[tuple[str, str, str]] = set()
     timed: set[tuple[str, str, str]] = set()
     rows = []
-    for table, place in _grid(config):
-        if place[1:3] == RANDOM:
-            rows.append(Run(table, *place))
+    for table, place, played in _grid(config):
+        dataset, method, variant, seed = place
+        if (method, variant) == RANDOM:
+            rows.append(Run(table, *place, played))
             continue
-        first, settings = place[:2] not in shown, config.method(*place[1:3], place[0])
-        shown.add(place[:2])
+        settings, several = config.method(method, variant, dataset), dataset in config.together
+        first = (dataset, played, method) not in shown
+        shown.add((dataset, played, method))
         priced = config.tables[table].timed
         timing = priced and place[:3] not in timed
         timed |= {place[:3]} if timing else set()
         evaluation = settings.evaluation
-        if evaluation.choose_from and place[3] == evaluation.choosing_seed:
+        if evaluation.choose_from and seed == evaluation.choosing_seed:
             raise PipelineError(
-                f"tables.{table}.seeds: {place[3]} is evaluation.choosing_seed, with which a rule "
+                f"tables.{table}.seeds: {seed} is evaluation.choosing_seed, with which a rule "
                 "for actions is chosen; a table reports other seeds"
             )
         rows.append(
             Run(
                 table,
                 *place,
+                played,
+                on=f"{ON}{played}" if several else "",
                 trained=True,
                 trained_as=config.trained_as(*place[1:3], place[0]),
                 checkpoints=config.tables[table].checkpoints,
@@ -133,7 +149,7 @@ def runs_of(config: Config) -> Runs:
                 timed=timing,
                 shown=first,
                 choosing_seed=evaluation.choosing_seed if evaluation.choose_from else None,
-                swept=first and settings.policy.uses_returns,
+                swept=first and settings.policy.uses_returns and not several,
                 attends=settings.policy.attends,
                 **_made_from(config, settings),
             )
@@ -141,11 +157,17 @@ def runs_of(config: Config) -> Runs:
     return Runs(rows)
 
 
-def _grid(config: Config) -> Iterator[tuple[str, tuple[str, str, str, int]]]:
-    """The table of each run, and its data set, method, variant and seed."""
+def _grid(config: Config) -> Iterator[tuple[str, tuple[str, str, str, int], str]]:
+    """The table of each run, its data set, method, variant and seed, and what it is played on.
+
+    Random play is that of the game, whatever else a policy beside it was trained on.
+    """
     for name, table in config.tables.items():
-        for dataset, row, seed in product(table.datasets, (RANDOM, *table.rows), table.seeds):
-            yield name, (dataset, *row, seed)
+        for dataset in table.datasets:
+            for played in config.parts(dataset):
+                for row, seed in product((RANDOM, *table.rows), table.seeds):
+                    trained_on = played if row == RANDOM else dataset
+                    yield name, (trained_on, *row, seed), played
 
 
 def _made_from(config: Config, settings: MethodConfig) -> dict[str, Any]:

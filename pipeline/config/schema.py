@@ -12,6 +12,7 @@ from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator
 from pipeline.config.data import DatasetConfig as DatasetConfig
 from pipeline.config.data import EnvironmentConfig as EnvironmentConfig
 from pipeline.config.data import RenderingConfig as RenderingConfig
+from pipeline.config.data import TogetherConfig as TogetherConfig
 from pipeline.config.evaluation import ActionRule as ActionRule
 from pipeline.config.evaluation import EvaluationConfig as EvaluationConfig
 from pipeline.config.methods import Activation, MethodSettings, settings_class

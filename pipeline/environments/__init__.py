@@ -3,9 +3,12 @@
 
 A family's module may offer `expert_action(environment) -> int`, a scripted agent for the `scripted`
 source, `identify(config) -> dict[str, str]`, if it can tell more about itself than
-`Environment.versions`, and `serves(config) -> bool`, if it may press a button for the player.
+`Environment.versions`, and `serves(config) -> bool`, if it may press a button for the player. It
+says `CONTINUOUS = True` where actions are vectors, and in `FULL_ACTION_SET` what all its games have
+at the most, in the order in which a policy of several games numbers them.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Protocol, runtime_checkable
 
@@ -14,7 +17,8 @@ from numpy.typing import NDArray
 
 from pipeline.config import plugins
 from pipeline.config.schema import EnvironmentConfig
-from pipeline.environments.action_space import Action, ActionSpace
+from pipeline.environments.action_space import Action, ActionSpace, joined
+from pipeline.errors import PipelineError
 
 Frame = NDArray[np.uint8]  # (height, width, 3), RGB
 
@@ -86,6 +90,25 @@ def action_space(config: EnvironmentConfig) -> ActionSpace:
 @cache
 def _action_space(config: str) -> ActionSpace:
     return make(EnvironmentConfig.from_json(config)).actions
+
+
+def joint_actions(configs: Sequence[EnvironmentConfig], where: str) -> ActionSpace:
+    """What a policy of several games of one family chooses among: the family's FULL_ACTION_SET, and
+    what else they have, by name.
+
+    Raises PipelineError that begins with `where`, for games of several families or with vectors.
+    """
+    families = list(dict.fromkeys(config.family for config in configs))
+    if len(families) > 1:
+        raise PipelineError(
+            f"{where}: environments of several families ({', '.join(families)}); put together "
+            "games of one"
+        )
+    order = getattr(plugins.load("environments", families[0]), "FULL_ACTION_SET", ())
+    try:
+        return joined([action_space(config) for config in configs], order)
+    except ValueError as error:
+        raise PipelineError(f"{where}: {error}; put together games with discrete ones") from None
 
 
 def identify(config: EnvironmentConfig) -> dict[str, str]:

@@ -22,6 +22,8 @@ from pipeline.environments.action_space import Action, ActionSpace
 from pipeline.errors import PipelineError
 
 VERSION = "v5"
+CONTINUOUS = True
+"""Actions are vectors; the process that runs Snakemake reads it from source."""
 TORSO = 1
 """The first body after the world."""
 

@@ -34,11 +34,10 @@ class DecisionTransformer(Learner):
     def __init__(self, settings: Settings, spec: Spec) -> None:
         """Frames or states are standardised by the data's statistics, where there are any."""
         super().__init__(settings, spec)
-        (actions,) = spec.actions
         ((self.observed, shape),) = spec.shape.items()
-        width, pictures = settings.width, self.observed == "frames"
+        actions, width, pictures = spec.choices, settings.width, self.observed == "frames"
         self.tokens_per_step = 3 if settings.uses_returns else 2
-        self.encoder = (FrameEncoder if pictures else StateEncoder)(shape, width)
+        self.encoder = self.encoder_of(shape, spec)
         self.returns = nn.Linear(1, width) if settings.uses_returns else None
         self.actions = ActionEmbedding(actions, width)
         self.hide = HistoryDropout(settings.history_dropout)
@@ -51,15 +50,29 @@ class DecisionTransformer(Learner):
             relative=settings.time_embedding == "relative",
         )
         self.action_head = ActionHead(width, actions)
-        self.encoder.fit(spec.statistics)
+
+    def encoder_of(self, shape: tuple[int, ...], spec: Spec) -> FrameEncoder | StateEncoder:
+        """What reads s_t, standardised by the data's statistics, where there are any."""
+        pictures = self.observed == "frames"
+        encoder = (FrameEncoder if pictures else StateEncoder)(shape, self.settings.width)
+        encoder.fit(spec.statistics)
+        return encoder
 
     # Tokens, in the order of a step.
 
-    def before_action(
-        self, observation: Observation, returns: Tensor, time: Tensor
-    ) -> list[Tensor]:
+    def when(self, timesteps: Tensor, task: Tensor) -> Tensor:
+        """What all tokens of a step have in common, (batch, steps, width)."""
+        time: Tensor = self.time(timesteps)
+        return time
+
+    def seen(self, observation: Observation, task: Tensor) -> Tensor:
+        """s_t (batch, steps, width)."""
+        state: Tensor = self.encoder(observation[self.observed])
+        return state
+
+    def before_action(self, state: Tensor, returns: Tensor, time: Tensor) -> list[Tensor]:
         """R̂_t and s_t, each (batch, steps, width)."""
-        state = self.encoder(observation[self.observed]) + time
+        state = state + time
         if self.returns is None:
             return [state]
         return [self.squash(self.returns(returns[..., None])) + time, state]
@@ -73,8 +86,9 @@ class DecisionTransformer(Learner):
 
     def hidden(self, batch: Batch) -> Tensor:
         """At the tokens s_t of the context, (batch, K, width)."""
-        time = self.time(batch.timesteps)
-        tokens = self.before_action(batch.observation, batch.returns_to_go, time)
+        time = self.when(batch.timesteps, batch.task)
+        seen = self.seen(batch.observation, batch.task)
+        tokens = self.before_action(seen, batch.returns_to_go, time)
         tokens.append(self.action(batch.actions, time))
         x = torch.stack(tokens, dim=2).flatten(1, 2)  # (batch, steps · tokens_per_step, width)
         real = batch.mask.repeat_interleave(self.tokens_per_step, dim=1)
@@ -87,6 +101,10 @@ class DecisionTransformer(Learner):
         """What hidden states at the tokens s_t say about a_t."""
         read: Tensor = self.action_head(hidden)
         return read
+
+    def predicted(self, batch: Batch) -> Tensor:
+        """What is read for a_t of the context, (batch, K, …)."""
+        return self.head(self.hidden(batch))
 
     # Losses.
 
@@ -101,7 +119,7 @@ class DecisionTransformer(Learner):
 
     def loss(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The loss, and what is `read` for a_t (batch, K, …)."""
-        read = self.head(self.hidden(batch))  # (batch, K, …)
+        read = self.predicted(batch)
         error = self.action_head.error(read, batch.actions[:, batch.context])  # (batch, K)
         loss = masked_mean(error, batch.mask[:, batch.context])
         return loss, {"action_loss": loss, "read": read}
@@ -116,10 +134,11 @@ class DecisionTransformer(Learner):
         """What is read for a_t: the token of a_{t-1} completes the last step, then come R̂_t and
         s_t.
         """
-        time = self.time(moment.timestep)
-        tokens = self.before_action(moment.observation, moment.return_to_go, time)
+        time = self.when(moment.timestep, moment.task)
+        seen = self.seen(moment.observation, moment.task)
+        tokens = self.before_action(seen, moment.return_to_go, time)
         if state.step > 0:  # an episode begins with an observation
-            before = self.time(moment.timestep - 1)
+            before = self.when(moment.timestep - 1, moment.task)
             tokens.insert(0, self.action(moment.previous_action, before))
         x = self.norm(torch.cat(tokens, dim=1))  # (batch, new tokens, width)
         end = (state.step + 1) * self.tokens_per_step - 1

@@ -23,7 +23,7 @@ from pipeline.nn.action_head import ActionEmbedding, ActionHead
 from pipeline.nn.critics import expectile_loss
 from pipeline.nn.dropout import HistoryDropout
 from pipeline.nn.kv_cache import Positions
-from pipeline.nn.masking import first_real, masked_mean, only
+from pipeline.nn.masking import first_real, masked_mean, only_allowed
 from pipeline.nn.recent_steps import RecentSteps
 from pipeline.nn.return_bins import ReturnBins, drawn, of_experts, uniform
 from pipeline.nn.state_encoders import StateEncoder
@@ -108,7 +108,7 @@ class ElasticDecisionTransformer(Learner):
     def would(self, at_return: Tensor, task: Tensor) -> Tensor:
         """Logits or actions (B, …), from hidden states (B, …, width) at R̂_t."""
         read: Tensor = self.action_head(at_return)
-        return read if self.choices.continuous else only(read, self.allowed[task])
+        return read if self.choices.continuous else only_allowed(read, self.allowed[task])
 
     # Losses.
 

@@ -23,7 +23,7 @@ from pipeline.nn.action_head import ActionEmbedding, ActionHead
 from pipeline.nn.dropout import HistoryDropout
 from pipeline.nn.kv_cache import Positions
 from pipeline.nn.local_tokens import FrameTokens
-from pipeline.nn.masking import first_real, masked_mean, only
+from pipeline.nn.masking import first_real, masked_mean, only_allowed
 from pipeline.nn.recent_steps import RecentSteps
 from pipeline.nn.return_bins import ReturnBins, best_drawn, drawn, of_experts, uniform
 from pipeline.nn.time_embedding import TimeEmbedding
@@ -121,7 +121,7 @@ class MultiGameDecisionTransformer(Learner):
         places = self.positions(mask.shape[1])
         hidden, _ = self.transformer(x, places, self.visible(mask, first))
         hidden = hidden.unflatten(1, (mask.shape[1], -1))  # (B, K, P + 3, width)
-        read = only(self.action_head(hidden[:, :, patches]), self.allowed[batch.task])
+        read = only_allowed(self.action_head(hidden[:, :, patches]), self.allowed[batch.task])
         told = {
             "return": (self.return_head(hidden[:, :, patches - 1]), returns, first),
             "action": (read, batch.actions, mask),
@@ -156,7 +156,8 @@ class MultiGameDecisionTransformer(Learner):
         }
         state = state.followed_by(step, self.settings.context_length)
         logits = self.logits(state, uniform(moment.noise(SAMPLES)))
-        return self.most_probable(only(logits, self.allowed[moment.task]), moment.task), state
+        allowed = only_allowed(logits, self.allowed[moment.task])
+        return self.most_probable(allowed, moment.task), state
 
     def logits(self, recent: RecentSteps, uniforms: Tensor) -> Tensor:
         """Of all actions, (B, actions), by uniform numbers (B, SAMPLES) for the return."""

@@ -1,9 +1,11 @@
-"""Steps that are real, means over them, and actions that a game has."""
+"""Steps that are real, means over them, and choices that are allowed."""
 
-import torch
 from torch import Tensor
 
 from pipeline.hardware import distributed
+
+FORBIDDEN = -1e9
+"""The logit of what may not be chosen."""
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
@@ -21,7 +23,10 @@ def first_real(mask: Tensor) -> Tensor:
     return mask & (mask.cumsum(dim=1) == 1)
 
 
-def only(logits: Tensor, allowed: Tensor) -> Tensor:
-    """Logits (B, …, actions) without what is not `allowed` (B, actions), which becomes −∞."""
+def only_allowed(logits: Tensor, allowed: Tensor) -> Tensor:
+    """Logits (B, …, choices) with no weight where `allowed` (B, choices) is False.
+
+    They stay finite, so that padding may hold a forbidden choice.
+    """
     between = [1] * (logits.dim() - 2)
-    return logits.masked_fill(~allowed.view(len(allowed), *between, -1), -torch.inf)
+    return logits.masked_fill(~allowed.view(len(allowed), *between, -1), FORBIDDEN)

@@ -2,7 +2,7 @@
 through one linear layer, both standardised by the data.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,27 +20,47 @@ class StandardisedFrames(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, size: tuple[int, ...]) -> None:
-        """`size` is that of a frame, (height, width)."""
+    def __init__(self, size: tuple[int, ...], tasks: int = 0) -> None:
+        """`size` is that of a frame, (height, width); each of several `tasks` has its own mean and
+        deviation.
+        """
         super().__init__()
-        self.register_buffer("mean", torch.zeros(size))
-        self.register_buffer("std", torch.full((), 255.0))
+        each = (tasks,) if tasks else ()
+        self.register_buffer("mean", torch.zeros(*each, *size))
+        self.register_buffer("std", torch.full(each, 255.0))
 
-    def fit(self, attributes: Mapping[str, Any]) -> None:
-        """Take `pixel_mean` (height, width) and `pixel_std` from a store's attributes."""
-        if (mean := attributes.get("pixel_mean")) is not None:
-            self.mean.copy_(torch.as_tensor(mean))
-            self.std.fill_(attributes["pixel_std"])
+    def fit(
+        self, attributes: Mapping[str, Any], per_task: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        """Take `pixel_mean` (height, width) and `pixel_std` from a store's attributes; with several
+        tasks from each one's.
+        """
+        several = self.std.dim() > 0
+        for place, own in enumerate(per_task) if several else [(..., attributes)]:
+            if (mean := own.get("pixel_mean")) is not None:
+                self.mean[place].copy_(torch.as_tensor(mean))
+                self.std[place] = own["pixel_std"]
 
-    def levels(self, frames: Tensor) -> Tensor:
+    def levels(self, frames: Tensor, task: Tensor | None = None) -> Tensor:
         """(batch, steps, 4, height, width) uint8 → (batch · steps, 4, height, width), less the
         mean. 0 … 255 is exact in bfloat16, and the division is done on the weights of what reads
-        them: no pass over the frames in float32.
+        them: no pass over the frames in float32. With several tasks, of which `task` (batch,) says
+        each row's, nothing is left to divide by: see `divisor`.
         """
         dtype = compute_dtype(frames.device)
         levels = frames.flatten(0, 1).to(dtype)
-        levels -= self.mean.to(dtype)
+        if task is None:
+            levels -= self.mean.to(dtype)
+        else:
+            of_row = levels.view(len(task), -1, *levels.shape[-2:])  # (batch, steps · 4, …)
+            of_row -= self.mean.to(dtype)[task][:, None]
+            of_row /= self.std.to(dtype)[task][:, None, None, None]
         return levels
+
+    @property
+    def divisor(self) -> Tensor:
+        """(): what `levels` are still to be divided by."""
+        return torch.ones_like(self.std[0]) if self.std.dim() else self.std
 
 
 class StandardisedStates(nn.Module):
@@ -70,8 +90,8 @@ class FrameEncoder(StandardisedFrames):
     (batch, steps, width) in [-1, 1].
     """
 
-    def __init__(self, shape: tuple[int, ...], width: int) -> None:
-        super().__init__(shape[1:])
+    def __init__(self, shape: tuple[int, ...], width: int, tasks: int = 0) -> None:
+        super().__init__(shape[1:], tasks)
         self.first = nn.Conv2d(shape[0], 32, 8, stride=4)
         self.convolutions = nn.Sequential(
             nn.ReLU(inplace=True),
@@ -90,13 +110,13 @@ class FrameEncoder(StandardisedFrames):
                 nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
         nn.init.normal_(self.output.weight, std=size**-0.5)
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """Encode; see the class."""
+    def forward(self, frames: Tensor, task: Tensor | None = None) -> Tensor:
+        """Encode; with several tasks `task` (batch,) says of which each row is."""
         batch, steps = frames.shape[:2]
-        levels = self.levels(frames).contiguous(
+        levels = self.levels(frames, task).contiguous(
             memory_format=torch.channels_last
         )  # faster convolutions on a CPU
-        x = functional.conv2d(levels, self.first.weight / self.std, self.first.bias, stride=4)
+        x = functional.conv2d(levels, self.first.weight / self.divisor, self.first.bias, stride=4)
         encoded: Tensor = self.output(self.convolutions(x)).float().tanh()
         return encoded.view(batch, steps, -1)
 

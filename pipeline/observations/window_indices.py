@@ -5,6 +5,8 @@ the context's last. Where the episode has not lasted that long it is padded with
 where it ends before, on the right.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,10 +37,19 @@ def repeat_starts(
 
 
 def sample_ends(
-    generator: np.random.Generator, steps: NDArray[np.int64], count: int
+    generator: np.random.Generator, groups: Sequence[NDArray[np.int64]], count: int
 ) -> NDArray[np.int64]:
-    """Draw `count` window ends uniformly, with replacement, from `steps`."""
-    return steps[generator.integers(len(steps), size=count)]
+    """Draw `count` window ends with replacement, uniformly from the steps of a group.
+
+    Of several groups it is each one's turn, beginning with a drawn one: all are drawn from equally
+    often, however many steps they have.
+    """
+    ends = np.empty(count, np.int64)
+    first = int(generator.integers(len(groups))) if len(groups) > 1 else 0
+    for number, steps in enumerate(groups):
+        turns = ends[(number - first) % len(groups) :: len(groups)]
+        turns[:] = steps[generator.integers(len(steps), size=len(turns))]
+    return ends
 
 
 def window_steps(

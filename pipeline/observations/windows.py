@@ -2,6 +2,7 @@
 accuracy.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -26,12 +27,16 @@ class Windows:
     trajectories: Trajectories
     store: ObservationStore
     actions: ActionSpace
-    return_scale: float
-    """Divides every R̂_t."""
+    return_scale: float | NDArray[np.float64]
+    """Divides every R̂_t; of several tasks (tasks,), of each its own."""
     settings: MethodSettings
     """Of the method, which says how long windows are: memory, context, and steps ahead."""
     device: str = "cpu"
     """Where batches go."""
+    task_names: Sequence[str] = ()
+    """Of several tasks; none where there is one."""
+    task: NDArray[np.int64] | None = None
+    """(E,) which of several tasks each episode is of; None where there is one."""
 
     @cached_property
     def previous_actions(self) -> Actions:
@@ -41,10 +46,24 @@ class Windows:
     @cached_property
     def returns_to_go(self) -> NDArray[np.float32]:
         """(T,) R̂_t, scaled."""
-        scaled: NDArray[np.float32] = (self.trajectories.returns_to_go / self.return_scale).astype(
-            np.float32
-        )
+        scale = self.return_scale
+        if not isinstance(scale, float | int):
+            scale = scale[self.tasks].astype(np.float32)
+        scaled: NDArray[np.float32] = (self.trajectories.returns_to_go / scale).astype(np.float32)
         return scaled
+
+    @cached_property
+    def tasks(self) -> NDArray[np.int64]:
+        """(T,) which task each step is of."""
+        if self.task is None:
+            return np.zeros(len(self.trajectories.actions), np.int64)
+        return self.task[self.trajectories.episode]
+
+    def by_task(self, steps: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """`steps` (N,) of each task."""
+        if self.task is None:
+            return [steps]
+        return [steps[self.tasks[steps] == task] for task in range(len(self.task_names))]
 
     @cached_property
     def terminal(self) -> NDArray[np.bool_]:
@@ -108,7 +127,7 @@ class Windows:
             timesteps=take(data.timesteps),
             terminal=take(self.terminal),
             mask=torch.from_numpy(real),
-            task=torch.zeros(len(ends), dtype=torch.int64),
+            task=torch.from_numpy(self.tasks[ends]),
             index=torch.from_numpy(ends),
             memory=window.memory,
             ahead=window.ahead,

@@ -270,7 +270,10 @@ def _seeds(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
 def _environment(settings: Mapping[str, Any]) -> dict[str, str] | None:
     from pipeline import environments  # here: its code is not what the stage ran
 
+    told: dict[str, dict[str, None]] = {}
     for section in settings.values():
-        if isinstance(section, EnvironmentConfig):
-            return environments.identify(section)
-    return None
+        for each in section if isinstance(section, list | tuple) else [section]:
+            if isinstance(each, EnvironmentConfig):
+                for name, value in environments.identify(each).items():
+                    told.setdefault(name, {})[value] = None
+    return {name: ", ".join(values) for name, values in told.items()} or None

@@ -2,34 +2,27 @@
 
 from typing import Annotated
 
-from pipeline import environments
-from pipeline.config.schema import EnvironmentConfig, MethodConfig
-from pipeline.data.trajectories import load
+from pipeline.config.schema import MethodConfig
 from pipeline.io.atomic import replacing
-from pipeline.observations.windows import Windows
 from pipeline.reporting.figures import attention
 from pipeline.stages import Input, Output, execute
-from pipeline.training import checkpoint
+from pipeline.stages._recorded import Recorded
+from pipeline.training import checkpoint, preparation
 from pipeline.training.held_out_metrics import draw_held_out
-from pipeline.training.preparation import open_observations
 
 
 def draw_attention(
     *,
     method: MethodConfig,
-    environment: EnvironmentConfig,
+    recorded: Recorded,
     seed: int,
     title: str,
     policy: Input,
-    observations: Input,
-    trajectories: Input,
     picture: Annotated[Output, "PNG"],
 ) -> None:
     """Load, measure, draw."""
-    game, data = environments.make(environment), load(trajectories)
-    trained, description = checkpoint.load(policy, method)
-    store = open_observations(method, game, data, observations)
-    windows = Windows(data, store, game.actions, description.return_scale, method.policy)
+    trained, _ = checkpoint.load(policy, method)
+    windows, _ = preparation.open_windows(method, recorded.load(), tasks=recorded.task)
     held_out = draw_held_out(windows, method.training, seed).batches
     with replacing(picture) as temporary:
         attention.draw(attention.measure(trained, held_out), title, temporary)

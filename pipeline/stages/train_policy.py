@@ -4,13 +4,13 @@ import sys
 from functools import partial
 from typing import Annotated
 
-from pipeline.config.schema import EnvironmentConfig, MethodConfig
-from pipeline.data.trajectories import load
+from pipeline.config.schema import MethodConfig
 from pipeline.hardware import distributed
 from pipeline.io.atomic import replacing_folder
 from pipeline.language.pretraining import begin_with
 from pipeline.stages import Identity, Input, Lower, Output, execute
 from pipeline.stages._device import Device, SaveEvery
+from pipeline.stages._recorded import Recorded
 from pipeline.training import checkpoint, loop, preparation
 from pipeline.training.curve import write_curve
 from pipeline.training.resume import Resumption
@@ -19,10 +19,8 @@ from pipeline.training.resume import Resumption
 def train_policy(
     *,
     method: Annotated[MethodConfig, Lower("training.batch_size", "training.cache_memory_mb")],
-    environment: EnvironmentConfig,
+    recorded: Recorded,
     seed: int,
-    observations: Annotated[Input, "embeddings, pixels or states"],
-    trajectories: Input,
     language_model: Annotated[Input | None, "layers that the policy begins with"] = None,
     policy: Annotated[Output, "the last checkpoint"],
     checkpoints: Annotated[Output, "folder of those before it, if the method keeps any"],
@@ -32,8 +30,8 @@ def train_policy(
     identity: Identity,
 ) -> None:
     """Load, train, write."""
-    told = load(trajectories), observations, seed, device, partial(begin_with, language_model)
-    learner, windows, description = preparation.prepare(method, environment, *told)
+    told = recorded.load(), seed, device, partial(begin_with, language_model), recorded.task
+    learner, windows, description = preparation.prepare(method, *told)
     saved = Resumption(policy, identity(), save_every)
     if distributed.rank():  # only the first process writes
         loop.train(learner, windows, method.training, seed, saved=saved)

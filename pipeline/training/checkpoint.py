@@ -3,7 +3,8 @@ JSON metadata.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from pipeline.training.resume import tensors_of
 
 DESCRIBING = ("text_tokens", "storage", "features", "weights")
 """Attributes of an observation store that go into the checkpoint."""
+OF_SEVERAL = ("joint", "per_task")
+"""What a description has only of a policy of several tasks."""
 DEFINING = ("method", "features", "policy", "training")
 """Sections that make a checkpoint what it is; `evaluation` may differ."""
 
@@ -46,6 +49,42 @@ class Description:
     """The kind that it reads: a module of `pipeline/observations/`."""
     initial: str | None = None
     """What the transformer's layers had learned before, if they had."""
+    joint: dict[str, Any] | None = None
+    """The ActionSpace of a policy of several tasks, `as_dict`."""
+    per_task: list[dict[str, Any]] = field(default_factory=list)
+    """Of each of several tasks its `return_scale`, and of its store as far as DESCRIBING."""
+
+    def task(self, name: str | None) -> int:
+        """Which of its tasks the one called `name` is; a policy of one needs no name.
+
+        Raises PipelineError where there is none of this name, or several and no name.
+        """
+        if self.joint is None and name is None:
+            return 0
+        if self.joint is None:
+            raise PipelineError(f"trained on one game, {self.tasks[0]}; play it without --task")
+        if name is None:
+            raise PipelineError(f"trained on several games; name one with --task: {self._listed}")
+        if name not in self.tasks:
+            raise PipelineError(
+                f"not trained on {name}; it plays {self._listed}, and another game only after a "
+                "training on that"
+            )
+        return self.tasks.index(name)
+
+    def of(self, task: int) -> Mapping[str, Any]:
+        """`return_scale` and attributes of a task."""
+        own = self.per_task[task] if self.per_task else {"return_scale": self.return_scale}
+        return {**self.attributes, **own}
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; of a policy of one task without what only several have."""
+        told = asdict(self)
+        return {name: told[name] for name in told if told[name] or name not in OF_SEVERAL}
+
+    @property
+    def _listed(self) -> str:
+        return ", ".join(self.tasks)
 
     @property
     def weights(self) -> str:
@@ -59,6 +98,7 @@ def describe(
     config: MethodConfig, seed: int, return_scale: float, spec: Spec, initial: str | None = None
 ) -> Description:
     """Describe a policy trained for `spec`, from `initial` layers."""
+    kept, joint = ("return_scale", *DESCRIBING), spec.joint
     return Description(
         method=config.trained().model_dump(mode="json"),
         seed=seed,
@@ -69,6 +109,8 @@ def describe(
         attributes={name: spec.statistics[name] for name in DESCRIBING if name in spec.statistics},
         observation=config.policy.observed,
         initial=initial,
+        joint=None if joint is None else joint.as_dict(),
+        per_task=[{name: own[name] for name in kept if name in own} for own in spec.per_task],
     )
 
 
@@ -85,7 +127,7 @@ def steps(folder: Path) -> dict[int, Path]:
 
 def save(path: Path, learner: Learner, description: Description) -> None:
     """Write the checkpoint, whole or not at all: of the learner what is played."""
-    described = json.dumps(asdict(description), sort_keys=True)
+    described = json.dumps(description.as_dict(), sort_keys=True)
     tensors = tensors_of(learner)
     kept = {name: tensors[name] for name in tensors if _is_played(learner, name)}
     with replacing(path) as temporary:
@@ -107,6 +149,7 @@ def load(path: Path, config: MethodConfig, device: str = "cpu") -> tuple[Learner
         with reading(path, opened=True), safe_open(path, "pt") as file:
             description = _described(parse((file.metadata() or {})["description"]))
             actions = tuple(ActionSpace.from_dict(each) for each in description.actions)
+            joint = ActionSpace.from_dict(description.joint) if description.joint else None
             tensors: dict[str, torch.Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
         raise PipelineError(f"{path}: no such checkpoint; run train_policy") from None
@@ -124,7 +167,8 @@ def load(path: Path, config: MethodConfig, device: str = "cpu") -> tuple[Learner
             )
     try:
         shape = {name: tuple(size) for name, size in description.shape.items()}
-        spec = Spec(tuple(description.tasks), actions, shape, description.attributes)
+        told = description.attributes, tuple(description.per_task), joint
+        spec = Spec(tuple(description.tasks), actions, shape, *told)
         learner = make(config, spec)
         missing, unexpected = learner.load_state_dict(tensors, strict=False)
         if wrong := [*unexpected, *(name for name in missing if _is_played(learner, name))]:
@@ -148,8 +192,12 @@ def _described(content: dict[str, Any]) -> Description:
     for part in (description.method, description.shape, description.attributes):
         if not isinstance(part, dict):
             raise TypeError("its description is of another kind")
-    if not isinstance(description.return_scale, int | float) or description.return_scale <= 0:
-        raise ValueError(f"its return scale is {description.return_scale!r}")
+    if description.joint and len(description.per_task) != len(description.tasks):
+        raise ValueError("it does not tell of each of its tasks")
+    for task in range(len(description.per_task) or 1):
+        scale = description.of(task).get("return_scale")
+        if not isinstance(scale, int | float) or scale <= 0:
+            raise ValueError(f"its return scale is {scale!r}")
     return description
 
 

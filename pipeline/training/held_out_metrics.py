@@ -47,16 +47,20 @@ class HeldOut:
 
     batches: Sequence[Batch]
     constant: Tensor
-    """The training episodes' most frequent action (), or their mean one (size,)."""
+    """The training episodes' most frequent action (), or their mean one (size,); with `tasks` the
+    most frequent one of each, (tasks,).
+    """
     monte_carlo: float | None = None
     """Of a method that discounts rewards: the mean discounted return of the windows' last steps,
     to set its values beside.
     """
+    tasks: Sequence[str] = ()
+    """Where there are several: each batch is of one, whose accuracy has a column of its own."""
 
     @property
     def columns(self) -> tuple[str, ...]:
         """What `measure` gives of actions, beside the method's own means."""
-        return ERRORS if self.constant.dim() else ACCURACIES
+        return ERRORS if self.constant.is_floating_point() else ACCURACIES
 
     def measure(self, learner: Learner, precision: TrainingPrecision) -> dict[str, float]:
         """`held_out_<name>` of each mean that the learner reads, and the columns if it reads
@@ -85,36 +89,56 @@ class HeldOut:
         real, action, previous = (
             x[:, batch.context] for x in (batch.mask, batch.actions, batch.previous_actions)
         )  # (B, K, …)
-        compare = _errors if self.constant.dim() else _accuracies
-        return compare(read, action, previous, self.constant, real)
+        if self.constant.is_floating_point():
+            return _errors(read, action, previous, self.constant, real)
+        constant = self.constant[batch.task][:, None] if self.tasks else self.constant
+        found = _accuracies(read, action, previous, constant, real)
+        if self.tasks:
+            task = self.tasks[int(batch.task[0])]
+            found |= {f"{ACCURACIES[0]}_{task}": found[ACCURACIES[0]]}
+        return found
 
 
 def split_steps(
     windows: Windows, settings: TrainingConfig, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Steps to train on and steps held out."""
+    """Steps to train on and steps held out: of every task its own share of episodes."""
     data = windows.trajectories
-    episodes = split_episodes(len(data.episode_length), settings.held_out_fraction, seed)
+    task = np.zeros(len(data.episode_length), np.int64) if windows.task is None else windows.task
+    episodes = np.zeros(len(task), np.bool_)
+    for each in np.unique(task):
+        count = int((task == each).sum())
+        episodes[task == each] = split_episodes(count, settings.held_out_fraction, seed)
     held_out = episodes[data.episode]  # (T,)
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
 def draw_held_out(windows: Windows, settings: TrainingConfig, seed: int) -> HeldOut:
     """Draw the fixed held-out windows; none if no episode is held out."""
-    trained, held_out = split_steps(windows, settings, seed)
-    constant = constant_action(windows.actions, windows.trajectories.actions[trained])
-    held_out = windows.drawn_from(held_out)
-    count = min(HELD_OUT_STEPS // windows.settings.context_length, len(held_out))
-    shuffled = np.random.default_rng(seed).permutation(held_out)
-    ends = np.sort(shuffled[:count])  # sorted, so that neighbours share decoded blocks
+    trained, held_out = (windows.by_task(steps) for steps in split_steps(windows, settings, seed))
+    actions, tasks = windows.trajectories.actions, windows.task_names
+    constants = [constant_action(windows.actions, actions[steps]) for steps in trained]
+    constant = (torch.stack(constants) if tasks else constants[0]).to(windows.device)
+    drawn = [_drawn(windows, windows.drawn_from(steps), len(held_out), seed) for steps in held_out]
     size = settings.batch_size
-    batches = [windows.batch(ends[start : start + size]) for start in range(0, count, size)]
+    batches = [
+        windows.batch(ends[start : start + size])
+        for ends in drawn
+        for start in range(0, len(ends), size)
+    ]
     discount: float | None = getattr(windows.settings, "discount", None)
     if discount is None:
-        return HeldOut(batches, constant.to(windows.device))
-    returns = discounted_returns(windows.trajectories, discount)[ends]
-    mean = float(returns.mean()) if count else math.nan
-    return HeldOut(batches, constant.to(windows.device), mean)
+        return HeldOut(batches, constant, tasks=tasks)
+    returns = discounted_returns(windows.trajectories, discount)[np.concatenate(drawn)]
+    mean = float(returns.mean()) if len(returns) else math.nan
+    return HeldOut(batches, constant, mean, tasks)
+
+
+def _drawn(windows: Windows, steps: NDArray[np.int64], tasks: int, seed: int) -> NDArray[np.int64]:
+    """Those of a task's `steps` that are measured, each of `tasks` with its share of the bound."""
+    count = HELD_OUT_STEPS // windows.settings.context_length // tasks
+    shuffled = np.random.default_rng(seed).permutation(steps)
+    return np.sort(shuffled[:count])  # sorted, so that neighbours share decoded blocks
 
 
 def constant_action(space: ActionSpace, actions: Actions) -> Tensor:

@@ -131,16 +131,18 @@ def _losses(
         yield computed
 
 
-def _drawn_from(windows: Windows, settings: TrainingConfig, seed: int) -> NDArray[np.int64]:
-    """The steps that windows may end at, each as often as it is to be drawn."""
+def _drawn_from(windows: Windows, settings: TrainingConfig, seed: int) -> list[NDArray[np.int64]]:
+    """Of each task the steps that windows may end at, each as often as it is to be drawn."""
     steps = windows.drawn_from(split_steps(windows, settings, seed)[0])
-    if not len(steps):
+    groups = windows.by_task(steps)
+    if not all(map(len, groups)):
         raise PipelineError(
             f"{windows.trajectories.source}: no step to train on; every episode was cut after its "
             "first step, and the method looks ahead"
         )
-    timesteps = windows.trajectories.timesteps[steps]
-    return repeat_starts(steps, timesteps, settings.start_steps, settings.start_weight)
+    timesteps = windows.trajectories.timesteps
+    weighted = settings.start_steps, settings.start_weight
+    return [repeat_starts(group, timesteps[group], *weighted) for group in groups]
 
 
 def _place(ends: Tensor) -> str:

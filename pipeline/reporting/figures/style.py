@@ -41,6 +41,7 @@ METHODS = {
     "scaled_ql": "#e6550d",
     "multi_game_dt": "#bd9e39",
     "elastic_dt": "#31a354",
+    "multi_task_bc": "#8c6d31",
 }
 """A new method's colour comes from its name until it has one here."""
 FONT_SIZE = 8

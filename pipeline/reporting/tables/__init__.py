@@ -49,6 +49,7 @@ PRINTED = {
     "mbop": "MBOP",
     "more3s": "MORE-3S",
     "multi_game_dt": "Multi-Game DT",
+    "multi_task_bc": "multi-task BC",
     "qr_dqn": "QR-DQN",
     "rem": "REM",
     "scaled_ql": "Scaled-QL",

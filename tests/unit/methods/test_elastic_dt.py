@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from games import of_two_games, two_games
 from interruption import assert_resumes
 from planners import moment, part
 from policies import (
@@ -24,6 +23,7 @@ from policies import (
     trajectories_of,
 )
 from torch import Tensor, nn
+from two_games import of_two_games, two_games
 
 from pipeline.config.schema import MethodConfig
 from pipeline.errors import PipelineError

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from games import of_two_games, two_games
 from interruption import assert_resumes
 from policies import (
     TORQUES,
@@ -25,6 +24,7 @@ from policies import (
     trajectories_of,
 )
 from torch import Tensor, nn
+from two_games import of_two_games, two_games
 
 from pipeline.config.schema import MethodConfig
 from pipeline.data.statistics import clipped_returns

@@ -117,7 +117,7 @@ def test_whole_episodes_are_held_out(episodes: int, fraction: float, held_out: i
 
 def test_ends_are_uniform_over_the_steps() -> None:
     steps = np.array([3, 5, 8])
-    ends = sample_ends(np.random.default_rng(0), steps, 3000)
+    ends = sample_ends(np.random.default_rng(0), [steps], 3000)
     values, counts = np.unique(ends, return_counts=True)
     assert values.tolist() == steps.tolist()
     assert counts.min() > 900

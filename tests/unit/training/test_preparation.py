@@ -15,6 +15,7 @@ from pipeline.config.schema import EnvironmentConfig, MethodConfig
 from pipeline.data.trajectories import Trajectories
 from pipeline.errors import PipelineError
 from pipeline.training import preparation
+from pipeline.training.preparation import Recording
 
 GAME = EnvironmentConfig(family="catch", game="Catch", random_score=0, reference_score=1)
 
@@ -28,14 +29,16 @@ def test_layers_that_nobody_gives_are_asked_for(monkeypatch: pytest.MonkeyPatch)
     config = method_config("more3s", initial_weights="language_model")
     data = trajectories_of([60])
     with pytest.raises(PipelineError, match="no language model's layers were given"):
-        preparation.prepare(config, GAME, data, Path("cache.h5"), seed=0)
+        preparation.prepare(config, [Recording(GAME, data, Path("cache.h5"))], seed=0)
 
 
 def test_a_seed_that_could_not_be_played() -> None:
     nothing: Any = None
     with pytest.raises(PipelineError, match=r"^seed 20240501: .*environments take 0 to 2,147,483"):
         preparation.prepare(
-            MethodConfig(method="behaviour_cloning"), GAME, nothing, Path(), seed=20_240_501
+            MethodConfig(method="behaviour_cloning"),
+            [Recording(GAME, nothing, Path())],
+            seed=20_240_501,
         )
 
 
@@ -47,7 +50,7 @@ def prepare(monkeypatch: pytest.MonkeyPatch, data: Trajectories, method: str, ba
     config = MethodConfig.model_validate(
         {"method": method, "policy": {"observation": "states"}, "training": {"batch_size": batch}}
     )
-    return preparation.prepare(config, GAME, data, Path("chain"), seed=0)
+    return preparation.prepare(config, [Recording(GAME, data, Path("chain"))], seed=0)
 
 
 @pytest.mark.parametrize("method", ["qr_dqn", "rem", "cql"])
