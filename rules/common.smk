@@ -17,7 +17,7 @@ from pipeline.config import driver
 from pipeline.config.load import load
 from pipeline.config.plugins import detector_constant
 from pipeline.config.plugins import names as plugin_names
-from pipeline.config.runs import ENCODER_DEPENDS_ON, FROM_CACHE, REGIONS_DEPEND_ON, runs_of
+from pipeline.config.runs import ENCODER_DEPENDS_ON, FROM_CACHE, ON, REGIONS_DEPEND_ON, runs_of
 from pipeline.config.section import Section
 from pipeline.errors import PipelineError
 from pipeline.provenance.source_digest import source_digest
@@ -81,6 +81,8 @@ wildcard_constraints:
     prompt_set="[a-z]+",
     seed=r"\d+",
     run=rf"(-({names(CONFIG.variants)})-seed-\d+)?",
+    # The game that a policy of several is played on; of one it is empty.
+    on=rf"({ON}({names(CONFIG.datasets)}))?",
 
 
 # The table of runs. It is asked as by Snakemake's `lookup`, which needs pandas: a fifth of a dry run's time.
@@ -108,6 +110,10 @@ def every(path, runs, **columns):
     return [flag(file, PATH_MODIFIER_FLAG) for file in files] if IS_MODULE else files
 
 
+# Of what a game has whoever is trained on it.
+PLAYED_ON = {"dataset": "played"}
+
+
 def each(path, runs, **columns):
     """The same, each file once."""
     return list(dict.fromkeys(every(path, runs, **columns)))
@@ -120,7 +126,7 @@ def of_runs(path, columns={}, **values):
 
 
 def places_of_runs(**values):
-    """A function of wildcards: data set, method, variant and seed of the same runs."""
+    """A function of wildcards: game, method, variant and seed of the same runs."""
     found = lookup_runs(**values)
     return lambda wildcards: found(wildcards).places
 
@@ -199,6 +205,8 @@ def words(name, value):
             return [flag, str(value)]
         case [str(), *_]:
             return [flag, *value]
+        case [Section(), *_]:
+            return [flag, *(section.as_json() for section in value)]
     return [flag, json.dumps(value, sort_keys=True)]
 
 

@@ -6,6 +6,7 @@ from pipeline.config.schema import FeaturesConfig
 
 # How the report calls a run.
 RUN = "{dataset}, {method}, variant {variant}, seed {seed}"
+PLAYED_RUN = RUN.replace("{dataset}", "{dataset}{on}")
 # All there are, whether a run uses them or not.
 PROMPT_SETS = get_args(FeaturesConfig.model_fields["prompt_set"].annotation)
 PRETRAINED = [run for run in RUNS if run.language_model]
@@ -33,8 +34,12 @@ def in_report(path, caption):
     A section has a folder for each game or robot, table or language model.
     """
     names = sorted(get_wildcard_names(path))
-    labels = {name: f"{{{name}}}" for name in names} or {"runs": "all"}
     folders = [f"{{{name}}}" for name in ("dataset", "table", "language_model") if name in names]
+
+    def labels(wildcards):
+        known = {name: value for name in names if (value := getattr(wildcards, name))}
+        return known or {"runs": "all"}
+
     return report(
         path,
         caption=f"../report/{caption}.rst",
@@ -57,12 +62,18 @@ def measured():
     choosing = RUNS.where(chooses=True)
     attending = RUNS.where(shown=True, attends=True)
     found = {
-        "collect_trajectories": each(rules.collect_trajectories.benchmark, RUNS),
-        "render_frames": each(rules.render_frames.benchmark, RUNS),
-        "shrink_frames": each(rules.shrink_frames.benchmark, RUNS.where(observation="pixels")),
-        "detect_regions": each(rules.detect_regions.benchmark, seeing, features="regions"),
-        "pretrain_encoder": each(rules.pretrain_encoder.benchmark, seeing, features="encoder"),
-        "build_cache": each(rules.build_cache.benchmark, seeing),
+        "collect_trajectories": each(rules.collect_trajectories.benchmark, RUNS, **PLAYED_ON),
+        "render_frames": each(rules.render_frames.benchmark, RUNS, **PLAYED_ON),
+        "shrink_frames": each(
+            rules.shrink_frames.benchmark, RUNS.where(observation="pixels"), **PLAYED_ON
+        ),
+        "detect_regions": each(
+            rules.detect_regions.benchmark, seeing, features="regions", **PLAYED_ON
+        ),
+        "pretrain_encoder": each(
+            rules.pretrain_encoder.benchmark, seeing, features="encoder", **PLAYED_ON
+        ),
+        "build_cache": each(rules.build_cache.benchmark, seeing, **PLAYED_ON),
         "pretrain_language_model": each(rules.pretrain_language_model.benchmark, PRETRAINED),
         "train_policy": each(rules.train_policy.benchmark, trained, variant="trained_as")
         + each(rules.train_policy.benchmark, choosing, seed="choosing_seed", variant="trained_as"),
@@ -89,12 +100,12 @@ def report_contents():
     shown, seeing = RUNS.where(shown=True), RUNS.where(from_cache=True)
     return [
         *collect(tables, table=CONFIG.tables),
-        *each(rules.draw_regions.output.picture, seeing, features="regions"),
+        *each(rules.draw_regions.output.picture, seeing, features="regions", **PLAYED_ON),
         *each(rules.show_rollout.output.page, shown),
         *each(rules.draw_attention.output.picture, RUNS.where(shown=True, attends=True)),
         *each(rules.plot_perplexity.output.picture, PRETRAINED),
         *each(rules.plot_target_sweeps.output.picture, RUNS.where(swept=True)),
-        *each(rules.list_prompts.output.page, RUNS),
+        *each(rules.list_prompts.output.page, RUNS, **PLAYED_ON),
         rules.plot_costs.output.picture,
         *(rules.compare_planning_costs.output if RUNS.where(timed=True) else []),
         rules.list_runs.output.page,

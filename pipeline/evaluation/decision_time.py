@@ -19,20 +19,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pipeline.config.schema import MethodConfig, TimingConfig
+from pipeline.evaluation.decision_columns import COLUMNS
 from pipeline.evaluation.rollout import Decision, Player, play
 from pipeline.evaluation.run import EvaluationProtocol, LoadedPolicy, target_return
 from pipeline.methods import Learner, make
 from pipeline.observations import LiveStep
 
-COLUMNS = (
-    *("played", "horizon", "trained", "episodes", "decisions", "milliseconds"),
-    *("forward_passes", "parameters"),
-)
-"""`played`: the run's own settings, and not another horizon. `horizon`: steps of a plan, 0 without
-plans. `trained`: whether weights are those of the run, or as they begin. `milliseconds`: median of
-the CPU time of a decision for all `episodes` at once, divided by these. `forward_passes`: of a
-decision for all of them.
-"""
 BEFORE = 3
 """Decisions of an episode that are not measured: caches fill, and there is no last plan yet."""
 STEPS = 20

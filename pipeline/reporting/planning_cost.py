@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.decision_time import COLUMNS as TIMED
+from pipeline.evaluation.decision_columns import COLUMNS as TIMED
 from pipeline.io.csv import read_csv
 from pipeline.reporting import statistics
 from pipeline.reporting.formatting import figure, markdown_grid, plus_minus

@@ -12,7 +12,8 @@ from policies import method_config
 from pipeline.config.schema import EvaluationConfig, TimingConfig
 from pipeline.data import trajectories
 from pipeline.data.trajectories import Trajectories
-from pipeline.evaluation.decision_time import COLUMNS, Metered, Stopwatch, parameters, passes
+from pipeline.evaluation.decision_columns import COLUMNS
+from pipeline.evaluation.decision_time import Metered, Stopwatch, parameters, passes
 from pipeline.evaluation.run import EvaluationProtocol, LoadedPolicy
 from pipeline.methods import Spec, make
 from pipeline.observations import LiveStep

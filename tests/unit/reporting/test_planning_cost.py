@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.decision_time import COLUMNS as TIMED
+from pipeline.evaluation.decision_columns import COLUMNS as TIMED
 from pipeline.reporting import planning_cost
 from pipeline.reporting.figures import planning_cost as picture
 from pipeline.reporting.scores import Run
