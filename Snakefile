@@ -40,7 +40,12 @@ rule all:
         # Named so that a deleted one is made again, which Snakemake does not do for what lies between.
         each(rules.evaluate_policy.output.episodes, RUNS.where(trained=True)),
         each(rules.evaluate_policy.output.run, RUNS.where(trained=True)),
-        each(rules.probe_embeddings.output.probe, RUNS.where(from_cache=True), features="encoder"),
+        each(
+            rules.probe_embeddings.output.probe,
+            RUNS.where(from_cache=True),
+            features="encoder",
+            **PLAYED_ON,
+        ),
         report_contents(),
 
 
@@ -49,7 +54,12 @@ rule demo:
     input:
         each(rules.evaluate_policy.output.episodes, RUNS.where(trained=True)[:1]),
         each(rules.film_policy.output.video, RUNS.where(trained=True)[:1]),
-        each(rules.draw_regions.output.picture, RUNS.where(from_cache=True)[:1], features="regions"),
+        each(
+            rules.draw_regions.output.picture,
+            RUNS.where(from_cache=True)[:1],
+            features="regions",
+            **PLAYED_ON,
+        ),
 
 
 # What no rule makes is said in one line, with what may have been meant.

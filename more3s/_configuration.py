@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config import plugins
-from pipeline.config.schema import DatasetConfig, EnvironmentConfig, Section
+from pipeline.config.schema import DatasetConfig, EnvironmentConfig, Section, TogetherConfig
 from pipeline.config.section import validate
 from pipeline.errors import PipelineError, unknown_name
 from pipeline.io.yaml import read_yaml
@@ -56,7 +56,11 @@ def _read(folder: str, name: str) -> Section | None:
     """A file of the configuration; None if there is none of this name."""
     for path in _files(folder):
         if path.stem == name:
-            return validate(FOLDERS[folder], read_yaml(path), str(path))
+            content = read_yaml(path)
+            if isinstance(content, dict) and "together" in content:
+                parts = validate(TogetherConfig, content, str(path)).together
+                raise PipelineError(f"{path}: several games; name one of them: {', '.join(parts)}")
+            return validate(FOLDERS[folder], content, str(path))
     return None
 
 

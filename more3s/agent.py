@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from more3s.environment import Observe, PipelineEnv
-from pipeline.environments.action_space import Action, ActionSpace
+from pipeline.environments.action_space import Action
 from pipeline.errors import PipelineError
 from pipeline.evaluation import bundle as bundles
 from pipeline.evaluation.bundle import Bundle
@@ -30,7 +30,7 @@ class Agent:
     def __init__(self, bundle: Bundle, loaded: LoadedPolicy) -> None:
         self.bundle = bundle
         """What is known of the policy: environment, settings, scores."""
-        self.actions = ActionSpace.from_dict(loaded.description.actions[0])
+        self.actions = loaded.actions
         self._loaded = loaded
         self.reset()
 

@@ -16,7 +16,7 @@ from pipeline.config import driver
 from pipeline.config.load import load
 from pipeline.config.plugins import detector_constant
 from pipeline.config.plugins import names as plugin_names
-from pipeline.config.runs import ENCODER_DEPENDS_ON, FROM_CACHE, REGIONS_DEPEND_ON, runs_of
+from pipeline.config.runs import ENCODER_DEPENDS_ON, FROM_CACHE, ON, REGIONS_DEPEND_ON, runs_of
 from pipeline.config.section import Section
 from pipeline.errors import PipelineError
 from pipeline.provenance.source_digest import source_digest
@@ -72,6 +72,8 @@ wildcard_constraints:
     prompt_set="[a-z]+",
     seed=r"\d+",
     run=rf"(-({names(CONFIG.variants)})-seed-\d+)?",
+    # The game that a policy of several is played on; of one it is empty.
+    on=rf"({ON}({names(CONFIG.datasets)}))?",
 
 
 # The table of runs. It is asked as by Snakemake's `lookup`, which needs pandas: a fifth of a dry run's time.
@@ -92,19 +94,28 @@ def lookup_runs(**values):
 
 def each(path, runs, **columns):
     """The file that `path` names of each run, each once. `columns`: those that wildcards of another name stand for."""
+    return list(dict.fromkeys(files_of(path, runs, **columns)))
+
+
+def files_of(path, runs, **columns):
+    """The same for every run: games that were trained on together have one training."""
     names = get_wildcard_names(path)
     found = {name: [getattr(run, columns.get(name, name)) for run in runs] for name in names}
-    return list(dict.fromkeys(collect(path, zip, **found)))
+    return collect(path, zip, **found)
+
+
+# Of what a game has whoever is trained on it.
+PLAYED_ON = {"dataset": "played"}
 
 
 def of_runs(path, **values):
     """A function of wildcards: the file that `path` names of each run that `lookup_runs` finds."""
     found = lookup_runs(**values)
-    return lambda wildcards: each(path, found(wildcards))
+    return lambda wildcards: files_of(path, found(wildcards))
 
 
 def places_of_runs(**values):
-    """A function of wildcards: data set, method, variant and seed of the same runs."""
+    """A function of wildcards: game, method, variant and seed of the same runs."""
     found = lookup_runs(**values)
     return lambda wildcards: found(wildcards).places
 
@@ -183,6 +194,8 @@ def words(name, value):
             return [flag, str(value)]
         case [str(), *_]:
             return [flag, *value]
+        case [Section(), *_]:
+            return [flag, *(section.as_json() for section in value)]
     return [flag, json.dumps(value, sort_keys=True)]
 
 

@@ -1,5 +1,7 @@
 """Inputs of jobs that depend on a setting."""
 
+from pipeline.config.checks import check_several
+
 
 def published_files(name):
     """The folder of a published artefact; none if a setting names none."""
@@ -73,9 +75,34 @@ def encoder_inputs(wildcards):
     }
 
 
-def cache_of(wildcards):
-    """The embeddings of a job's features."""
-    return collect(rules.build_cache.output.cache, **feature_wildcards(wildcards))
+def observations_of(wildcards):
+    """What a run's method observes: of every dataset of its training the artefact that holds it."""
+    kind, places = observation_of(wildcards), [{"dataset": part} for part in parts_of(wildcards)]
+    path = rules.collect_trajectories.output.trajectories
+    if kind == "pixels":
+        path = rules.shrink_frames.output.pixels
+    elif kind in FROM_CACHE:
+        path = rules.build_cache.output.cache
+        places = [feature_wildcards(wildcards, **place) for place in places]
+    return [file for place in places for file in collect(path, **place)]
+
+
+def recorded_inputs(wildcards):
+    """What a policy is trained on; that its method can be is said before any job runs."""
+    try:
+        check_several(CONFIG, wildcards.dataset, wildcards.method, wildcards.dataset)
+    except PipelineError as error:
+        sys.exit(f"error: {error}")
+    trajectories = rules.collect_trajectories.output.trajectories
+    return {
+        "trajectories": collect(trajectories, dataset=parts_of(wildcards)),
+        "observations": observations_of(wildcards),
+    }
+
+
+def training_inputs(wildcards):
+    """The same, and what the policy begins with."""
+    return recorded_inputs(wildcards) | {"language_model": initial_layers(wildcards)}
 
 
 def shards_of(rule, name):
@@ -102,7 +129,8 @@ def acting_inputs(wildcards):
     """What the acting loop reads beside a policy, the rule that was chosen for it included."""
     inputs = seeing_inputs(wildcards)
     if method_of(wildcards).evaluation.choose_from:
-        inputs["action_rule"] = rules.choose_action_rule.output.chosen
+        on = getattr(wildcards, "on", "")
+        inputs["action_rule"] = rules.choose_action_rule.output.chosen.replace("{on}", on)
     return inputs
 
 
@@ -114,7 +142,8 @@ def choosing_policy(wildcards):
 
 def seeing_inputs(wildcards):
     """What a policy is played with; prompts and encoder only if it sees embeddings."""
-    inputs = {"trajectories": rules.collect_trajectories.output.trajectories}
+    trajectories = rules.collect_trajectories.output.trajectories
+    inputs = {"trajectories": collect(trajectories, dataset=played_of(wildcards))}
     if reads_embeddings(wildcards):
         inputs["prompts"] = prompts_of(wildcards)
         inputs["encoder"] = encoder_folder(wildcards)
@@ -124,7 +153,8 @@ def seeing_inputs(wildcards):
 
 def bundle_inputs(wildcards):
     """A trained policy, how it did, and what it is played with."""
-    place = {"dataset": wildcards.dataset, "method": wildcards.method, **run_of(wildcards)}
+    place = {"dataset": wildcards.dataset, "method": wildcards.method, "on": ""}
+    place |= run_of(wildcards)
     played = rules.evaluate_policy.output
     inputs = acting_inputs(wildcards) | {
         "policy": rules.train_policy.output.policy,

@@ -6,6 +6,7 @@ from pipeline.config.schema import FeaturesConfig
 
 # How the report calls a run.
 RUN = "{dataset}, {method}, variant {variant}, seed {seed}"
+PLAYED_RUN = RUN.replace("{dataset}", "{dataset}{on}")
 # All there are, whether a run uses them or not.
 PROMPT_SETS = get_args(FeaturesConfig.model_fields["prompt_set"].annotation)
 PRETRAINED = [run for run in RUNS if run.language_model]
@@ -28,7 +29,13 @@ SECTIONS = {
 
 def in_report(path, caption):
     """An output that `snakemake --report` shows; its wildcards tell it from others of its section."""
-    labels = {name: f"{{{name}}}" for name in sorted(get_wildcard_names(path))} or {"runs": "all"}
+    names = sorted(get_wildcard_names(path))
+
+    def labels(wildcards):
+        return {name: value for name in names if (value := getattr(wildcards, name))} or {
+            "runs": "all"
+        }
+
     place = f"../report/{caption}.rst"
     return report(path, caption=place, category=SECTIONS[caption], labels=labels)
 
@@ -46,12 +53,18 @@ def measured():
     choosing = RUNS.where(chooses=True)
     attending = RUNS.where(shown=True, attends=True)
     found = {
-        "collect_trajectories": each(rules.collect_trajectories.benchmark, RUNS),
-        "render_frames": each(rules.render_frames.benchmark, RUNS),
-        "shrink_frames": each(rules.shrink_frames.benchmark, RUNS.where(observation="pixels")),
-        "detect_regions": each(rules.detect_regions.benchmark, seeing, features="regions"),
-        "pretrain_encoder": each(rules.pretrain_encoder.benchmark, seeing, features="encoder"),
-        "build_cache": each(rules.build_cache.benchmark, seeing),
+        "collect_trajectories": each(rules.collect_trajectories.benchmark, RUNS, **PLAYED_ON),
+        "render_frames": each(rules.render_frames.benchmark, RUNS, **PLAYED_ON),
+        "shrink_frames": each(
+            rules.shrink_frames.benchmark, RUNS.where(observation="pixels"), **PLAYED_ON
+        ),
+        "detect_regions": each(
+            rules.detect_regions.benchmark, seeing, features="regions", **PLAYED_ON
+        ),
+        "pretrain_encoder": each(
+            rules.pretrain_encoder.benchmark, seeing, features="encoder", **PLAYED_ON
+        ),
+        "build_cache": each(rules.build_cache.benchmark, seeing, **PLAYED_ON),
         "pretrain_language_model": each(rules.pretrain_language_model.benchmark, PRETRAINED),
         "train_policy": each(rules.train_policy.benchmark, trained)
         + each(rules.train_policy.benchmark, choosing, seed="choosing_seed"),
@@ -78,12 +91,12 @@ def report_contents():
     shown, seeing = RUNS.where(shown=True), RUNS.where(from_cache=True)
     return [
         *collect(tables, table=CONFIG.tables),
-        *each(rules.draw_regions.output.picture, seeing, features="regions"),
+        *each(rules.draw_regions.output.picture, seeing, features="regions", **PLAYED_ON),
         *each(rules.show_rollout.output.page, shown),
         *each(rules.draw_attention.output.picture, RUNS.where(shown=True, attends=True)),
         *each(rules.plot_perplexity.output.picture, PRETRAINED),
         *each(rules.plot_target_sweeps.output.picture, RUNS.where(swept=True)),
-        *each(rules.list_prompts.output.page, RUNS),
+        *each(rules.list_prompts.output.page, RUNS, **PLAYED_ON),
         rules.plot_costs.output.picture,
         rules.list_runs.output.page,
     ]

@@ -2,24 +2,61 @@
 
 from pipeline.config.schema import EnvironmentConfig
 
+# Every data set of a policy's training: one game or robot, or several games.
+TRAINED_ON = names(CONFIG.datasets | CONFIG.together)
+
+
+def played_of(wildcards):
+    """The dataset whose game a job is about: its own, or that which a policy of several games plays."""
+    several, on = CONFIG.together.get(wildcards.dataset), getattr(wildcards, "on", "")
+    try:
+        return driver.played(wildcards.dataset, several and several.together, on)
+    except PipelineError as error:
+        sys.exit(f"error: {error}")
+
+
+def parts_of(wildcards):
+    """The datasets that a policy is trained on."""
+    return CONFIG.parts(wildcards.dataset)
+
+
+def tasks_of(wildcards):
+    """What a policy of several games calls them."""
+    return parts_of(wildcards) if wildcards.dataset in CONFIG.together else []
+
+
+def task_of(wildcards):
+    """Which of them is played."""
+    return played_of(wildcards) if tasks_of(wildcards) else None
+
 
 def dataset_of(wildcards):
     """Which episodes are used."""
-    return CONFIG.datasets[wildcards.dataset]
+    return CONFIG.datasets[played_of(wildcards)]
 
 
 def played_environment_of(wildcards):
     """The environment that is played for a dataset."""
-    return CONFIG.environment(wildcards.dataset)
+    return CONFIG.environment(played_of(wildcards))
 
 
-def environment_of(wildcards):
+def recorded_environment(dataset):
     """The same as recordings need it: who serves in play must not replay or train anew."""
-    environment = played_environment_of(wildcards)
-    if dataset_of(wildcards).source == "scripted":  # its data are played
+    environment = CONFIG.environment(dataset)
+    if CONFIG.datasets[dataset].source == "scripted":  # its data are played
         return environment
     serve = EnvironmentConfig.model_fields["serve"].default
     return environment.model_copy(update={"serve": serve})
+
+
+def environment_of(wildcards):
+    """The environment that a dataset was recorded in."""
+    return recorded_environment(played_of(wildcards))
+
+
+def trained_environments_of(wildcards):
+    """The same for every dataset of a training."""
+    return [recorded_environment(part) for part in parts_of(wildcards)]
 
 
 # Merging settings takes a while, and every job of a run asks for them.
@@ -50,14 +87,14 @@ def trained_method_of(wildcards):
 
 def features_of(wildcards):
     """Settings of stage one for a job: by its own wildcard, or what its method reads."""
-    return CONFIG.features[feature_wildcards(wildcards)["features"]]
+    return CONFIG.features[getattr(wildcards, "features", None) or method_of(wildcards).features]
 
 
-def feature_wildcards(wildcards, *sections):
+def feature_wildcards(wildcards, *sections, dataset=None):
     """Wildcards of a job's stage-one artefacts; of one that depends on `sections` only, those it shares."""
     name = getattr(wildcards, "features", None) or method_of(wildcards).features
     return {
-        "dataset": wildcards.dataset,
+        "dataset": dataset or played_of(wildcards),
         "features": CONFIG.shared(name, *sections) if sections else name,
         "prompt_set": CONFIG.features[name].prompt_set,
     }
@@ -69,8 +106,8 @@ def language_model_of(wildcards):
 
 
 def table_of(wildcards):
-    """The grid of a table."""
-    return CONFIG.tables[wildcards.table]
+    """The grid of a table, game by game."""
+    return CONFIG.table(wildcards.table)
 
 
 def environments_of(wildcards):
@@ -102,11 +139,12 @@ def licences_of(wildcards):
 RECORDED = {"dataset": dataset_of, "environment": environment_of, "resources": resources_dir}
 DETECTING = {"detector": lambda wildcards: features_of(wildcards).detector}
 ENCODING = {"features": features_of, "environment": environment_of}
-TRAINING = {"method": trained_method_of, "environment": environment_of, "seed": "{seed}"}
+RECORDINGS = {"environment": trained_environments_of, "task": tasks_of}
+TRAINING = {**RECORDINGS, "method": trained_method_of, "seed": "{seed}"}
 IN_PROCESSES = {"options": training_options, "processes": CONFIG.hardware.processes}
 PRETRAINING = {"language_model": language_model_of, "options": training_options}
 PLAYED = {"environment": played_environment_of, "dataset": dataset_of, "seed": "{seed}"}
-ACTING = {**ENCODING, **PLAYED, "method": method_of}
+ACTING = {**ENCODING, **PLAYED, "task": task_of, "method": method_of}
 CHOOSING = {**ACTING, "seed": lambda w: method_of(w).evaluation.choosing_seed}
 SWEEPING = {**ACTING, "sweep": lambda wildcards: CONFIG.sweep}
 BUNDLING = {
@@ -138,7 +176,7 @@ def source_of(wildcards):
 
 
 def family_of(wildcards):
-    return f"environments.{environment_of(wildcards).family}"
+    return f"environments.{CONFIG.environment(parts_of(wildcards)[0]).family}"
 
 
 def detector_of(wildcards):

@@ -168,7 +168,9 @@ rule estimate_costs:
 rule plan:
     """What detection and encoding will take, on the terminal, before any of it is done."""
     input:
-        estimates=each(rules.estimate_costs.output.estimate, RUNS.where(from_cache=True)),
+        estimates=each(
+            rules.estimate_costs.output.estimate, RUNS.where(from_cache=True), **PLAYED_ON
+        ),
     log:
         "results/logs/plan.log",
     conda:

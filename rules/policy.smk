@@ -46,20 +46,10 @@ rule take_layers:
         STAGE
 
 
-# The artefact that holds the kind of observation a method reads.
-observations = branch(
-    observation_of,
-    cases={"pixels": rules.shrink_frames.output.pixels, **dict.fromkeys(FROM_CACHE, cache_of)},
-    otherwise=rules.collect_trajectories.output.trajectories,
-)
-
-
 rule train_policy:
     """A policy: one method in one variant on one data set with one seed; its checkpoints and curve."""
     input:
-        trajectories=rules.collect_trajectories.output.trajectories,
-        observations=observations,
-        language_model=initial_layers,
+        unpack(training_inputs),
     output:
         policy="results/runs/{dataset}/{method}/{variant}/seed-{seed}/policy.safetensors",
         checkpoints=directory("results/runs/{dataset}/{method}/{variant}/seed-{seed}/checkpoints"),
@@ -68,6 +58,8 @@ rule train_policy:
         "results/logs/train_policy/{dataset}/{method}/{variant}/seed-{seed}.log",
     benchmark:
         "results/benchmarks/train_policy/{dataset}/{method}/{variant}/seed-{seed}.tsv"
+    wildcard_constraints:
+        dataset=TRAINED_ON,
     conda:
         "../envs/policy.yaml"
     threads: slots(CONFIG.hardware.processes)
@@ -87,11 +79,13 @@ rule choose_action_rule:
         unpack(seeing_inputs),
         policy=choosing_policy,
     output:
-        chosen="results/runs/{dataset}/{method}/{variant}/action_rule.json",
+        chosen="results/runs/{dataset}/{method}/{variant}{on}/action_rule.json",
     log:
-        "results/logs/choose_action_rule/{dataset}/{method}/{variant}.log",
+        "results/logs/choose_action_rule/{dataset}/{method}/{variant}{on}.log",
     benchmark:
-        "results/benchmarks/choose_action_rule/{dataset}/{method}/{variant}.tsv"
+        "results/benchmarks/choose_action_rule/{dataset}/{method}/{variant}{on}.tsv"
+    wildcard_constraints:
+        dataset=TRAINED_ON,
     conda:
         acting_environment
     threads: slots(1)
@@ -111,12 +105,14 @@ rule evaluate_policy:
         unpack(acting_inputs),
         policy=rules.train_policy.output.policy,
     output:
-        episodes="results/runs/{dataset}/{method}/{variant}/seed-{seed}/episodes.csv",
-        run="results/runs/{dataset}/{method}/{variant}/seed-{seed}/run.json",
+        episodes="results/runs/{dataset}/{method}/{variant}/seed-{seed}{on}/episodes.csv",
+        run="results/runs/{dataset}/{method}/{variant}/seed-{seed}{on}/run.json",
     log:
-        "results/logs/evaluate_policy/{dataset}/{method}/{variant}/seed-{seed}.log",
+        "results/logs/evaluate_policy/{dataset}/{method}/{variant}/seed-{seed}{on}.log",
     benchmark:
-        "results/benchmarks/evaluate_policy/{dataset}/{method}/{variant}/seed-{seed}.tsv"
+        "results/benchmarks/evaluate_policy/{dataset}/{method}/{variant}/seed-{seed}{on}.tsv"
+    wildcard_constraints:
+        dataset=TRAINED_ON,
     conda:
         acting_environment
     threads: slots(1)
@@ -136,11 +132,13 @@ rule film_policy:
         unpack(acting_inputs),
         policy=rules.train_policy.output.policy,
     output:
-        video="results/runs/{dataset}/{method}/{variant}/seed-{seed}/rollout.mp4",
+        video="results/runs/{dataset}/{method}/{variant}/seed-{seed}{on}/rollout.mp4",
     log:
-        "results/logs/film_policy/{dataset}/{method}/{variant}/seed-{seed}.log",
+        "results/logs/film_policy/{dataset}/{method}/{variant}/seed-{seed}{on}.log",
     benchmark:
-        "results/benchmarks/film_policy/{dataset}/{method}/{variant}/seed-{seed}.tsv"
+        "results/benchmarks/film_policy/{dataset}/{method}/{variant}/seed-{seed}{on}.tsv"
+    wildcard_constraints:
+        dataset=TRAINED_ON,
     conda:
         acting_environment
     threads: slots(1)
@@ -180,11 +178,13 @@ rule evaluate_checkpoints:
         unpack(acting_inputs),
         checkpoints=rules.train_policy.output.checkpoints,
     output:
-        episodes="results/runs/{dataset}/{method}/{variant}/seed-{seed}/checkpoints.csv",
+        episodes="results/runs/{dataset}/{method}/{variant}/seed-{seed}{on}/checkpoints.csv",
     log:
-        "results/logs/evaluate_checkpoints/{dataset}/{method}/{variant}/seed-{seed}.log",
+        "results/logs/evaluate_checkpoints/{dataset}/{method}/{variant}/seed-{seed}{on}.log",
     benchmark:
-        "results/benchmarks/evaluate_checkpoints/{dataset}/{method}/{variant}/seed-{seed}.tsv"
+        "results/benchmarks/evaluate_checkpoints/{dataset}/{method}/{variant}/seed-{seed}{on}.tsv"
+    wildcard_constraints:
+        dataset=TRAINED_ON,
     conda:
         acting_environment
     threads: slots(1)

@@ -99,14 +99,16 @@ rule show_rollout:
         video=rules.film_policy.output.video,
     output:
         page=in_report(
-            "results/runs/{dataset}/{method}/{variant}/seed-{seed}/rollout.html", "rollout"
+            "results/runs/{dataset}/{method}/{variant}/seed-{seed}{on}/rollout.html", "rollout"
         ),
     log:
-        "results/logs/show_rollout/{dataset}/{method}/{variant}/seed-{seed}.log",
+        "results/logs/show_rollout/{dataset}/{method}/{variant}/seed-{seed}{on}.log",
+    wildcard_constraints:
+        dataset=TRAINED_ON,
     conda:
         "../envs/policy.yaml"
     params:
-        **stage("show_rollout", title=RUN),
+        **stage("show_rollout", title=PLAYED_RUN),
     shell:
         STAGE
 
@@ -114,9 +116,8 @@ rule show_rollout:
 rule draw_attention:
     """A picture of a policy's attention over the steps before."""
     input:
+        unpack(recorded_inputs),
         policy=rules.train_policy.output.policy,
-        trajectories=rules.collect_trajectories.output.trajectories,
-        observations=observations,
     output:
         picture=in_report(
             "results/runs/{dataset}/{method}/{variant}/seed-{seed}/attention.png", "attention"
@@ -125,6 +126,8 @@ rule draw_attention:
         "results/logs/draw_attention/{dataset}/{method}/{variant}/seed-{seed}.log",
     benchmark:
         "results/benchmarks/draw_attention/{dataset}/{method}/{variant}/seed-{seed}.tsv"
+    wildcard_constraints:
+        dataset=TRAINED_ON,
     conda:
         "../envs/policy.yaml"
     threads: slots(1)

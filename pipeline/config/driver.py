@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from pipeline.config.runs import ON
 from pipeline.errors import PipelineError
 
 LOCKS = Path(".snakemake/locks")
@@ -63,6 +64,26 @@ def check_targets(
             f"{target}: no rule makes it ({hint}); correct it, or name the configuration with "
             "these tables, data sets and variants: --configfile"
         )
+
+
+def played(dataset: str, parts: Sequence[str] | None, on: str) -> str:
+    """The data set whose game is played, of a policy trained on `dataset`; of several games, the
+    data sets `parts`, the one that `on` names, a folder of the policy's.
+
+    Raises PipelineError where it names none of them.
+    """
+    named = on.removeprefix(ON)
+    if parts is None and not named:
+        return dataset
+    if parts is None:
+        raise PipelineError(f"{dataset} is one game; leave out {on}")
+    if named in parts:
+        return named
+    fault = f"was not trained on {named}" if named else "is several games"
+    raise PipelineError(
+        f"{dataset} {fault}; name one that it was trained on, in the folder of the policy: "
+        f"{', '.join(f'{ON[1:]}{part}' for part in parts)}"
+    )
 
 
 def given_files(dataset: str, files: Iterable[str], resources: Path) -> list[str]:

@@ -6,6 +6,7 @@ actions there are, their names, and which are allowed. No torch.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -128,3 +129,39 @@ def places(space: ActionSpace, within: ActionSpace) -> NDArray[np.int64]:
     Raises ValueError where `within` lacks one.
     """
     return np.array([within.names.index(name) for name in space.names], np.int64)
+
+
+@dataclass(frozen=True)
+class Numbering:
+    """A game's own discrete actions among those that a policy of several games chooses from."""
+
+    own: ActionSpace
+    choices: ActionSpace
+
+    @cached_property
+    def places(self) -> NDArray[np.int64]:
+        """(own.size,) the choice of each action; see `places`."""
+        return places(self.own, self.choices)
+
+    def choice(self, actions: Actions) -> Actions:
+        """The game's actions (…,) as choices."""
+        numbered: Actions = self.places[actions]
+        return numbered
+
+    def decision(self, decided: NDArray[Any]) -> NDArray[Any]:
+        """What was decided about choices as a decision about the game's actions: logits (B,
+        choices) → (B, own.size), or indices (B,).
+
+        Raises ValueError where an index is of an action that the game lacks.
+        """
+        if decided.dtype != np.int64:
+            return decided[..., self.places]
+        own = np.full(self.choices.size, -1)
+        own[self.places] = np.arange(self.own.size)
+        actions: NDArray[np.int64] = own[decided]
+        if (actions < 0).any():
+            name = self.choices.names[int(decided[actions < 0][0])]
+            raise ValueError(
+                f"{name} was chosen, and the game has {', '.join(self.own.names)} only"
+            )
+        return actions

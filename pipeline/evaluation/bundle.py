@@ -101,7 +101,7 @@ def describe(
         max_episode_steps=protocol.max_steps,
         target_return=target_return(protocol.evaluation, data),
         shown=_shown_to(loaded, protocol.environment),
-        actions=loaded.description.actions[0]["names"],
+        actions=list(loaded.actions.names),
         data={
             "episodes": len(data.episode_length),
             "steps": len(data.actions),

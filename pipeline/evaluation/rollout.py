@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pipeline.environments import Environment
-from pipeline.environments.action_space import Action, ActionSpace
+from pipeline.environments.action_space import Action, ActionSpace, Numbering
 from pipeline.evaluation.draws import Draws, probabilities
 from pipeline.evaluation.episodes import Episode
 from pipeline.evaluation.stillness import Stillness
@@ -98,12 +98,17 @@ class PolicyPlayer:
         target_return: float | NDArray[np.float64],
         return_scale: float,
         device: str = "cpu",
+        task: int = 0,
+        numbering: Numbering | None = None,
     ) -> None:
-        """`target_return` is one for all, or (episodes,); `device` is where the policy is."""
+        """`target_return` is one for all, or (episodes,); `device` is where the policy is. One of
+        several games is told which `task` this is, and numbers the game's actions its own way.
+        """
         self._learner, self._observer = learner, observer
         self._state = learner.start(episodes)
         self._device = device
         self._targets, self._scale = np.broadcast_to(target_return, episodes), return_scale
+        self._task, self._numbering = task, numbering
 
     def decide(self, live: LiveStep) -> Decision:
         """Observe, and ask the policy."""
@@ -112,18 +117,20 @@ class PolicyPlayer:
         on_cpu = decided.cpu()
         exact = on_cpu.double() if on_cpu.is_floating_point() else on_cpu
         decision: Decision = exact.numpy()
-        return decision
+        return decision if self._numbering is None else self._numbering.decision(decision)
 
     def _moment(self, live: LiveStep) -> Moment:
         to_go = (self._targets[live.episodes] - live.returns) / self._scale
-        device, count = self._device, len(live.episodes)
+        device, count, previous = self._device, len(live.episodes), live.previous_actions
+        if self._numbering is not None:
+            previous = self._numbering.choice(previous)
         return Moment(
             {name: each.to(device) for name, each in self._observer.observe(live).items()},
-            torch.from_numpy(live.previous_actions)[:, None].to(device),  # (B, 1, …)
+            torch.from_numpy(previous)[:, None].to(device),  # (B, 1, …)
             torch.from_numpy(live.previous_rewards)[:, None].to(device),
             torch.from_numpy(to_go.astype(np.float32))[:, None].to(device),
             torch.full((count, 1), live.timestep, device=device),
-            torch.zeros(count, dtype=torch.int64, device=device),
+            torch.full((count,), self._task, device=device),
             lambda *shape: torch.from_numpy(live.noise(*shape)).to(device),
         )
 

@@ -17,6 +17,7 @@ from pipeline.config import plugins
 from pipeline.config.schema import EnvironmentConfig, EvaluationConfig, FeaturesConfig, MethodConfig
 from pipeline.data.trajectories import Trajectories
 from pipeline.environments import Environment
+from pipeline.environments.action_space import ActionSpace, Numbering
 from pipeline.errors import PipelineError
 from pipeline.evaluation import stillness
 from pipeline.evaluation.episodes import Episode
@@ -139,25 +140,49 @@ class LoadedPolicy:
     description: Description
     observer: Observer
     device: str = "cpu"
+    task: int = 0
+    """Which of its games is played, where it has several."""
+
+    @property
+    def weights(self) -> str:
+        """Which weights it acts with, for tables."""
+        return self.description.weights_on(self.task)
+
+    @property
+    def actions(self) -> ActionSpace:
+        """Of the game that is played."""
+        return ActionSpace.from_dict(self.description.actions[self.task])
 
     def player(self, episodes: int, target: float | NDArray[np.float64]) -> PolicyPlayer:
         """It plays `episodes` in lock-step, asked for `target` return: one for all, or one each."""
-        scale = self.description.return_scale
-        return PolicyPlayer(self.policy, self.observer, episodes, target, scale, self.device)
+        told, joint = self.description.of(self.task), self.description.joint
+        numbering = None
+        if joint is not None:
+            numbering = Numbering(self.actions, ActionSpace.from_dict(joint))
+        played = target, told["return_scale"], self.device, self.task, numbering
+        return PolicyPlayer(self.policy, self.observer, episodes, *played)
 
 
-def load_policy(path: Path, config: MethodConfig, inputs: ObserverInputs) -> LoadedPolicy:
-    """The policy of the checkpoint at `path`, with the observer that it was trained for.
+def load_policy(
+    path: Path, config: MethodConfig, inputs: ObserverInputs, task: str | None = None
+) -> LoadedPolicy:
+    """The policy of the checkpoint at `path`, with the observer that it was trained for; one of
+    several games plays the one that `task` names.
 
-    Raises PipelineError if what that needs is not given, or if it was trained on other features.
+    Raises PipelineError if what that needs is not given, or if it was trained on other features or
+    not on this game.
     """
     policy, description = checkpoint.load(path, config, inputs.device)
+    try:
+        number = description.task(task)
+    except PipelineError as error:
+        raise PipelineError(f"{path}: {error}") from None
     features = inputs.features
-    trained_on = description.attributes.get("features", features.model_dump())
+    trained_on = description.of(number).get("features", features.model_dump())
     if FeaturesConfig.model_validate(trained_on) != features:
         raise PipelineError(f"{path}: trained on other features than --features; train it again")
     observer = plugins.load("observations", description.observation).open_observer(inputs)
-    return LoadedPolicy(policy, description, observer, inputs.device)
+    return LoadedPolicy(policy, description, observer, inputs.device, number)
 
 
 def play_policy(
@@ -171,11 +196,13 @@ def play_policy(
     sampling = _sampling(evaluation, games[0].actions.continuous)
     shown = target if loaded.policy.settings.uses_returns else None
     told = loaded.description
-    features = told.attributes.get("features")  # what the name stands for
+    features = told.of(loaded.task).get("features")  # what the name stands for
     played = loaded.policy.settings.model_dump(mode="json")  # with what only play depends on
     settings = {**told.method, "policy": played, "features": features}
     settings["observation"] = told.observation
-    return episodes, protocol.describe(told.weights, sampling, shown, games[0].versions, settings)
+    if told.joint is not None:
+        settings["trained_together"] = told.tasks
+    return episodes, protocol.describe(loaded.weights, sampling, shown, games[0].versions, settings)
 
 
 def _sampling(evaluation: EvaluationConfig, continuous: bool) -> str:

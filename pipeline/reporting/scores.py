@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,12 @@ class Run:
     """Where one run stands in the grid."""
 
     dataset: str
+    """Whose game it was played in."""
     method: str
     variant: str
     seed: int
+    together: str = ""
+    """The data set of several games that it was trained on, if it was."""
 
 
 def read_grid(text: str) -> list[Run]:
@@ -38,7 +41,7 @@ def read_grid(text: str) -> list[Run]:
     try:
         return [Run(**run) for run in json.loads(text)]
     except (ValueError, TypeError) as error:
-        keys = ", ".join(field.name for field in fields(Run))
+        keys = ", ".join(field.name for field in fields(Run) if field.default is MISSING)
         raise PipelineError(f"--runs: {error}; give a JSON list of {keys}") from None
 
 

@@ -42,6 +42,20 @@ def read_curve(path: Path) -> pd.DataFrame:
     return curve
 
 
+def read_curves(runs: Sequence[Run], paths: Sequence[Path]) -> list[pd.DataFrame]:
+    """The training curve of each run, as of the game that it was played in: where a training was on
+    several games, a column of all of them is replaced by that of this game.
+    """
+    return [
+        read_curve(path).pipe(_of_game, run.dataset) for run, path in zip(runs, paths, strict=True)
+    ]
+
+
+def _of_game(curve: pd.DataFrame, game: str) -> pd.DataFrame:
+    own = {name: curve[f"{name}_{game}"] for name in map(str, curve) if f"{name}_{game}" in curve}
+    return curve.assign(**own)
+
+
 def read_cpu_seconds(path: Path) -> float:
     """CPU seconds of a job from its benchmark file; NaN of one too short to be sampled."""
     return float(read_benchmark(path)["cpu_time"].sum(min_count=1))

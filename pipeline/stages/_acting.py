@@ -37,7 +37,10 @@ class Acting:
     action_rule: Annotated[
         Input | None, "if evaluation.choose_from has rules: the best one, as JSON"
     ] = None
-    trajectories: Annotated[Input, "trajectories that the policy was trained on"]
+    trajectories: Annotated[Input, "trajectories, of this game, that the policy was trained on"]
+    task: Annotated[
+        str | None, "for a policy of several games: which is played, as its training called it"
+    ] = None
     device: Device = "cpu"
 
     @cached_property
@@ -65,4 +68,4 @@ class Acting:
         """The policy of a checkpoint, ready to play."""
         weights = self.encoder, self.prompts, self.detector_weights
         inputs = ObserverInputs(self.features, *weights, self.device)
-        return load_policy(policy, self.method, inputs)
+        return load_policy(policy, self.method, inputs, self.task)

@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-from pipeline.environments.action_space import ActionSpace
 from pipeline.evaluation.run import play_policy, target_return
 from pipeline.evaluation.video import VideoRecorder, writing_video
 from pipeline.stages import Input, Output, execute
@@ -14,11 +13,10 @@ def film_policy(*, policy: Input, acting: Acting, video: Annotated[Output, "MP4"
     evaluation = acting.evaluation
     first, steps = evaluation.model_copy(update={"episodes": 1}), evaluation.video_steps
     loaded, protocol = acting.load(policy), acting.protocol(first, steps)
-    actions = ActionSpace.from_dict(loaded.description.actions[0])
     asked = loaded.policy.settings.uses_returns
     target = target_return(evaluation, protocol.data) if asked else None
     with writing_video(video) as keep:
-        recorder = VideoRecorder(steps, loaded.observer, actions, keep, target)
+        recorder = VideoRecorder(steps, loaded.observer, loaded.actions, keep, target)
         play_policy(protocol, loaded, recorder)
     print(f"{video}: {recorder.summary}")
 

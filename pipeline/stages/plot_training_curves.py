@@ -5,7 +5,7 @@ from typing import Annotated
 from pipeline.io.atomic import replacing
 from pipeline.reporting.figures.learning_curves import plot
 from pipeline.reporting.scores import read_scores
-from pipeline.reporting.trainings import join, read_cpu_seconds, read_curve
+from pipeline.reporting.trainings import join, read_cpu_seconds, read_curves
 from pipeline.stages import Input, Inputs, Output, execute
 from pipeline.stages._runs import Runs
 
@@ -22,7 +22,7 @@ def plot_training_curves(
 ) -> None:
     """Read → plot."""
     with replacing(picture) as temporary:
-        read = [read_curve(path) for path in curves]
+        read = read_curves(runs, curves)
         seconds = [read_cpu_seconds(path) for path in trainings]
         plot(runs, read, join(read_scores(scores), runs, read, seconds), temporary)
 

@@ -7,7 +7,7 @@ from pipeline.config.schema import TableConfig
 from pipeline.io.atomic import replacing
 from pipeline.reporting import published_scores, tables
 from pipeline.reporting.scores import read_scores
-from pipeline.reporting.trainings import join, read_cpu_seconds, read_curve
+from pipeline.reporting.trainings import join, read_cpu_seconds, read_curves
 from pipeline.stages import GivenInput, Input, Inputs, Output, Parsed, execute
 from pipeline.stages._runs import Runs
 
@@ -32,7 +32,7 @@ def tabulate(
     """Read → build → write."""
     games = tables.environments(environments)
     seconds = [read_cpu_seconds(path) for path in trainings]
-    known = join(read_scores(scores), runs, [read_curve(path) for path in curves], seconds)
+    known = join(read_scores(scores), runs, read_curves(runs, curves), seconds)
     made = tables.make(name, known, table, games, scale)
     of = table.published or name
     others = published_scores.section(published_scores.read(published), of, table.datasets)

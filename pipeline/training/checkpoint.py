@@ -89,8 +89,12 @@ class Description:
     @property
     def weights(self) -> str:
         """Which weights a run used, for tables."""
+        return self.weights_on(0)
+
+    def weights_on(self, task: int) -> str:
+        """The same of a run on one of its tasks."""
         began = f" from {self.initial}" if self.initial else ""
-        encoder = self.attributes.get("weights")
+        encoder = self.of(task).get("weights")
         return "; ".join(text for text in (encoder, f"policy trained here{began}") if text)
 
 

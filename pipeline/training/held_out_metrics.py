@@ -55,7 +55,7 @@ class HeldOut:
     to set its values beside.
     """
     tasks: Sequence[str] = ()
-    """Where there are several: each batch is of one, whose accuracy has a column of its own."""
+    """Where there are several: each batch is of one, and every column is there for each as well."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -95,7 +95,7 @@ class HeldOut:
         found = _accuracies(read, action, previous, constant, real)
         if self.tasks:
             task = self.tasks[int(batch.task[0])]
-            found |= {f"{ACCURACIES[0]}_{task}": found[ACCURACIES[0]]}
+            found |= {f"{name}_{task}": sums for name, sums in found.items()}
         return found
 
 

@@ -18,6 +18,7 @@ BESIDE = (
     *("results/published/lxmert_base", "results/published_layers/gpt2_6.safetensors"),
     *("results/downloads/pong_minari", "results/minari/catch-v0", "plan"),
     "results/bundles/catch/more3s",
+    "results/runs/four_games/multi_task_bc/default/seed-0/on/pong/episodes.csv",
 )
 """Targets of rules that the toy workflow does not need."""
 TARGETS = {"all", "demo"}

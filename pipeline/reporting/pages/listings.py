@@ -46,7 +46,7 @@ def prompts(space: ActionSpace, sets: Sequence[str], files: Sequence[Path]) -> p
 def runs(runs: Sequence[Run], run_files: Sequence[Path]) -> pd.DataFrame:
     """A row per run; seeds of which all else is equal share one."""
     rows = [
-        {"data set": run.dataset, "method": run.method, "variant": run.variant, "seed": run.seed}
+        {"data set": _played(run), "method": run.method, "variant": run.variant, "seed": run.seed}
         | {key.replace("_", " "): described[key] for key in PROVENANCE}
         for run, described in ((r, read_run(f)) for r, f in zip(runs, run_files, strict=True))
     ]
@@ -55,3 +55,8 @@ def runs(runs: Sequence[Run], run_files: Sequence[Path]) -> pd.DataFrame:
     grouped = frame.groupby(alike, sort=False, dropna=False)["seed"]
     merged = grouped.agg(lambda seeds: ", ".join(map(str, seeds))).reset_index()
     return merged.rename(columns={"seed": "seeds"})[[*alike[:3], "seeds", *alike[3:]]]
+
+
+def _played(run: Run) -> str:
+    """The data set of a run's game, and that of several games that it was trained on."""
+    return f"{run.dataset} (trained on {run.together})" if run.together else run.dataset

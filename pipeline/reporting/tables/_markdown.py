@@ -7,7 +7,7 @@ import pandas as pd
 from pipeline.config.schema import EnvironmentConfig
 from pipeline.config.table import TableConfig
 from pipeline.reporting.formatting import count, interval, markdown_grid, plus_minus
-from pipeline.reporting.tables import listing, printed
+from pipeline.reporting.tables import listing, printed, settings_of
 from pipeline.reporting.tables._warnings import cut_episodes, warnings
 
 Label = Callable[[str, str], str]
@@ -76,6 +76,7 @@ def footnote(
     notes = [
         f"Scale: {scale}.",
         f"Observed: {_by_method(learned, 'observation')}.",
+        *(f"Trained together: {text}." for text in _together(scores, table)),
         f"Data: {listing(learned['data_source'])}.",
         f"Weights: {_by_method(learned, 'weights')}.",
         f"Sampling: {_by_method(learned, 'sampling')}.",
@@ -89,6 +90,14 @@ def footnote(
         *(f"Warning: {text}." for text in warnings(scores, table)),
     ]
     return "\n".join(f"- {note}" for note in notes)
+
+
+def _together(scores: pd.DataFrame, table: TableConfig) -> list[str]:
+    """The games that one policy was trained on, of every such row once."""
+    settings = [settings_of(scores, game, *row) for game in table.datasets for row in table.rows]
+    games = dict.fromkeys(", ".join(each.get("trained_together", ())) for each in settings)
+    said = "; one policy plays each of them, and its budget is for all"
+    return [f"{names}{said}" for names in games if names]
 
 
 def _by_method(rows: pd.DataFrame, column: str) -> str:

@@ -114,6 +114,7 @@ def test_a_curve_has_a_column_per_game_and_a_checkpoint_says_what_play_needs(
     assert all(0 <= columns[name] <= 1 for name in names)
     low, high = sorted(columns[name] for name in names)
     assert low <= columns["held_out_accuracy"] <= high
+    assert {f"majority_accuracy_{task}" for task in TASKS} <= columns.keys()
     path = tmp_path / "policy.safetensors"
     checkpoint.save(path, learner, description)
     loaded, told = checkpoint.load(path, config_of())
