@@ -19,7 +19,6 @@ BESIDE = (
     *("results/downloads/pong_minari", "results/minari/catch-v0", "plan"),
     *("results/bundles/catch/more3s", "results/runs/catch/more3s/default/seed-0/decisions.csv"),
     "results/planning_cost.csv",
-    "results/bundles/catch/more3s",
     "results/runs/four_games/multi_task_bc/default/seed-0/on/pong/episodes.csv",
 )
 """Targets of rules that the toy workflow does not need."""
