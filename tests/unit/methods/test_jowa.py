@@ -243,17 +243,19 @@ def test_one_batch_can_be_learned_by_heart(value_loss: str) -> None:
     batch = batch_of(learner, [11, 18, 30], data)
     optimizer = torch.optim.Adam(learner.parameters(), 3e-3)
     first = losses_of(learner, batch)
+    at_most = {"latent_error": 0.3, "reward_error": 0.1, "end_error": 0.05}
+    at_most["recorded_error"] = float(first["recorded_error"])
     for step in range(250):
         for _, loss in learner.losses(batch, step):
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    q, means = learner.eval().read(batch)
-    right = (q.argmax(dim=-1) == batch.actions)[batch.mask]
-    assert right.float().mean() > 0.95
-    for name, at_most in {"latent_error": 0.3, "reward_error": 0.1, "end_error": 0.05}.items():
-        assert float(means[name]) < at_most, name
-    assert means["recorded_error"] < first["recorded_error"]
+        with torch.no_grad():
+            q, means = learner.read(batch)
+        right = (q.argmax(dim=-1) == batch.actions)[batch.mask].float().mean()
+        if right > 0.95 and all(means[name] < most for name, most in at_most.items()):
+            return
+    raise AssertionError((right, means))
 
 
 def trained(steps: int, saved: Resumption | None = None) -> tuple[JOWA, Any]:
