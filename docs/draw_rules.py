@@ -47,7 +47,7 @@ def rules() -> dict[str, tuple[str, str]]:
         for block in re.split(r"^rule ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
             name = block.partition(":")[0]
             written = re.search(r'\n    output:\n[^"]*"results/([^"]+)"', block)
-            short = re.sub(r"\{\w+\}", "*", written[1]) if written else ""
+            short = re.sub(r"\{\w+\}", "*", written[1].replace("{on}", "")) if written else ""
             found[name] = path.name, short.rpartition("seed-*/")[2].replace("*/*", "*")
     return found
 

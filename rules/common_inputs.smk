@@ -148,8 +148,9 @@ def acting_inputs(wildcards):
     """What the acting loop reads beside a policy, the rule that was chosen for it included."""
     inputs = seeing_inputs(wildcards)
     if method_of(wildcards).evaluation.choose_from:
-        on = getattr(wildcards, "on", "")
-        inputs["action_rule"] = rules.choose_action_rule.output.chosen.replace("{on}", on)
+        place = {"dataset": wildcards.dataset, "method": wildcards.method}
+        place |= {"variant": run_of(wildcards)["variant"], "on": getattr(wildcards, "on", "")}
+        inputs["action_rule"] = collect(rules.choose_action_rule.output.chosen, **place)
     return inputs
 
 
