@@ -22,7 +22,7 @@ class ActionRule(Section):
     )
 
 
-class EvaluationConfig(Section):
+class EvaluationConfig(ActionRule):
     """Closed-loop play after training."""
 
     episodes: int = Field(10, ge=1, le=SEEDS_APART)
@@ -35,9 +35,6 @@ class EvaluationConfig(Section):
         0.5,
         ge=0,
         description="temperature of the softmax from which actions are sampled; 0: arg-max",
-    )
-    epsilon: float = Field(
-        0.0, ge=0, le=1, description="probability that a uniformly random action is played instead"
     )
     sticky_actions: float | None = Field(
         None,

@@ -5,7 +5,7 @@ The several values are quantiles of the return (Dabney et al. 2018), or heads of
 value of its own (Agarwal et al. 2020). Their mean is Q(s, a).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -26,8 +26,11 @@ class StepFeatures(nn.Module):
         statistics: Mapping[str, Any],
         width: int,
         queries: int = 8,
+        per_task: Sequence[Mapping[str, Any]] = (),
     ) -> None:
-        """`shape` and `statistics` are those of a store; `queries` are those of the pooling."""
+        """`shape` and `statistics` are those of a store; `queries` are those of the pooling. With
+        the statistics `per_task` of several, each one's frames are standardised by its own.
+        """
         super().__init__()
         (self.kind,) = {"frames", "tokens", "state"} & shape.keys()
         self.encoder: FrameEncoder | StateEncoder | AttentionPooling
@@ -42,8 +45,8 @@ class StepFeatures(nn.Module):
                 nn.LayerNorm(width), nn.Linear(width, width), nn.ReLU(inplace=True)
             )
         elif self.kind == "frames":
-            self.encoder = FrameEncoder(shape["frames"], width)
-            self.encoder.fit(statistics)
+            self.encoder = FrameEncoder(shape["frames"], width, len(per_task))
+            self.encoder.fit(statistics, per_task)
         else:
             self.encoder = StateEncoder(shape["state"], width)
             self.encoder.fit(statistics)
@@ -54,9 +57,10 @@ class StepFeatures(nn.Module):
         """The tensors of an observation that are read."""
         return ("tokens", "mask") if self.kind == "tokens" else (self.kind,)
 
-    def forward(self, observation: Mapping[str, Tensor]) -> Tensor:
-        """Encode; see the class."""
-        features: Tensor = self.hidden(self.encoder(*(observation[x] for x in self.observed)))
+    def forward(self, observation: Mapping[str, Tensor], task: Tensor | None = None) -> Tensor:
+        """Encode; see the class. `task` (B,) is for frames of several."""
+        told = [observation[name] for name in self.observed]
+        features: Tensor = self.hidden(self.encoder(*told, *([] if task is None else [task])))
         return features
 
 

@@ -37,7 +37,9 @@ class Batch:
     task: Tensor
     """(B,) int64: which of `Spec.tasks`."""
     index: Tensor
-    """(B,) int64: the last step of the window's context in the data set."""
+    """(B,) int64: the last step of the window's context in the data; of several data sets counted
+    through all of them.
+    """
     memory: int = 0
     """The first so many steps are attended to, without gradient and without loss."""
     ahead: int = 0

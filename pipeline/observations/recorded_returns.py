@@ -18,13 +18,13 @@ QUANTILE = 0.95
 
 
 class RecordedReturns(nn.Module):
-    """Σ_k γ^k sign(r_{t+k}) of every recorded step of one or several data sets, each divided by
-    what is usual in it. Needed in training only: no checkpoint holds it.
+    """Σ_k γ^k sign(r_{t+k}) of every recorded step of one or several data sets, one after another
+    as their windows count steps, each divided by what is usual in it. Needed in training only: no
+    checkpoint holds it.
     """
 
     returns: Tensor
     known: Tensor
-    begins: Tensor
 
     def __init__(self, data: Sequence[Trajectories], discount: float, unknown_steps: int) -> None:
         """The last `unknown_steps` before a cut are not known: what followed was not recorded."""
@@ -35,11 +35,9 @@ class RecordedReturns(nn.Module):
         """(data sets,) the scale of each."""
         scaled = [each / scale for each, scale in zip(returns, scales, strict=True)]
         known = [_known(each, unknown_steps) for each in data]
-        begins = np.cumsum([0, *(len(each) for each in returns[:-1])])
         for name, values in (
             ("returns", np.concatenate(scaled).astype(np.float32)),
             ("known", np.concatenate(known)),
-            ("begins", begins),
         ):
             self.register_buffer(name, torch.from_numpy(values), persistent=False)
 
@@ -47,8 +45,7 @@ class RecordedReturns(nn.Module):
         """Scaled returns of the context's steps (B, K), and whether they are known and real."""
         context = batch.mask[:, batch.context]
         ago = torch.arange(1 - context.shape[1], 1, device=context.device)
-        # `index` counts within the window's own data set; padding is masked
-        steps = (batch.index[:, None] + ago).clamp(min=0) + self.begins[batch.task, None]
+        steps = (batch.index[:, None] + ago).clamp(min=0)  # padding is masked
         return self.returns[steps], self.known[steps] & context
 
 

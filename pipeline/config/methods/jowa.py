@@ -5,10 +5,10 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from pipeline.config.methods import TransformerSettings
-from pipeline.config.section import Section
+from pipeline.config.methods._planner import HorizonPlannerSettings, HorizonSettings
 
 
-class PlannerSettings(Section):
+class PlannerSettings(HorizonSettings):
     """How it plans; nothing that is trained depends on it."""
 
     horizon: int = Field(
@@ -33,7 +33,7 @@ class PlannerSettings(Section):
     )
 
 
-class Settings(TransformerSettings):
+class Settings(HorizonPlannerSettings, TransformerSettings):
     """What can be varied of JOWA."""
 
     observations: ClassVar[tuple[str, ...]] = ("embeddings",)

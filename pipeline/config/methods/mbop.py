@@ -1,14 +1,13 @@
 """Settings of model-based offline planning (`pipeline/methods/mbop.py`)."""
 
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from pydantic import Field, model_validator
 
-from pipeline.config.methods import MethodSettings
-from pipeline.config.section import Section
+from pipeline.config.methods._planner import HorizonPlannerSettings, HorizonSettings
 
 
-class PlannerSettings(Section):
+class PlannerSettings(HorizonSettings):
     """How it plans; nothing that is trained depends on it."""
 
     horizon: int = Field(4, ge=0, description="H: steps of a plan; 0 plays the behaviour model")
@@ -24,7 +23,7 @@ class PlannerSettings(Section):
     )
 
 
-class Settings(MethodSettings):
+class Settings(HorizonPlannerSettings):
     """What can be varied of model-based offline planning."""
 
     observations: ClassVar[tuple[str, ...]] = ("states",)
@@ -52,13 +51,3 @@ class Settings(MethodSettings):
                 f"among {self.members} members; choose a multiple"
             )
         return self
-
-    @property
-    def planned_steps(self) -> int:
-        """H."""
-        return self.planner.horizon
-
-    def planning(self, steps: int) -> Self:
-        """The same with plans of so many steps."""
-        planner = self.planner.model_copy(update={"horizon": steps})
-        return self.model_copy(update={"planner": planner})

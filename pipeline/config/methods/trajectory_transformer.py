@@ -1,14 +1,14 @@
 """Settings of Trajectory Transformer (`pipeline/methods/trajectory_transformer.py`)."""
 
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from pydantic import Field
 
-from pipeline.config.methods import Activation, MethodSettings
-from pipeline.config.section import Section
+from pipeline.config.methods import Activation
+from pipeline.config.methods._planner import HorizonPlannerSettings, HorizonSettings
 
 
-class PlannerSettings(Section):
+class PlannerSettings(HorizonSettings):
     """How it plans; nothing that is trained depends on it."""
 
     horizon: int = Field(
@@ -27,7 +27,7 @@ class PlannerSettings(Section):
     )
 
 
-class Settings(MethodSettings):
+class Settings(HorizonPlannerSettings):
     """What can be varied of Trajectory Transformer."""
 
     observations: ClassVar[tuple[str, ...]] = ("states",)
@@ -47,13 +47,3 @@ class Settings(MethodSettings):
         0.0, ge=0, lt=1, description="share of a target's mass that goes to all tokens alike"
     )
     planner: PlannerSettings = PlannerSettings()
-
-    @property
-    def planned_steps(self) -> int:
-        """H."""
-        return self.planner.horizon
-
-    def planning(self, steps: int) -> Self:
-        """The same with plans of so many steps."""
-        planner = self.planner.model_copy(update={"horizon": steps})
-        return self.model_copy(update={"planner": planner})

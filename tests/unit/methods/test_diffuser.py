@@ -236,15 +236,6 @@ def test_a_killed_training_ends_with_the_same_bytes(
     )
 
 
-def test_planning_settings_train_nothing_anew() -> None:
-    plain = MethodConfig.model_validate({"method": "diffuser"})
-    other = MethodConfig.model_validate(
-        {"method": "diffuser", "policy": {"planner": {"plans": 8, "warm_start": 2}}}
-    )
-    assert plain != other
-    assert plain.trained() == other.trained() == plain
-
-
 def test_discrete_actions_are_refused() -> None:
     with pytest.raises(PipelineError, match=r"^Made up: its actions are discrete"):
         make(method_config("diffuser"), spec_of("decision_transformer"))

@@ -338,10 +338,3 @@ def test_play_needs_no_recordings() -> None:
     batch = batch_of(STATES, 2, 5)
     for x, y in zip(played(learner, batch), played(alone, batch), strict=True):
         assert torch.equal(x, y)
-
-
-def test_another_search_trains_nothing_anew() -> None:
-    plain = MethodConfig.model_validate({"method": "elastic_dt"})
-    policy = {"return_inference": "expectile", "optimality": 3.0, "start_every": 1}
-    other = MethodConfig.model_validate({"method": "elastic_dt", "policy": policy})
-    assert plain.trained() == other.trained()

@@ -392,12 +392,6 @@ def test_a_plan_is_the_best_of_all_that_the_world_model_imagines(leaf: str, imag
         assert action[row] == best[0]
 
 
-def test_planning_settings_train_nothing_anew() -> None:
-    plain = MethodConfig.model_validate({"method": "jowa"})
-    other = MethodConfig.model_validate({"method": "jowa", "policy": {"planner": {"horizon": 2}}})
-    assert plain.trained() == other.trained() == plain
-
-
 def test_continuous_actions_are_refused() -> None:
     config = MethodConfig.model_validate({"method": "jowa", "policy": POLICY})
     spec = Spec(("Hopper",), (TORQUES,), TOKENS | VECTOR, {"text_tokens": TEXT})

@@ -175,17 +175,6 @@ def test_a_killed_training_ends_with_the_same_bytes(
     assert "held_out_mse" in curve[0].held_out
 
 
-def test_planning_settings_train_nothing_anew() -> None:
-    plain = MethodConfig.model_validate({"method": "mbop"})
-    other = MethodConfig.model_validate(
-        {"method": "mbop", "policy": {"planner": {"horizon": 8, "noise": 0.2}}}
-    )
-    assert plain != other
-    assert plain.trained() == other.trained() == plain
-    wider = MethodConfig.model_validate({"method": "mbop", "policy": {"width": 16}})
-    assert wider.trained() != plain.trained()
-
-
 @pytest.mark.parametrize(
     ("policy", "expected"),
     [

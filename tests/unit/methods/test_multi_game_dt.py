@@ -326,10 +326,3 @@ def test_play_needs_no_recordings() -> None:
     batch = window(3)
     for x, y in zip(played(learner, batch), played(alone, batch), strict=True):
         assert torch.equal(x, y)
-
-
-def test_another_inference_trains_nothing_anew() -> None:
-    plain = MethodConfig.model_validate({"method": "multi_game_dt"})
-    policy = {"return_inference": "best_of_128", "optimality": 3.0, "top_actions": 0.5}
-    other = MethodConfig.model_validate({"method": "multi_game_dt", "policy": policy})
-    assert plain.trained() == other.trained()

@@ -16,7 +16,7 @@ from pipeline.config.schema import MethodConfig, TrainingConfig
 from pipeline.environments.action_space import ActionSpace, joined
 from pipeline.errors import PipelineError
 from pipeline.methods import Spec, make
-from pipeline.nn.game_heads import GameFrames
+from pipeline.nn.state_encoders import StandardisedFrames
 from pipeline.observations.batch import Batch
 from pipeline.observations.windows import Windows
 from pipeline.training.loop import train
@@ -141,13 +141,13 @@ def test_what_is_forbidden_is_neither_played_nor_bootstrapped_from() -> None:
 
 
 def test_frames_of_games_are_standardised_by_their_own_data() -> None:
-    frames = GameFrames(2, (84, 84))
-    frames.fit([{"pixel_mean": np.full((84, 84), 9.0), "pixel_std": 5.0}, {}])
+    frames = StandardisedFrames((84, 84), tasks=2)
+    frames.fit({}, [{"pixel_mean": np.full((84, 84), 9.0), "pixel_std": 5.0}, {}])
     seen = torch.full((2, 1, 4, 84, 84), 19, dtype=torch.uint8)
-    levels = frames(seen, torch.tensor([0, 1]))
-    torch.testing.assert_close(levels[0] / 255, torch.full((1, 4, 84, 84), 2.0))
-    torch.testing.assert_close(levels[1], torch.full((1, 4, 84, 84), 19.0))
-    assert several().policy.frames.mean[1, 0, 0] == 90
+    levels = frames.levels(seen, torch.tensor([0, 1]))
+    torch.testing.assert_close(levels[0], torch.full((4, 84, 84), 2.0))
+    torch.testing.assert_close(levels[1], torch.full((4, 84, 84), 19 / 255))
+    assert several().policy.features.encoder.mean[1, 0, 0] == 90
 
 
 def test_a_checkpoint_plays_without_the_data() -> None:

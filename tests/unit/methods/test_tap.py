@@ -193,13 +193,6 @@ def test_a_killed_training_ends_with_the_same_bytes(
     assert_same_weights(whole, resumed)
 
 
-def test_planning_settings_train_nothing_anew() -> None:
-    plain = MethodConfig.model_validate({"method": "tap"})
-    other = MethodConfig.model_validate({"method": "tap", "policy": {"planner": {"beams": 8}}})
-    assert plain != other
-    assert plain.trained() == other.trained() == plain
-
-
 def test_discrete_actions_are_refused() -> None:
     with pytest.raises(PipelineError, match=r"^Made up: its actions are discrete"):
         make(method_config("tap"), spec_of("decision_transformer"))

@@ -1,6 +1,5 @@
 """Trajectory Transformer: its tokens and losses, the cache of its plans, and what the plans are."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from interruption import assert_resumes
+from planners import KIND, A, part
 from policies import (
     STATE,
     TORQUES,
@@ -31,8 +31,7 @@ from pipeline.observations.windows import Windows
 from pipeline.training import loop
 from pipeline.training.resume import Resumption
 
-KIND = "decision_transformer on states"
-A, N, GAMMA = TORQUES.size, 6, 0.9
+N, GAMMA = 6, 0.9
 LENGTHS, CUT = [8, 12, 10], 1
 SMALL = {"width": 16, "layers": 2, "heads": 2, "bins": N, "discount": GAMMA, "context_length": 4}
 PLAN = {"horizon": 3, "beams": 3, "expand": 2, "context": 2, "dropped": 0.3}
@@ -78,13 +77,6 @@ def moments(episodes: int, steps: int) -> list[Moment]:
         replace(moment_of(batch, t), noise=lambda *shape, t=t: noise(t, *shape))
         for t in range(steps)
     ]
-
-
-def part(of: Moment, rows: list[int]) -> Moment:
-    names = ("previous_action", "previous_reward", "return_to_go", "timestep", "task")
-    kept: dict[str, Any] = {name: getattr(of, name)[rows] for name in names}
-    seen = {name: x[rows] for name, x in of.observation.items()}
-    return replace(of, observation=seen, noise=lambda *s: of.noise(*s)[rows], **kept)
 
 
 # Tokens.
@@ -386,18 +378,6 @@ def test_a_checkpoint_needs_no_recorded_steps() -> None:
         action = learner.act(now, learner.start(2))[0]
         torch.testing.assert_close(action, alone.act(now, alone.start(2))[0])
     assert (action.abs() <= torch.tensor(TORQUES.high)).all()
-
-
-def test_planning_settings_train_nothing_anew() -> None:
-    plain = MethodConfig.model_validate({"method": "trajectory_transformer"})
-    other = MethodConfig.model_validate(
-        {"method": "trajectory_transformer", "policy": {"planner": {"horizon": 2, "beams": 4}}}
-    )
-    assert plain.trained() == other.trained() == plain
-    with pytest.raises(PipelineError, match=r"planner.horizn"):
-        MethodConfig.from_json(
-            json.dumps({"method": "trajectory_transformer", "policy": {"planner": {"horizn": 2}}})
-        )
 
 
 def test_discrete_actions_are_refused() -> None:

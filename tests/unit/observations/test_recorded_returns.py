@@ -8,6 +8,7 @@ import torch
 from policies import SPACE, RandomStore, trajectories_of
 
 from pipeline.config.methods import MethodSettings
+from pipeline.data.together import concatenated
 from pipeline.data.trajectories import Trajectories
 from pipeline.observations.batch import Batch
 from pipeline.observations.recorded_returns import RecordedReturns
@@ -59,14 +60,15 @@ def test_near_a_cut_nothing_is_known() -> None:
 
 
 def test_each_game_has_its_own_returns_and_scale() -> None:
-    one, other = data_of([8, 6], cut=[]), data_of([5, 9], cut=[1], seed=4)
-    together = RecordedReturns([one, other], GAMMA, unknown_steps=3)
-    for game, data in enumerate((one, other)):
+    parts = [data_of([8, 6], cut=[]), data_of([5, 9], cut=[1], seed=4)]
+    together = RecordedReturns(parts, GAMMA, unknown_steps=3)
+    joined, ends = concatenated(parts), np.array([4, 8, 13])
+    for game, data in enumerate(parts):
         alone = RecordedReturns([data], GAMMA, unknown_steps=3)
-        batch = batch_of(data, [4, 8, 13])
-        expected = alone(batch)
-        task = torch.full((3,), game)
-        found = together(replace(batch, task=task))
+        expected = alone(batch_of(data, ends.tolist()))
+        begin = 14 * game
+        batch = batch_of(joined, (begin + ends).tolist())
+        found = together(replace(batch, task=torch.full((3,), game)))
         assert torch.equal(found[1], expected[1])
         torch.testing.assert_close(found[0][found[1]], expected[0][expected[1]])
         assert together.scales[game] == alone.scales[0]

@@ -50,112 +50,132 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
     return load(folder / "config.yaml", tables)
 
 
-def test_one_policy_plays_both_games_and_a_table_tells_of_each(
-    config: Config, tmp_path: Path
-) -> None:
-    def run(stage: Stage, **options: object) -> None:
-        execute(stage, words(**options))
+def run(stage: Stage, **options: object) -> None:
+    execute(stage, words(**options))
 
-    def path(name: str) -> Path:
-        return tmp_path / name
 
-    method = config.method("multi_task_bc", dataset="two")
-    for game in GAMES:
-        limits = {"max_episodes": 3, "max_episode_steps": 12}
-        dataset = config.datasets[game].model_copy(update=limits).as_json()
-        told = {"environment": config.environment(game).as_json(), "dataset": dataset}
-        told["resources"] = str(ROOT / "resources")
-        data = path(f"{game}.h5")
-        run(collect_trajectories, **told, trajectories=data)
-        run(render_frames, **told, trajectories=data, frames=path(f"{game}.frames"))
-        run(shrink_frames, frames=path(f"{game}.frames"), pixels=path(f"{game}.pixels"))
-        told.pop("resources")
+class Project:
+    """The stages' files in a folder."""
+
+    def __init__(self, config: Config, folder: Path) -> None:
+        self.config, self.folder = config, folder
+        self.method = config.method("multi_task_bc", dataset="two")
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+    def game(self, game: str, **limits: int) -> dict[str, str]:
+        """What stages are told of a game, whose episodes are short."""
+        limits["max_episode_steps"] = 12
+        dataset = self.config.datasets[game].model_copy(update=limits)
+        return {
+            "environment": self.config.environment(game).as_json(),
+            "dataset": dataset.as_json(),
+        }
+
+    def record(self, game: str) -> None:
+        told, data = self.game(game, max_episodes=3), self.path(f"{game}.h5")
+        frames = self.path(f"{game}.frames")
+        recorded = {**told, "resources": str(ROOT / "resources"), "trajectories": data}
+        run(collect_trajectories, **recorded)
+        run(render_frames, **recorded, frames=frames)
+        run(shrink_frames, frames=frames, pixels=self.path(f"{game}.pixels"))
         run(
             evaluate_random,
             **told,
-            evaluation=method.evaluation.as_json(),
+            evaluation=self.method.evaluation.as_json(),
             seed=0,
             trajectories=data,
-            episodes=path(f"{game}.random.csv"),
-            run=path(f"{game}.random.json"),
+            episodes=self.path(f"{game}.random.csv"),
+            run=self.path(f"{game}.random.json"),
         )
-    run(
-        train_policy,
-        method=method.trained().as_json(),
-        environment=[config.environment(game).as_json() for game in GAMES],
-        task=GAMES,
-        seed=0,
-        observations=[path(f"{game}.pixels") for game in GAMES],
-        trajectories=[path(f"{game}.h5") for game in GAMES],
-        policy=path("policy"),
-        checkpoints=path("checkpoints"),
-        curve=path("curve.csv"),
-    )
-    curve = pd.read_csv(path("curve.csv"))
-    assert {f"held_out_accuracy_{game}" for game in GAMES} <= set(curve)
-    acting = {"method": method.as_json(), "features": config.features["compact"].as_json()}
-    acting |= {"seed": "0", "policy": str(path("policy"))}
 
-    def evaluate(game: str, task: list[str]) -> None:
-        limits = {"max_episode_steps": 12}
+    def train(self) -> None:
+        run(
+            train_policy,
+            method=self.method.trained().as_json(),
+            environment=[self.config.environment(game).as_json() for game in GAMES],
+            task=GAMES,
+            seed=0,
+            observations=[self.path(f"{game}.pixels") for game in GAMES],
+            trajectories=[self.path(f"{game}.h5") for game in GAMES],
+            policy=self.path("policy"),
+            checkpoints=self.path("checkpoints"),
+            curve=self.path("curve.csv"),
+        )
+
+    def evaluate(self, game: str, *task: str) -> None:
         run(
             evaluate_policy,
-            **acting,
-            environment=config.environment(game).as_json(),
-            dataset=config.datasets[game].model_copy(update=limits).as_json(),
-            trajectories=path(f"{game}.h5"),
-            **({"task": task} if task else {}),
-            episodes=path(f"{game}.csv"),
-            run=path(f"{game}.json"),
+            **self.game(game),
+            method=self.method.as_json(),
+            features=self.config.features["compact"].as_json(),
+            seed=0,
+            policy=self.path("policy"),
+            trajectories=self.path(f"{game}.h5"),
+            **({"task": [*task]} if task else {}),
+            episodes=self.path(f"{game}.csv"),
+            run=self.path(f"{game}.json"),
         )
 
+    def tell(self) -> None:
+        """The table, the curves, and the list of runs."""
+        runs = runs_of(self.config).where(table="two")
+        names = [f"{r.played}.{'random.' if r.method == 'random' else ''}" for r in runs]
+        files = {"run": [self.path(f"{name}json") for name in names]}
+        listed = {"runs": json.dumps(runs.places), **files}
+        episodes = [self.path(f"{name}csv") for name in names]
+        run(gather_scores, **listed, episodes=episodes, scores=self.path("scores.csv"))
+        learned, benchmark = runs.where(trained=True), self.path("training.tsv")
+        benchmark.write_text("s\tmax_rss\tcpu_time\n1.0\t2.0\t3.0\n")
+        curves = {
+            "scores": self.path("scores.csv"),
+            "runs": json.dumps(learned.places),
+            "curves": [self.path("curve.csv")] * len(learned),
+            "trainings": [benchmark] * len(learned),
+        }
+        games = {game: self.config.environment(game).model_dump(mode="json") for game in GAMES}
+        run(
+            tabulate,
+            **curves,
+            name="two",
+            table=self.config.table("two").as_json(),
+            environments=json.dumps(games),
+            scale="toy",
+            published=ROOT / "resources" / "published_scores.csv",
+            csv=self.path("two.csv"),
+            across=self.path("across.csv"),
+            markdown=self.path("two.md"),
+        )
+        run(plot_training_curves, **curves, picture=self.path("curves.png"))
+        run(list_runs, **listed, page=self.path("runs.html"))
+
+
+def test_one_policy_plays_both_games_and_a_table_tells_of_each(
+    config: Config, tmp_path: Path
+) -> None:
+    project = Project(config, tmp_path)
     for game in GAMES:
-        evaluate(game, [game])
-        told = json.loads(path(f"{game}.json").read_text())
+        project.record(game)
+    project.train()
+    curve = pd.read_csv(project.path("curve.csv"))
+    assert {f"held_out_accuracy_{game}" for game in GAMES} <= set(curve)
+    for game in GAMES:
+        project.evaluate(game, game)
+        told = json.loads(project.path(f"{game}.json").read_text())
         assert told["settings"]["trained_together"] == GAMES
         assert game in told["data_source"]
     for task in ([], ["qbert"]):
         with pytest.raises(SystemExit):
-            evaluate("pong", task)
-
-    runs = runs_of(config).where(table="two")
-    places = {"runs": json.dumps(runs.places), "episodes": [], "run": []}
-    for each in runs:
-        kind = "random." if each.method == "random" else ""
-        places["episodes"].append(path(f"{each.played}.{kind}csv"))
-        places["run"].append(path(f"{each.played}.{kind}json"))
-    run(gather_scores, **places, scores=path("scores.csv"))
-    learned = runs.where(trained=True)
-    benchmark = path("training.tsv")
-    benchmark.write_text("s\tmax_rss\tcpu_time\n1.0\t2.0\t3.0\n")
-    curves = {
-        "scores": path("scores.csv"),
-        "runs": json.dumps(learned.places),
-        "curves": [path("curve.csv")] * len(learned),
-        "trainings": [benchmark] * len(learned),
-    }
-    games = {game: config.environment(game).model_dump(mode="json") for game in GAMES}
-    run(
-        tabulate,
-        **curves,
-        name="two",
-        table=config.table("two").as_json(),
-        environments=json.dumps(games),
-        scale="toy",
-        published=ROOT / "resources" / "published_scores.csv",
-        csv=path("two.csv"),
-        across=path("across.csv"),
-        markdown=path("two.md"),
-    )
-    table = pd.read_csv(path("two.csv"))
+            project.evaluate("pong", *task)
+    project.tell()
+    table = pd.read_csv(project.path("two.csv"))
     rows = [(game, method) for game in GAMES for method in ("random", "multi_task_bc")]
     assert [*zip(table["dataset"], table["method"], strict=True)] == rows
-    assert pd.read_csv(path("across.csv"))["games"].tolist() == [2]
-    text = path("two.md").read_text()
+    assert pd.read_csv(project.path("across.csv"))["games"].tolist() == [2]
+    text = project.path("two.md").read_text()
     assert "Trained together: breakout, pong; one policy plays each of them" in text
-    run(plot_training_curves, **curves, picture=path("curves.png"))
-    run(list_runs, **{k: places[k] for k in ("runs", "run")}, page=path("runs.html"))
-    assert "pong (trained on two)" in path("runs.html").read_text()
+    assert "pong (trained on two)" in project.path("runs.html").read_text()
 
 
 def test_random_play_beside_a_policy_of_several_is_that_of_the_game(config: Config) -> None:

@@ -1,0 +1,37 @@
+"""Settings that only play depends on: how a method plans, searches or infers a return."""
+
+import pytest
+
+from pipeline.config.schema import MethodConfig
+from pipeline.errors import PipelineError
+
+PLAYED = {
+    "diffuser": {"planner": {"plans": 8, "warm_start": 2}},
+    "elastic_dt": {"return_inference": "expectile", "optimality": 3.0, "start_every": 1},
+    "jowa": {"planner": {"horizon": 2}},
+    "mbop": {"planner": {"horizon": 8, "noise": 0.2}},
+    "multi_game_dt": {"return_inference": "best_of_128", "optimality": 3.0, "top_actions": 0.5},
+    "tap": {"planner": {"beams": 8}},
+    "trajectory_transformer": {"planner": {"horizon": 2, "beams": 4}},
+    "upside_down": {"desired_horizon": 500},
+}
+
+
+def config_of(method: str, **policy: object) -> MethodConfig:
+    return MethodConfig.model_validate({"method": method, "policy": policy})
+
+
+@pytest.mark.parametrize("method", PLAYED)
+def test_they_train_nothing_anew(method: str) -> None:
+    plain, other = config_of(method), config_of(method, **PLAYED[method])
+    assert plain != other
+    assert plain.trained() == other.trained() == plain
+    learned = "horizon" if method == "diffuser" else "width"  # of what it learns from
+    assert config_of(method, **{learned: 16}).trained() != plain.trained()
+
+
+def test_a_misspelt_one_is_named() -> None:
+    with pytest.raises(PipelineError, match=r"planner.horizn"):
+        MethodConfig.from_json(
+            '{"method": "trajectory_transformer", "policy": {"planner": {"horizn": 2}}}'
+        )
