@@ -6,6 +6,7 @@ from pathlib import Path
 
 from more3s.workflow_files import folder
 from pipeline.config import plugins
+from pipeline.config.load import TOGETHER
 from pipeline.config.schema import DatasetConfig, EnvironmentConfig, Section, TogetherConfig
 from pipeline.config.section import validate
 from pipeline.errors import PipelineError, unknown_name
@@ -58,7 +59,7 @@ def _read(folder: str, name: str) -> Section | None:
     for path in _files(folder):
         if path.stem == name:
             content = read_yaml(path)
-            if isinstance(content, dict) and "together" in content:
+            if isinstance(content, dict) and TOGETHER in content:
                 parts = validate(TogetherConfig, content, str(path)).together
                 raise PipelineError(f"{path}: several games; name one of them: {', '.join(parts)}")
             return validate(FOLDERS[folder], content, str(path))
