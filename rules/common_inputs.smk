@@ -102,7 +102,16 @@ def recorded_inputs(wildcards):
 
 def training_inputs(wildcards):
     """The same, and what the policy begins with."""
-    return recorded_inputs(wildcards) | {"language_model": initial_layers(wildcards)}
+    begun = {"language_model": initial_layers(wildcards), "first_policy": first_policy(wildcards)}
+    return recorded_inputs(wildcards) | begun
+
+
+def first_policy(wildcards):
+    """The policy of another run that a training begins with, if it does."""
+    if (first := method_of(wildcards).policy.first_run) is None:
+        return []
+    place = first._asdict() | {"seed": wildcards.seed if first.seed is None else first.seed}
+    return collect(rules.train_policy.output.policy, **place)
 
 
 def shards_of(rule, name):

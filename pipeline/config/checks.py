@@ -130,6 +130,7 @@ def check_tables(config: Config, said_by: Callable[[str], str]) -> None:
                 )
             if settings.policy.from_language_model:
                 _check_language_model(config, settings, run)
+            _check_first_run(config, settings, (dataset, variant), run)
 
 
 def check_several(config: Config, dataset: str, method: str, where: str) -> None:
@@ -187,6 +188,23 @@ def _check_language_model(config: Config, settings: MethodConfig, where: str) ->
                 f"{where}: policy.{key} is {ours}, language model {settings.language_model} has "
                 f"{theirs}; make them equal"
             )
+
+
+def _check_first_run(
+    config: Config, settings: MethodConfig, place: tuple[str, str], where: str
+) -> None:
+    """Check that the run whose policy another begins with is one, of the same method."""
+    if (first := settings.policy.first_run) is None:
+        return
+    where = f"{where}: policy.initial_weights"
+    known("dataset", first.dataset, [*config.datasets, *config.together], where)
+    known("variant", first.variant, config.variants, where)
+    if first.method != settings.method:
+        raise PipelineError(
+            f"{where}: weights of {first.method} do not fit {settings.method}; name one of its runs"
+        )
+    if (first.dataset, first.variant) == place:
+        raise PipelineError(f"{where}: a run cannot begin with itself; name another")
 
 
 @runtime_checkable

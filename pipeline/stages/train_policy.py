@@ -22,6 +22,7 @@ def train_policy(
     recorded: Recorded,
     seed: int,
     language_model: Annotated[Input | None, "layers that the policy begins with"] = None,
+    first_policy: Annotated[Input | None, "policy that this one begins with"] = None,
     policy: Annotated[Output, "the last checkpoint"],
     checkpoints: Annotated[Output, "folder of those before it, if the method keeps any"],
     curve: Annotated[Output, "CSV"],
@@ -30,8 +31,9 @@ def train_policy(
     identity: Identity,
 ) -> None:
     """Load, train, write."""
-    told = recorded.load(), seed, device, partial(begin_with, language_model), recorded.task
-    learner, windows, description = preparation.prepare(method, *told)
+    told = recorded.load(), seed, device, partial(begin_with, language_model)
+    prepared = preparation.prepare(method, *told, recorded.task, first_policy)
+    learner, windows, description = prepared
     saved = Resumption(policy, identity(), save_every)
     if distributed.rank():  # only the first process writes
         loop.train(learner, windows, method.training, seed, saved=saved)

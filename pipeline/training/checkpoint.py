@@ -3,7 +3,7 @@ JSON metadata.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from pipeline.io.atomic import replacing
 from pipeline.io.json import parse
 from pipeline.io.reading import reading
 from pipeline.methods import Learner, Spec, make
+from pipeline.nn.state_encoders import StandardisedFrames, StandardisedStates
 from pipeline.training.resume import tensors_of
 
 DESCRIBING = ("text_tokens", "storage", "features", "weights")
@@ -149,18 +150,7 @@ def load(path: Path, config: MethodConfig, device: str = "cpu") -> tuple[Learner
     Raises PipelineError naming the file if it is missing, damaged, or of another configuration than
     `config`.
     """
-    try:
-        with reading(path, opened=True), safe_open(path, "pt") as file:
-            description = _described(parse((file.metadata() or {})["description"]))
-            actions = tuple(ActionSpace.from_dict(each) for each in description.actions)
-            joint = ActionSpace.from_dict(description.joint) if description.joint else None
-            tensors: dict[str, torch.Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except FileNotFoundError:
-        raise PipelineError(f"{path}: no such checkpoint; run train_policy") from None
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise PipelineError(
-            f"{path}: not a checkpoint of this pipeline ({error}); run train_policy again"
-        ) from None
+    description, actions, joint, tensors = _read(path)
     given = config.trained().model_dump(mode="json")
     for section in DEFINING:
         if description.method.get(section) != given[section]:
@@ -183,6 +173,72 @@ def load(path: Path, config: MethodConfig, device: str = "cpu") -> tuple[Learner
         ) from None
     learner.to(device).eval()
     return learner, description
+
+
+def begin_with(learner: Learner, path: Path) -> str:
+    """Give a new learner the weights of the checkpoint at `path`, which may be of other games, and
+    say which.
+
+    A row for each game goes to the game of the same name; a game that is not known there begins
+    with the mean of all rows. What standardises observations is that of the learner's own data.
+    Raises PipelineError naming the file and the weight that does not fit.
+    """
+    description, *_, tensors = _read(path)
+    begun = learner.state_dict()
+    for name in begun:
+        if not _is_played(learner, name) or _standardises(learner, name):
+            continue
+        if name not in tensors:
+            raise PipelineError(f"{path}: has no {name}; begin with a run of the same settings")
+        first = _rows(tensors[name], description.tasks, begun[name].shape, learner.spec.tasks)
+        if first.shape != begun[name].shape:
+            raise PipelineError(
+                f"{path}: {name} is {tuple(first.shape)}, not {tuple(begun[name].shape)}; begin "
+                "with a run of the same settings, and of several games where this is one"
+            )
+        begun[name] = first
+    learner.load_state_dict(begun)
+    return f"{description.method['method']} of {', '.join(description.tasks)}"
+
+
+def _rows(
+    stored: torch.Tensor, known: Sequence[str], shape: torch.Size, tasks: Sequence[str]
+) -> torch.Tensor:
+    """A table with a row per task as one of other `tasks`; anything else as it is."""
+    per_task = stored.dim() > 0 and len(stored) == len(known) and shape[:1] == (len(tasks),)
+    if stored.shape == shape or not per_task or stored.shape[1:] != shape[1:]:
+        return stored
+    mean = stored.mean(dim=0)
+    return torch.stack([stored[known.index(t)] if t in known else mean for t in tasks])
+
+
+def _standardises(learner: Learner, name: str) -> bool:
+    """Whether a tensor is one of the data's statistics, by which observations are standardised."""
+    owner, _, own = name.rpartition(".")
+    module = learner.get_submodule(owner)
+    standardising = isinstance(module, StandardisedFrames | StandardisedStates)
+    return standardising and own in dict(module.named_buffers(recurse=False))
+
+
+def _read(
+    path: Path,
+) -> tuple[Description, tuple[ActionSpace, ...], ActionSpace | None, dict[str, torch.Tensor]]:
+    """What a checkpoint says of itself, its tasks' actions, all of them together, and its tensors;
+    PipelineError naming the file if it is missing or damaged.
+    """
+    try:
+        with reading(path, opened=True), safe_open(path, "pt") as file:
+            description = _described(parse((file.metadata() or {})["description"]))
+            actions = tuple(ActionSpace.from_dict(each) for each in description.actions)
+            joint = ActionSpace.from_dict(description.joint) if description.joint else None
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise PipelineError(f"{path}: no such checkpoint; run train_policy") from None
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise PipelineError(
+            f"{path}: not a checkpoint of this pipeline ({error}); run train_policy again"
+        ) from None
+    return description, actions, joint, tensors
 
 
 def _is_played(learner: Learner, name: str) -> bool:

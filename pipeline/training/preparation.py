@@ -57,13 +57,15 @@ def prepare(
     device: str = "cpu",
     begin: Callable[[Transformer], str] | None = None,
     tasks: Sequence[str] = (),
+    first: Path | None = None,
 ) -> tuple[Learner, Windows, Description]:
     """A new learner, initialised from `seed`, the windows it is trained on, both for `device`, and
     its checkpoint's description.
 
     There is one recording, or one for each of `tasks`, which name the games of a policy of several.
     `begin` gives a transformer the layers of a language model and says which; it is called where
-    the configuration says so. Raises PipelineError where the method has no transformer then, where
+    the configuration says so, as `first` is, the policy that it begins with. Raises PipelineError
+    where the method has no transformer then, where
     there is nothing to begin with, for a seed that the policy could not be played with, where the
     method learns from rewards and the data have too little for that, and for several games where it
     is trained on one.
@@ -80,6 +82,12 @@ def prepare(
                 "policy.initial_weights: language_model, but no language model's layers were given"
             )
         initial = begin(_trunk(learner, config.method))
+    if config.policy.first_run is not None:
+        if first is None:
+            raise PipelineError(
+                "policy.initial_weights names a run, but no policy was given; give --first-policy"
+            )
+        initial = checkpoint.begin_with(learner, first)
     learner.to(device)
     if config.policy.needs_rewards:
         _check_rewards(config, windows, recordings, seed)

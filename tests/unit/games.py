@@ -74,6 +74,8 @@ def recorded(monkeypatch: pytest.MonkeyPatch, games: Sequence[int] = (0, 1)) -> 
     ]
 
 
-def config_of(method: str = "multi_task_bc", **training: Any) -> MethodConfig:
+def config_of(
+    method: str = "multi_task_bc", initial_weights: str = "random", **training: Any
+) -> MethodConfig:
     settings = {"steps": 4, "batch_size": 6, "warmup_steps": 1, "evaluate_every": 2} | training
-    return method_config(method, settings, width=16, layers=1)
+    return method_config(method, settings, width=16, layers=1, initial_weights=initial_weights)

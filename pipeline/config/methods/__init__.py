@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, Field
 
@@ -18,6 +18,21 @@ from pipeline.config.section import Section
 
 Activation = Literal["gelu", "gelu_tanh", "relu"]
 """`gelu_tanh` is what GPT-2 was trained with."""
+RUN = "run:"
+InitialWeights = (
+    Literal["random", "language_model"]
+    | Annotated[str, Field(pattern=rf"^{RUN}[^/]+/[^/]+/[^/]+(/seed-\d+)?$")]
+)
+
+
+class FirstRun(NamedTuple):
+    """The run whose policy another training begins with."""
+
+    dataset: str
+    method: str
+    variant: str
+    seed: int | None
+    """None: that of the training itself."""
 
 
 class MethodSettings(Section):
@@ -83,6 +98,16 @@ class MethodSettings(Section):
         """The same with plans of at least so many steps; None without plans."""
         return None
 
+    @property
+    def first_run(self) -> FirstRun | None:
+        """The run whose policy this one begins with, where `initial_weights` names one."""
+        said = str(getattr(self, "initial_weights", ""))
+        if not said.startswith(RUN):
+            return None
+        dataset, method, variant, *seed = said.removeprefix(RUN).split("/")
+        number = int(seed[0].removeprefix("seed-")) if seed else None
+        return FirstRun(dataset, method, variant, number)
+
 
 class TransformerSettings(MethodSettings):
     """Of a method whose trunk is `pipeline/nn/transformer.py`."""
@@ -106,10 +131,11 @@ class TransformerSettings(MethodSettings):
         le=1,
         description="probability of hiding the previous action (prompt, action token) in training",
     )
-    initial_weights: Literal["random", "language_model"] = Field(
+    initial_weights: InitialWeights = Field(
         "random",
-        description="initial weights of the transformer's layers: random, or those of the method's "
-        "language_model",
+        description="initial weights: random; language_model: of the transformer's layers those of "
+        "the method's language_model; run:<dataset>/<method>/<variant>: those of a policy of the "
+        "same method, of the same seed unless /seed-<n> follows",
     )
 
     @property

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
-from configurations import CONFIG, copied, edit, message
+from configurations import CONFIG, copied, edit, lay, message
 
 from pipeline.config import driver
 from pipeline.config.load import load
+from pipeline.config.methods import settings_class
 from pipeline.config.runs import runs_of
 from pipeline.errors import PipelineError
 
@@ -100,3 +101,31 @@ def assert_says(folder: Path, said: str) -> None:
     with pytest.raises(PipelineError, match=said):
         load(folder / "config.yaml")
     assert message(folder / "config.yaml")
+
+
+@pytest.mark.parametrize(
+    ("run", "said"),
+    [
+        ("four_game/multi_task_bc/default", r"unknown dataset 'four_game' .*'four_games'"),
+        ("pong/multi_task_bc/deflt", r"unknown variant 'deflt' .*'default'"),
+        ("pong/behaviour_cloning/default", "weights of behaviour_cloning do not fit multi_task_bc"),
+        ("four_games/multi_task_bc/default/seed-3", "a run cannot begin with itself; name another"),
+    ],
+)
+def test_a_run_that_another_begins_with_has_to_be_one(folder: Path, run: str, said: str) -> None:
+    lay(folder / "config.yaml", of_games(f"run:{run}"))
+    assert_says(folder, f"multi_task_bc, default, four_games: policy.initial_weights: {said}")
+
+
+def test_a_run_that_another_begins_with_may_have_a_seed_of_its_own(folder: Path) -> None:
+    for said, seed in (("run:pong/multi_task_bc/default", None), ("run:a/b/c/seed-3", 3)):
+        settings = settings_class("multi_task_bc")(initial_weights=said)
+        assert settings.first_run is not None
+        assert settings.first_run.seed == seed
+    assert settings_class("multi_task_bc")().first_run is None
+    lay(folder / "config.yaml", of_games("run:pong"))
+    assert_says(folder, "policy.initial_weights")
+
+
+def of_games(weights: str) -> dict[str, object]:
+    return {"where": {"method": "multi_task_bc"}, "policy": {"initial_weights": weights}}

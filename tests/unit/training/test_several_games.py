@@ -1,5 +1,6 @@
 """Training on several games at once: how their data are put together, and what is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from games import JOINT, LENGTHS, SPACES, TASKS, config_of, data_of, recorded
+from policies import acted
 
 from pipeline.data.together import concatenated, renumbered
 from pipeline.environments.action_space import places
@@ -170,3 +172,45 @@ def test_one_game_with_the_outputs_of_several(monkeypatch: pytest.MonkeyPatch) -
     assert alone.spec.joint is None  # nor is a name needed
     assert {"joint", "per_task"}.isdisjoint(told.as_dict())
     alone.read(windows.batch(np.arange(5)))
+
+
+def test_acting_equals_a_pass_over_the_whole_episode(prepared: Any) -> None:
+    """Of both games in one batch."""
+    learner, windows, _ = prepared
+    torch.nn.init.normal_(learner.game.weight)
+    learner.eval()
+    ends = np.array([8, sum(LENGTHS[0]) + 13])  # nine steps from the start of an episode of each
+    whole = replace(windows, settings=learner.settings.model_copy(update={"context_length": 9}))
+    episode = whole.batch(ends)
+    assert episode.mask.all()
+    assert episode.task.tolist() == [0, 1]
+    with torch.no_grad():
+        expected = learner.read(episode)[0]
+    for t, logits in enumerate(acted(learner, episode)):
+        torch.testing.assert_close(logits, expected[:, t], atol=1e-5, rtol=1e-5)
+
+
+def test_a_training_begins_with_weights_of_other_games(
+    prepared: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A game that the first one had keeps its row; another begins with the mean of all."""
+    old, _, description = prepared
+    path = tmp_path / "policy"
+    checkpoint.save(path, old, description)
+    config = config_of(initial_weights="run:both/multi_task_bc/default")
+    # as a console's games, which all have the same outputs
+    monkeypatch.setattr(preparation.environments, "joint_actions", lambda *_: JOINT)
+    for task, row in (("right", old.game.weight[1]), ("up", old.game.weight.mean(dim=0))):
+        recordings = recorded(monkeypatch, [1])
+        told = (config, recordings, 5, "cpu", None, (task,))
+        learner, _, described = preparation.prepare(*told, first=path)
+        torch.testing.assert_close(learner.game.weight, row[None])
+        assert learner.encoder.std.tolist() == [3.0]  # of its own data
+        for name, tensor in old.state_dict().items():
+            if name not in ("game.weight", "encoder.mean", "encoder.std"):
+                assert torch.equal(learner.state_dict()[name], tensor), name
+        assert described.weights == "none; policy trained here from multi_task_bc of left, right"
+    with pytest.raises(PipelineError, match="no policy was given; give --first-policy"):
+        preparation.prepare(*told)
+    with pytest.raises(PipelineError, match=r"policy: actions\.embed\.weight is \(4, 16\), not"):
+        preparation.prepare(config, recorded(monkeypatch, [1]), 5, first=path)
