@@ -15,6 +15,7 @@ from pipeline.config.data import RenderingConfig as RenderingConfig
 from pipeline.config.methods import Activation, MethodSettings, settings_class
 from pipeline.config.section import LARGEST_SEED, SEEDS_APART, Distinct, Seed
 from pipeline.config.section import Section as Section
+from pipeline.config.table import OpenLoopConfig as OpenLoopConfig
 from pipeline.config.table import SweepConfig as SweepConfig
 from pipeline.config.table import TableConfig as TableConfig
 from pipeline.config.table import TimingConfig as TimingConfig

@@ -129,14 +129,31 @@ class Planner:
 
     def settle(self, beams: Beams) -> Beams:
         """Every row with the state that most probably follows, or ended."""
-        hidden, past, ended = beams.hidden, beams.past, beams.ended
+        return self.state_after(beams)[0]
+
+    def follow(self, beams: Beams, action: Tensor) -> tuple[Beams, Tensor]:
+        """Every row with an `action` (R, A) that is given, the most probable reward, and the state
+        (R, D) that most probably follows, which is returned as well.
+        """
+        hidden, past = beams.hidden, beams.past
+        for i in range(self.columns.actions):
+            hidden, past = past.feed(action[:, i], self.columns.states + i)
+        logits = self._bins(hidden, self.columns.reward)
+        hidden, past = past.feed(logits.argmax(dim=-1), self.columns.reward)
+        return self.state_after(replace(beams, hidden=hidden, past=past))
+
+    def state_after(self, beams: Beams) -> tuple[Beams, Tensor]:
+        """Every row with the state (R, D) that most probably follows, and that state."""
+        hidden, past, ended, tokens = beams.hidden, beams.past, beams.ended, []
         for column in range(self.columns.states):
             logits = self.model.predict(hidden, column)
             if column == 0:
                 ended = ended | (logits.argmax(dim=-1) == self.model.discretiser.end)
             token = logits[:, : self.model.discretiser.bins].argmax(dim=-1)
             hidden, past = past.feed(token, column)
-        return replace(beams, hidden=hidden, past=past, ended=ended, step=beams.step + 1)
+            tokens.append(token)
+        grown = replace(beams, hidden=hidden, past=past, ended=ended, step=beams.step + 1)
+        return grown, torch.stack(tokens, dim=-1)
 
     def _bins(self, hidden: Tensor, column: int) -> Tensor:
         """Logits of a column's bins alone, which of these columns no end is among."""

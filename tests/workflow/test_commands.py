@@ -19,6 +19,10 @@ BESIDE = (
     *("results/downloads/pong_minari", "results/minari/catch-v0", "plan"),
     *("results/bundles/catch/more3s", "results/runs/catch/more3s/default/seed-0/decisions.csv"),
     "results/planning_cost.csv",
+    *(
+        "results/runs/hopper_medium/tap/default/seed-0/prediction.csv",
+        "results/horizon_accuracy.csv",
+    ),
 )
 """Targets of rules that the toy workflow does not need."""
 TARGETS = {"all", "demo"}
