@@ -43,6 +43,7 @@ PRINTED = {
     "decision_transformer": "DT",
     "decision_transformer_glu": "DT+GLU",
     "diffuser": "Diffuser",
+    "gato": "Gato",
     "iql": "IQL",
     "mbop": "MBOP",
     "more3s": "MORE-3S",
