@@ -153,7 +153,7 @@ class TrajectoryTransformer(Learner):
         """What most probably follows, token by token; see `Predictor`."""
         chosen = self.bins.tokens(actions, self.columns.states)
         planner, states = self.planner, list[Tensor]()
-        rows = planner.begin(self.bins.tokens(first), actions.shape[1] * self.model.read_columns)
+        rows = planner.begin(self.bins.tokens(first))
         for t in range(actions.shape[1]):
             rows, state = planner.follow(rows, chosen[:, t])
             states.append(self.bins.values(state))

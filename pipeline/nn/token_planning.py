@@ -74,11 +74,11 @@ class Planner:
         """
         planner = self.settings
         if planner.horizon == 0:
-            return self.draw(self.begin(seen, self.columns.actions), None)[0]
+            return self.draw(self.begin(seen), None)[0]
         shape = planner.horizon, self.columns.actions, planner.beams * planner.expand
         draws = noise(*shape).permute(1, 2, 0, 3).flatten(2)  # (H, A, rows)
         best, _ = beam_search(
-            self.begin(seen, planner.horizon * self.model.read_columns),
+            self.begin(seen),
             lambda beams: self.grow(beams, draws[beams.step]),
             self.settle,
             episodes=len(seen),
@@ -88,9 +88,9 @@ class Planner:
         )
         return best.first
 
-    def begin(self, seen: Tensor, room: int) -> Beams:
-        """An empty plan for each episode, with room for so many tokens."""
-        hidden, past = self.model.begin(seen, room)
+    def begin(self, seen: Tensor) -> Beams:
+        """An empty plan for each episode."""
+        hidden, past = self.model.begin(seen)
         first, none = seen.new_zeros(len(seen), self.columns.actions), hidden.new_zeros(len(seen))
         return Beams(hidden, past, first, none, none.bool())
 
