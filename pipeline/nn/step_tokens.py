@@ -21,7 +21,11 @@ class TokenShape(Protocol):
 
     @property
     def bins(self) -> int:
-        """Of a number in [-1, 1]."""
+        """Of a state's number, bent into [-1, 1]."""
+
+    @property
+    def action_bins(self) -> int:
+        """Of a continuous action's component, scaled to [-1, 1]."""
 
     @property
     def mu(self) -> float:
@@ -38,7 +42,7 @@ class TokenShape(Protocol):
 
 class StepTokens(nn.Module):
     """Numbers ↔ tokens → embeddings, each of a token's own, a line in the value that it stands for,
-    and its place in the step.
+    which is another one at each place of the step, and that place.
     """
 
     def __init__(self, shape: TokenShape, states: int, actions: ActionSpace) -> None:
@@ -47,14 +51,13 @@ class StepTokens(nn.Module):
         self.bounds = ActionBounds(actions) if actions.continuous else None
         self.components = actions.size if actions.continuous else 1
         """A."""
-        self.choices = shape.bins if actions.continuous else actions.size
+        self.choices = shape.action_bins if actions.continuous else actions.size
         """Of each action token."""
         self.count = states + 1 + self.components
         """J."""
         self.numbers = nn.Embedding(shape.bins, shape.width)
-        self.slope = nn.Parameter(0.02 * torch.randn(shape.width))
-        self.discrete = None if actions.continuous else nn.Embedding(self.choices, shape.width)
-        self.separator = nn.Parameter(0.02 * torch.randn(shape.width))
+        self.chosen = nn.Embedding(self.choices, shape.width)
+        self.slopes = nn.Parameter(0.02 * torch.randn(self.count, shape.width))
         self.places = nn.Parameter(0.02 * torch.randn(self.count, shape.width))
         self.apply(initialise)
 
@@ -71,21 +74,34 @@ class StepTokens(nn.Module):
         """(…) or (…, A) → (…, A) int64."""
         if self.bounds is None:
             return actions[..., None]
-        return binned(self.bounds.scaled(actions), self.shape.bins)
+        return binned(self.bounds.scaled(actions), self.shape.action_bins)
 
     def actions(self, tokens: Tensor) -> Tensor:
         """(…, A) tokens of continuous actions → (…, A) within their bounds."""
         assert self.bounds is not None
-        return self.bounds.restored(middles(tokens, self.shape.bins))
+        return self.bounds.restored(middles(tokens, self.shape.action_bins))
 
     def embed(self, tokens: Tensor, first: int = 0) -> Tensor:
-        """(B, S, C) tokens of the places from `first` on in each step → (B, S · C, width)."""
-        bins = self.shape.bins
-        place = torch.arange(first, first + tokens.shape[-1], device=tokens.device)
-        numbers = tokens.clamp(max=bins - 1)
-        x = self.numbers(numbers) + middles(numbers, bins)[..., None] * self.slope
-        if self.discrete is not None:
-            chosen = self.discrete(tokens.clamp(max=self.choices - 1))
-            x = torch.where((place > self.states)[:, None], chosen, x)
-        x = torch.where((place == self.states)[:, None], self.separator, x)
-        return (x + self.places[place]).flatten(1, 2)
+        """(B, S, C) tokens of the places from `first` on in each step → (B, S · C, width). Of the
+        separator there is only the place.
+        """
+        stop = first + tokens.shape[-1]
+        parts = []
+        if first < self.states:
+            own = tokens[..., : self.states - first]
+            level = middles(own, self.shape.bins)
+            parts.append(self._on_a_line(self.numbers(own), level, first))
+        if first <= self.states < stop:
+            parts.append(self.places[self.states].expand(*tokens.shape[:-1], 1, -1))
+        if stop > self.states + 1:
+            begun = max(first, self.states + 1)
+            own = tokens[..., begun - first :]
+            known = self.bounds is not None
+            level = middles(own, self.choices) if known else torch.zeros_like(own).float()
+            parts.append(self._on_a_line(self.chosen(own), level, begun))
+        return torch.cat(parts, dim=2).flatten(1, 2)
+
+    def _on_a_line(self, own: Tensor, level: Tensor, first: int) -> Tensor:
+        """Embeddings (B, S, C, width) of tokens that stand for `level` (B, S, C), in place."""
+        here = slice(first, first + level.shape[-1])
+        return own + level[..., None] * self.slopes[here] + self.places[here]

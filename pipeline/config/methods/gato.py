@@ -20,7 +20,8 @@ class Settings(MethodSettings):
     prompt_share: float = Field(
         0.5, ge=0, le=1, description="of the windows that are trained on, how many have a prompt"
     )
-    bins: int = Field(1024, ge=2, description="of a number between -1 and 1")
+    bins: int = Field(1024, ge=2, description="of a state's number, bent into [-1, 1]")
+    action_bins: int = Field(1024, ge=2, description="of a component of a continuous action")
     mu: float = Field(100.0, gt=0, description="μ of the law that a state's numbers are bent by")
     largest: float = Field(256.0, gt=0, description="M: the number that the law bends to 1")
     width: int = Field(128, ge=8)

@@ -34,7 +34,8 @@ from pipeline.training.resume import Resumption
 KIND = "decision_transformer on states"
 BUTTONS = ActionSpace(("A", "B", "C"))
 K, P = 4, 3
-SMALL = {"context_length": K, "prompt_steps": P, "bins": 16, "width": 16, "layers": 2, "heads": 2}
+SMALL = {"context_length": K, "prompt_steps": P, "width": 16, "layers": 2, "heads": 2}
+SMALL |= {"bins": 64, "action_bins": 16}
 LENGTHS = [8, 12, 2, 10]
 
 
@@ -96,7 +97,7 @@ def played(learner: Gato, batch: Batch) -> Tensor:
 
 
 def test_tokens_of_a_step_come_back() -> None:
-    learner = learner_of(bins=1024)
+    learner = learner_of(action_bins=1024)
     batch = episode_of(TORQUES, 2, 3)
     tokens = learner.tokens(batch.observation["state"], batch.actions)
     assert tokens.shape == (2, 3, STATE + 1 + TORQUES.size)
@@ -219,7 +220,7 @@ def test_one_batch_can_be_overfitted() -> None:
 
 @pytest.mark.parametrize("space", [TORQUES, BUTTONS], ids=["torques", "buttons"])
 def test_the_cache_gives_what_a_pass_over_everything_gives(space: ActionSpace) -> None:
-    learner = shown(learner_of(space, bins=64), 3)
+    learner = shown(learner_of(space, action_bins=64), 3)
     batch = episode_of(space, 2, K)
     found = played(learner, batch)
     tokens = learner.tokens(batch.observation["state"], batch.actions)
