@@ -22,6 +22,7 @@ SECTIONS = {
     "regions": "5 Boxes on frames",
     "attention": "6 Attention over memory",
     "prompts": "7 Prompt lists",
+    "horizon_accuracy": "2 Learning curves",
     "costs": "8 Cost per stage",
     "planning_cost": "8 Cost per stage",
     "provenance": "9 Provenance",
@@ -108,5 +109,6 @@ def report_contents():
         *each(rules.list_prompts.output.page, RUNS, **PLAYED_ON),
         rules.plot_costs.output.picture,
         *(rules.compare_planning_costs.output if RUNS.where(timed=True) else []),
+        *(rules.compare_predictions.output if RUNS.where(predicting=True) else []),
         rules.list_runs.output.page,
     ]

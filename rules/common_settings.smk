@@ -153,6 +153,11 @@ PRETRAINING = {"language_model": language_model_of, "options": training_options}
 PLAYED = {"environment": played_environment_of, "dataset": dataset_of, "seed": "{seed}"}
 ACTING = {**ENCODING, **PLAYED, "task": task_of, "method": method_of}
 CHOOSING = {**ACTING, "seed": lambda w: method_of(w).evaluation.choosing_seed}
+PREDICTING = {
+    "method": trained_method_of,
+    "seed": "{seed}",
+    "open_loop_config": lambda wildcards: CONFIG.open_loop,
+}
 TIMING = {**ACTING, "timing": timing_of}
 SWEEPING = {**ACTING, "sweep": lambda wildcards: CONFIG.sweep}
 BUNDLING = {

@@ -7,6 +7,7 @@ Both read policies that tables have trained, and train no policy. Times depend o
 
 localrules:
     compare_planning_costs,
+    compare_predictions,
 
 
 COMPARED = {"timed": places_of_runs(timed=True), "runs": places_of_runs(priced=True)}
@@ -51,5 +52,43 @@ rule compare_planning_costs:
         "../envs/tables.yaml"
     params:
         **stage("compare_planning_costs", **COMPARED),
+    shell:
+        STAGE
+
+
+rule predict_states:
+    """How far ahead the model of a trained policy is right, and a one-step model as large."""
+    input:
+        policy=of_training("policy"),
+        trajectories=rules.collect_trajectories.output.trajectories,
+    output:
+        errors="results/runs/{dataset}/{method}/{variant}/seed-{seed}/prediction.csv",
+    log:
+        "results/logs/predict_states/{dataset}/{method}/{variant}/seed-{seed}.log",
+    conda:
+        "../envs/policy.yaml"
+    threads: slots(1)
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        **stage("predict_states", model_of, **PREDICTING),
+    shell:
+        STAGE
+
+
+rule compare_predictions:
+    """Errors of predicted states by steps ahead, of all planners that have a model; and a picture."""
+    input:
+        errors=each(rules.predict_states.output.errors, RUNS.where(predicting=True)),
+    output:
+        csv="results/horizon_accuracy.csv",
+        picture=in_report("results/horizon_accuracy.png", "horizon_accuracy"),
+    log:
+        "results/logs/compare_predictions.log",
+    conda:
+        "../envs/tables.yaml"
+    params:
+        **stage("compare_predictions", runs=places_of_runs(predicting=True)),
     shell:
         STAGE

@@ -24,6 +24,7 @@ from pipeline.config.schema import (
     HardwareConfig,
     LanguageModelConfig,
     MethodConfig,
+    OpenLoopConfig,
     Section,
     SweepConfig,
     TableConfig,
@@ -77,6 +78,7 @@ class Config(Section):
     serve: bool | None = Field(None, description="replaces the key `serve` of every environment")
     sweep: SweepConfig = SweepConfig()
     timing: TimingConfig = TimingConfig()
+    open_loop: OpenLoopConfig = OpenLoopConfig()
     hardware: HardwareConfig = HardwareConfig()
     environments: dict[str, EnvironmentConfig]
     datasets: dict[str, DatasetConfig]

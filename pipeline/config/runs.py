@@ -52,6 +52,8 @@ class Run:
     """Whether the cost of its decisions is told beside its score, since its table asks for that."""
     timed: bool = False
     """Whether they are timed: those of the first seed that is priced."""
+    predicting: bool = False
+    """Whether it is asked how far ahead its model is right: it is shown, and has one."""
     shown: bool = False
     """Whether the report shows it: of each method on a data set the first variant and seed."""
     swept: bool = False
@@ -147,6 +149,7 @@ def runs_of(config: Config) -> Runs:
                 checkpoints=config.tables[table].checkpoints,
                 priced=priced,
                 timed=timing,
+                predicting=first and settings.policy.predicts,
                 shown=first,
                 choosing_seed=evaluation.choosing_seed if evaluation.choose_from else None,
                 swept=first and settings.policy.uses_returns and not several,

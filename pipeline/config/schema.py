@@ -18,6 +18,7 @@ from pipeline.config.evaluation import EvaluationConfig as EvaluationConfig
 from pipeline.config.methods import Activation, MethodSettings, settings_class
 from pipeline.config.section import Section as Section
 from pipeline.config.section import Seed
+from pipeline.config.table import OpenLoopConfig as OpenLoopConfig
 from pipeline.config.table import SweepConfig as SweepConfig
 from pipeline.config.table import TableConfig as TableConfig
 from pipeline.config.table import TimingConfig as TimingConfig

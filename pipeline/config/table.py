@@ -102,3 +102,17 @@ class TimingConfig(Section):
     horizons: Distinct[int] = Field(
         [3, 6, 12, 24], description="steps of plans that each planner is measured with besides"
     )
+
+
+class OpenLoopConfig(Section):
+    """How it is measured how far ahead models of states are right (`horizon_accuracy`)."""
+
+    steps: int = Field(150, ge=1, description="H: steps that are predicted")
+    starts: int = Field(
+        32, ge=1, description="number of held-out starts, spread evenly over the held-out episodes"
+    )
+    updates: int = Field(
+        3000, ge=1, description="of the one-step model that each model is compared with"
+    )
+    batch_size: int = Field(128, ge=1, description="of its updates")
+    learning_rate: float = Field(0.001, gt=0, description="of its first update; cosine to 0")

@@ -9,7 +9,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -95,6 +95,18 @@ class Stateless:
     def select(self, rows: Tensor) -> Self:
         """Nothing is carried."""
         return self
+
+
+@runtime_checkable
+class Predictor(Protocol):
+    """A learner with a model of what happens; its settings say `predicts`."""
+
+    def predict(self, first: Tensor, actions: Tensor) -> Tensor:
+        """The states (B, H, D) that follow `first` (B, D), both as they are observed, where
+        `actions` (B, H, A) are taken whatever happens: an open loop, without gradients. The same
+        arguments give the same states.
+        """
+        ...
 
 
 class Learner(nn.Module, ABC):

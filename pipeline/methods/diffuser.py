@@ -162,6 +162,31 @@ class Diffuser(Learner):
             x = self.denoised(x, level, later)
         return x.view(episodes, plans, *self.given.shape)
 
+    def predict(self, first: Tensor, actions: Tensor) -> Tensor:
+        """Windows one after another, the first state of each the last one of that before: states
+        freed of their noise, of which none is drawn, beside the actions that are given, which have
+        as little of their own. See `Predictor`.
+        """
+        states, taken = [self.states(first)[:, None]], self.bounds.scaled(actions)
+        done, horizon = 0, actions.shape[1]
+        while done < horizon:
+            window = self._beside(states[-1][:, -1], taken[:, done : done + self.settings.horizon])
+            states.append(window[:, 1 : horizon - done + 1])
+            done += states[-1].shape[1]
+        return self.states.restored(torch.cat(states[1:], dim=1))
+
+    def _beside(self, first: Tensor, actions: Tensor) -> Tensor:
+        """States (B, H, D) of the window from `first` (B, D) on, whose first actions are given."""
+        count, size = actions.shape[1], self.components
+        x = first.new_zeros(len(first), *self.given.shape)
+        x[:, 0, size:] = first
+        for level in reversed(range(self.settings.levels)):
+            now = torch.full((1,), level, device=x.device)
+            x[:, :count, :size] = self.schedule.noised(actions, now, torch.zeros_like(actions))
+            mean, _ = self.schedule.posterior(self.freed(x, now), x, level)
+            x = torch.where(self.given, x, mean)
+        return x[..., size:]
+
     def denoised(self, x: Tensor, level: int, noise: Tensor | float) -> Tensor:
         """One level less: (B, H, J) → (B, H, J), with noise (B, H, J) of deviation 1."""
         planner, now = self.settings.planner, torch.full((1,), level, device=x.device)

@@ -155,6 +155,15 @@ class MBOP(Learner):
         plan = weighted_plan(actions, returns, planner.sharpness)
         return self.bounds.restored(plan[:, 0]), Plan(plan)
 
+    def predict(self, first: Tensor, actions: Tensor) -> Tensor:
+        """The mean of the models' next states, step by step; see `Predictor`."""
+        states, taken = [first], self.bounds.scaled(actions)
+        for t in range(actions.shape[1]):
+            told = torch.cat((self.states(states[-1]), taken[:, t]), dim=-1)
+            change = self.model(told)[..., :-1].mean(dim=0) * self.change_std
+            states.append(states[-1] + change)
+        return torch.stack(states[1:], dim=1)
+
     def imagine(
         self, seen: Tensor, previous: Tensor, noise: Tensor, last: Tensor | None
     ) -> tuple[Tensor, Tensor]:

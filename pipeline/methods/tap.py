@@ -22,7 +22,7 @@ from pipeline.nn.codebook import Codebook
 from pipeline.nn.latent_search import gumbel, latent_search
 from pipeline.nn.masking import masked_mean
 from pipeline.nn.mlp import Standardise
-from pipeline.nn.trajectory_codes import CodePrior, TrajectoryAutoencoder
+from pipeline.nn.trajectory_codes import CodePrior, TrajectoryAutoencoder, nearest_codes
 from pipeline.observations.batch import Batch
 from pipeline.observations.n_step import sums_ahead
 
@@ -167,6 +167,20 @@ class TAP(Learner):
         rewards = (discounts[:-1] * before * paid[..., 0]).sum(dim=1)
         total: Tensor = rewards + discounts[-1] * self._weight * going_on[:, -1] * paid[:, -1, 1]
         return total
+
+    def predict(self, first: Tensor, actions: Tensor) -> Tensor:
+        """Windows one after another, each from the last state of that before, by the likely codes
+        whose actions are nearest to those that are given; see `Predictor`.
+        """
+        states, taken = [self.states(first)[:, None]], self.bounds.scaled(actions)
+        done, horizon, parts = 0, actions.shape[1], slice(self.size, self.size + self.components)
+        while done < horizon:
+            seen, goal = states[-1][:, -1], taken[:, done : done + self.settings.window]
+            index = nearest_codes(self.prior, self.autoencoder, parts, seen, goal)
+            window = self.autoencoder.imagine(index, seen)[:, 1 : horizon - done + 1]
+            states.append(window[..., : self.size])
+            done += window.shape[1]
+        return self.states.restored(torch.cat(states[1:], dim=1))
 
     def act(self, moment: Moment, state: ActingState) -> tuple[Tensor, ActingState]:
         """The first action of the best plan that is found from here; nothing is carried."""

@@ -142,8 +142,22 @@ class TrajectoryTransformer(Learner):
         now = self._observed(moment, state)
         assert now.seen is not None
         seen = now.seen if now.steps is None else torch.cat((now.steps.flatten(1), now.seen), dim=1)
-        planner = Planner(self.model, self.columns, self.settings.planner, self.settings.discount)
-        return self.bins.values(planner.action(seen, moment.noise), self.columns.states), now
+        return self.bins.values(self.planner.action(seen, moment.noise), self.columns.states), now
+
+    @property
+    def planner(self) -> Planner:
+        """Plans in what the model imagines."""
+        return Planner(self.model, self.columns, self.settings.planner, self.settings.discount)
+
+    def predict(self, first: Tensor, actions: Tensor) -> Tensor:
+        """What most probably follows, token by token; see `Predictor`."""
+        chosen = self.bins.tokens(actions, self.columns.states)
+        planner, states = self.planner, list[Tensor]()
+        rows = planner.begin(self.bins.tokens(first))
+        for t in range(actions.shape[1]):
+            rows, state = planner.follow(rows, chosen[:, t])
+            states.append(self.bins.values(state))
+        return torch.stack(states, dim=1)
 
     def _observed(self, moment: Moment, state: History) -> History:
         """The history with the last step whole, and the state that is seen now."""

@@ -32,6 +32,10 @@ class Standardise(nn.Module):
         """Standardise; see the class."""
         return (states - self.mean) / self.std
 
+    def restored(self, standardised: Tensor) -> Tensor:
+        """The way back."""
+        return self.mean + self.std * standardised
+
 
 def mlp(sizes: Sequence[int]) -> nn.Sequential:
     """Linear layers from `sizes[0]` inputs to `sizes[-1]` outputs, with ReLU between them."""

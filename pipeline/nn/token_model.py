@@ -103,14 +103,10 @@ class TokenModel(nn.Module):
         within = torch.einsum("bkcw,cwn->bkcn", hidden, self.heads[1:]) + self.biases[1:]
         return within.float(), self.predict(hidden[:, :, -1], 0).float()
 
-    def begin(self, tokens: Tensor, room: int) -> tuple[Tensor, "Continuation"]:
-        """The hidden state after `tokens` (rows, tokens), and what goes on from there for `room`
-        tokens.
-        """
+    def begin(self, tokens: Tensor) -> tuple[Tensor, "Continuation"]:
+        """The hidden state after `tokens` (rows, tokens), and what goes on from there."""
         table = self.embeddings()
-        hidden, decoding = Decoding.begin(
-            self.transformer, self.embed(tokens), self.read_columns, room
-        )
+        hidden, decoding = Decoding.begin(self.transformer, self.embed(tokens), self.read_columns)
         return hidden, Continuation(decoding, table)
 
 

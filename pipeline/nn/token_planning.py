@@ -74,11 +74,11 @@ class Planner:
         """
         planner = self.settings
         if planner.horizon == 0:
-            return self.draw(self.begin(seen, self.columns.actions), None)[0]
+            return self.draw(self.begin(seen), None)[0]
         shape = planner.horizon, self.columns.actions, planner.beams * planner.expand
         draws = noise(*shape).permute(1, 2, 0, 3).flatten(2)  # (H, A, rows)
         best, _ = beam_search(
-            self.begin(seen, planner.horizon * self.model.read_columns),
+            self.begin(seen),
             lambda beams: self.grow(beams, draws[beams.step]),
             self.settle,
             episodes=len(seen),
@@ -88,9 +88,9 @@ class Planner:
         )
         return best.first
 
-    def begin(self, seen: Tensor, room: int) -> Beams:
-        """An empty plan for each episode, with room for so many tokens."""
-        hidden, past = self.model.begin(seen, room)
+    def begin(self, seen: Tensor) -> Beams:
+        """An empty plan for each episode."""
+        hidden, past = self.model.begin(seen)
         first, none = seen.new_zeros(len(seen), self.columns.actions), hidden.new_zeros(len(seen))
         return Beams(hidden, past, first, none, none.bool())
 
@@ -129,14 +129,31 @@ class Planner:
 
     def settle(self, beams: Beams) -> Beams:
         """Every row with the state that most probably follows, or ended."""
-        hidden, past, ended = beams.hidden, beams.past, beams.ended
+        return self.state_after(beams)[0]
+
+    def follow(self, beams: Beams, action: Tensor) -> tuple[Beams, Tensor]:
+        """Every row with an `action` (R, A) that is given, the most probable reward, and the state
+        (R, D) that most probably follows, which is returned as well.
+        """
+        hidden, past = beams.hidden, beams.past
+        for i in range(self.columns.actions):
+            hidden, past = past.feed(action[:, i], self.columns.states + i)
+        logits = self._bins(hidden, self.columns.reward)
+        hidden, past = past.feed(logits.argmax(dim=-1), self.columns.reward)
+        return self.state_after(replace(beams, hidden=hidden, past=past))
+
+    def state_after(self, beams: Beams) -> tuple[Beams, Tensor]:
+        """Every row with the state (R, D) that most probably follows, and that state."""
+        hidden, past, ended, tokens = beams.hidden, beams.past, beams.ended, []
         for column in range(self.columns.states):
             logits = self.model.predict(hidden, column)
             if column == 0:
                 ended = ended | (logits.argmax(dim=-1) == self.model.discretiser.end)
             token = logits[:, : self.model.discretiser.bins].argmax(dim=-1)
             hidden, past = past.feed(token, column)
-        return replace(beams, hidden=hidden, past=past, ended=ended, step=beams.step + 1)
+            tokens.append(token)
+        grown = replace(beams, hidden=hidden, past=past, ended=ended, step=beams.step + 1)
+        return grown, torch.stack(tokens, dim=-1)
 
     def _bins(self, hidden: Tensor, column: int) -> Tensor:
         """Logits of a column's bins alone, which of these columns no end is among."""

@@ -89,3 +89,30 @@ class CodePrior(nn.Module):
         hidden, _ = self.trunk(told, Positions.of_steps(0, before.shape[1], 1))
         logits: Tensor = self.output(hidden)
         return logits.float()
+
+
+CANDIDATES = 64
+"""Codes that are tried for given actions."""
+
+
+def nearest_codes(
+    prior: CodePrior, model: TrajectoryAutoencoder, parts: slice, first: Tensor, actions: Tensor
+) -> Tensor:
+    """The codes (B, M) of a whole window from `first` (B, D) on: one after another, of the
+    CANDIDATES that are most probable, that whose actions are nearest to `actions` (B, W or fewer,
+    A), and beyond these the most probable one. A step's actions are its numbers `parts`.
+    """
+    batch, steps = len(first), model.per_code
+    index = torch.zeros(batch, 0, dtype=torch.int64, device=first.device)
+    for begin in range(0, model.places.shape[1], steps):
+        likely = prior(index, first)[:, -1]
+        tried = likely.topk(min(CANDIDATES, likely.shape[-1]), dim=-1).indices  # (B, n)
+        count = tried.shape[1]
+        plans = torch.cat((index[:, None].expand(-1, count, -1), tried[..., None]), dim=-1)
+        # what is decoded of codes does not depend on later ones
+        decoded = model.imagine(plans.flatten(0, 1), first.repeat_interleave(count, dim=0))
+        goal = actions[:, None, begin : begin + steps]
+        own = decoded[:, begin : begin + goal.shape[2], parts].reshape(batch, count, -1)
+        error = (own - goal.flatten(2)).square().sum(dim=-1)  # (B, n)
+        index = plans[torch.arange(batch, device=index.device), error.argmin(dim=1)]
+    return index

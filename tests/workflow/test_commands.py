@@ -20,6 +20,10 @@ BESIDE = (
     *("results/bundles/catch/more3s", "results/runs/catch/more3s/default/seed-0/decisions.csv"),
     "results/planning_cost.csv",
     "results/runs/four_games/multi_task_bc/default/seed-0/on/pong/episodes.csv",
+    *(
+        "results/runs/hopper_medium/tap/default/seed-0/prediction.csv",
+        "results/horizon_accuracy.csv",
+    ),
 )
 """Targets of rules that the toy workflow does not need."""
 TARGETS = {"all", "demo"}

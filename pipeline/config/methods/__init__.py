@@ -47,6 +47,9 @@ class MethodSettings(Section):
     uses_returns: ClassVar[bool] = False
     """Whether it is told a target return when it acts."""
 
+    predicts: ClassVar[bool] = False
+    """Whether it can be asked which states follow from given actions."""
+
     several_tasks: ClassVar[bool] = False
     """Whether one policy can be trained on several games at once."""
 

@@ -32,6 +32,7 @@ class Settings(MethodSettings):
     observations: ClassVar[tuple[str, ...]] = ("states",)
     acting: ClassVar[tuple[str, ...]] = ("planner",)
     needs_rewards: ClassVar[bool] = True
+    predicts: ClassVar[bool] = True
 
     context_length: ClassVar[int] = 1  # type: ignore[misc]  # no setting: a plan begins at one step
     horizon: int = Field(32, ge=2, description="H: steps of a plan")

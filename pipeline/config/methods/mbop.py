@@ -29,6 +29,7 @@ class Settings(HorizonPlannerSettings):
     observations: ClassVar[tuple[str, ...]] = ("states",)
     acting: ClassVar[tuple[str, ...]] = ("planner",)
     needs_rewards: ClassVar[bool] = True
+    predicts: ClassVar[bool] = True
 
     context_length: ClassVar[int] = 1  # type: ignore[misc]  # no setting: it sees single steps
     members: int = Field(3, ge=2, description="E: number of members of each of the three ensembles")

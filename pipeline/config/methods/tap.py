@@ -29,6 +29,7 @@ class Settings(MethodSettings):
     observations: ClassVar[tuple[str, ...]] = ("states",)
     acting: ClassVar[tuple[str, ...]] = ("planner",)
     needs_rewards: ClassVar[bool] = True
+    predicts: ClassVar[bool] = True
 
     context_length: ClassVar[int] = 1  # type: ignore[misc]  # no setting: a plan begins at one step
     window_codes: int = Field(8, ge=1, description="codes that a window is read as")

@@ -33,6 +33,7 @@ class Settings(HorizonPlannerSettings):
     observations: ClassVar[tuple[str, ...]] = ("states",)
     acting: ClassVar[tuple[str, ...]] = ("planner",)
     needs_rewards: ClassVar[bool] = True
+    predicts: ClassVar[bool] = True
 
     context_length: int = Field(10, ge=1, description="K: steps of a window")
     bins: int = Field(100, ge=2, description="N: of each number of a step")

@@ -44,6 +44,7 @@ PRINTED = {
     "decision_transformer_glu": "DT+GLU",
     "diffuser": "Diffuser",
     "elastic_dt": "Elastic DT",
+    "gato": "Gato",
     "iql": "IQL",
     "jowa": "JOWA",
     "mbop": "MBOP",

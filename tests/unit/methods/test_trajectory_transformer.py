@@ -201,7 +201,7 @@ def test_cached_logits_equal_a_pass_over_the_whole_sequence(context_length: int)
     flat[[1, 3], :beginning] = flat[[0, 2], :beginning]  # two rows go on from each beginning
     with torch.no_grad():
         within, following = model(whole, torch.ones(4, 5, dtype=torch.bool))
-        hidden, past = model.begin(flat[[0, 2], :beginning], 4 * columns)
+        hidden, past = model.begin(flat[[0, 2], :beginning])
         rows = torch.tensor([0, 0, 1, 1])
         hidden, past = hidden[rows], past.select(rows)
         for place in range(beginning, 5 * columns):
@@ -227,7 +227,7 @@ def test_plans_are_scored_as_a_pass_over_the_whole_plan_scores_them() -> None:
     fed: list[Tensor] = []
     with torch.no_grad():
         learner.model.biases[0, N] = -1e4  # no end is imagined
-        beams = planner.begin(seen, 3 * (columns.count - 1))
+        beams = planner.begin(seen)
         feed = type(beams.past).feed
 
         def noted(self: Any, tokens: Tensor, column: int) -> Any:
@@ -262,7 +262,7 @@ def test_after_an_imagined_end_nothing_is_paid() -> None:
     with torch.no_grad():
         learner.model.biases[0, N] = 1e4  # every step ends the episode
         planner = planner_of(learner)
-        beams = planner.begin(torch.zeros(2, STATE, dtype=torch.int64), 40)
+        beams = planner.begin(torch.zeros(2, STATE, dtype=torch.int64))
         beams, *_ = planner.grow(beams, torch.randn(A, 2))
         paid = beams.paid
         beams, _, score = planner.grow(planner.settle(beams), torch.randn(A, 2))
@@ -387,9 +387,24 @@ def test_discrete_actions_are_refused() -> None:
 
 def test_a_plan_s_rows_carry_all_that_belongs_to_them() -> None:
     learner = learner_of()
-    beams = planner_of(learner).begin(torch.zeros(3, STATE, dtype=torch.int64), 5)
+    beams = planner_of(learner).begin(torch.zeros(3, STATE, dtype=torch.int64))
     beams = replace(beams, paid=torch.tensor([0.0, 1.0, 2.0]), first=torch.eye(3, A).long())
     chosen = beams.select(torch.tensor([2, 2]))
     assert isinstance(chosen, Beams)
     assert chosen.paid.tolist() == [2.0, 2.0]
     assert torch.equal(chosen.first, beams.first[[2, 2]])
+
+
+def test_many_tokens_are_fed_without_a_selection() -> None:
+    """More than buffers have room for, so that they are made anew on the way."""
+    learner = learner_of(context_length=2)
+    model, columns = learner.model, learner.columns.count - 1
+    whole = torch.randint(0, N, (3, 9, columns), generator=torch.Generator().manual_seed(4))
+    with torch.no_grad():
+        within, _ = model(whole, torch.ones(3, 9, dtype=torch.bool))
+        hidden, past = model.begin(whole[:, 0])
+        for place in range(columns, 9 * columns):
+            hidden, past = past.feed(whole.flatten(1)[:, place], place % columns)
+            step, column = divmod(place, columns)
+            logits = model.predict(hidden, column + 1)
+            torch.testing.assert_close(logits, within[:, step, column], atol=1e-5, rtol=1e-4)

@@ -12,12 +12,20 @@ import torch
 from command_line import words
 from policies import method_config
 
-from pipeline.config.schema import DatasetConfig, EnvironmentConfig, FeaturesConfig, TimingConfig
+from pipeline.config.schema import (
+    DatasetConfig,
+    EnvironmentConfig,
+    FeaturesConfig,
+    OpenLoopConfig,
+    TimingConfig,
+)
 from pipeline.data import trajectories
 from pipeline.methods import Spec, make
 from pipeline.stages import execute
 from pipeline.stages.compare_planning_costs import compare_planning_costs
+from pipeline.stages.compare_predictions import compare_predictions
 from pipeline.stages.evaluate_policy import evaluate_policy
+from pipeline.stages.predict_states import predict_states
 from pipeline.stages.time_decisions import time_decisions
 from pipeline.training import checkpoint
 
@@ -72,3 +80,23 @@ def test_decisions_are_timed_and_compared(acting: dict[str, Any], tmp_path: Path
     assert rows["score"].iloc[0] == pytest.approx(pd.read_csv(episodes)["return"].mean(), abs=1e-3)
     assert "| MBOP | d | 1 |" in made["markdown"].read_text()
     assert made["picture"].stat().st_size > 1000
+
+
+def test_states_are_predicted_and_compared(acting: dict[str, Any], tmp_path: Path) -> None:
+    config = OpenLoopConfig(steps=5, starts=4, updates=3, batch_size=8)
+    told = {name: acting[name] for name in ("method", "seed", "policy", "trajectories")}
+    files = [tmp_path / f"{name}.csv" for name in ("first", "again")]
+    for path in files:
+        execute(predict_states, words(**told, open_loop_config=config.as_json(), errors=path))
+    assert files[0].read_bytes() == files[1].read_bytes()
+    runs = json.dumps([{"dataset": "d", "method": "mbop", "variant": "default", "seed": 0}])
+    made = {"csv": tmp_path / "accuracy.csv", "picture": tmp_path / "accuracy.png"}
+    execute(compare_predictions, words(runs=runs, errors=files[0], **made))
+    rows = pd.read_csv(made["csv"])
+    assert rows.groupby("model")["step"].max().tolist() == [5, 5, 5]
+    assert np.isfinite(rows[["mean", "median"]]).all(axis=None)
+    own, markov = (set(rows.loc[rows["model"] == name, "parameters"]) for name in ("own", "markov"))
+    assert abs(own.pop() - markov.pop()) < 60
+    assert made["picture"].stat().st_size > 1000
+    with pytest.raises(SystemExit):
+        execute(compare_predictions, words(**made))
