@@ -59,7 +59,7 @@ rule compare_planning_costs:
 rule predict_states:
     """How far ahead the model of a trained policy is right, and a one-step model as large."""
     input:
-        policy=of_training("policy"),
+        policy=trained(rules.train_policy.output.policy),
         trajectories=rules.collect_trajectories.output.trajectories,
     output:
         errors="results/runs/{dataset}/{method}/{variant}/seed-{seed}/prediction.csv",
