@@ -67,7 +67,8 @@ class Rungs:
     def __init__(self, config: FeaturesConfig, encoder: Path, data: Data, out: Path) -> None:
         self.config, self.data, self.out = config, data, out
         self.detector = detectors.make(config.detector)
-        self.encoder: Any = encoders.load(config.encoder, encoder)
+        loaded: Any = encoders.load(config.encoder, encoder)
+        self.encoder = loaded  # with the parts that LXMERT alone has
         ids, mask = self.encoder.tokenize(data.prompts.sentences)
         padding = (0, THEIR_TEXT_TOKENS - ids.shape[1])
         self.ids = torch.nn.functional.pad(ids, padding)

@@ -64,7 +64,11 @@ def stage_one(folder: Path, steps: int, threads: int) -> dict[str, Measured]:
     """
     config = configuration()
     environment = config.environments[GAME].as_json()
-    limits = {"max_steps": steps, "max_epsilon": 1.0, "max_episode_steps": min(steps, 3000)}
+    limits: dict[str, object] = {
+        "max_steps": steps,
+        "max_epsilon": 1.0,
+        "max_episode_steps": min(steps, 3000),
+    }
     limits["file"] = "demonstrations/broad/breakout.npz"  # the longer one
     dataset = config.datasets[GAME].model_copy(update=limits).as_json()
     compact = untrained(config.features["compact"])

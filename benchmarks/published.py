@@ -147,7 +147,7 @@ def first_layers(root: Path) -> _timing.Row:
     transformer = Transformer(shape, attention_span=None).eval()
     weights = load_file(output)
     transformer.load_state_dict({key.removeprefix("transformer."): weights[key] for key in weights})
-    transformer.norm = torch.nn.Identity()  # hidden states between layers are not normalised
+    transformer.norm = torch.nn.Identity()  # type: ignore[assignment]  # hidden states between layers are not normalised
     tokens = torch.randint(0, 50_257, (2, 64))
     with torch.no_grad():
         x = model.transformer.wte(tokens) + model.transformer.wpe(torch.arange(64))

@@ -105,14 +105,15 @@ class Trial:
     def left_alone(self, fire: bool) -> tuple[list[int], bool]:
         """Screens as they come, after FIRE or without, and whether something happened then."""
         before = self.console.cloneState(include_rng=True)
-        lives, screens, happened = self.console.lives(), [], False
+        lives, happened = self.console.lives(), False
+        screens: list[int] = []
         if fire:
             self.hold(Action.FIRE, 2 * HELD)
         while len(screens) < LEFT_ALONE and not happened:
             if not fire and len(set(screens[LEFT_ALONE // 4 :])) > STILL:
                 break  # it does not wait, whatever follows
             reward = self.console.act(Action.NOOP)
-            screens.append(zlib.crc32(self.console.getScreen()))
+            screens.append(zlib.crc32(self.console.getScreen().data))
             happened = reward != 0 or self.console.lives() < lives or self.over
         self.console.restoreState(before)
         return screens, happened

@@ -18,7 +18,7 @@ from statistics import median
 import numpy as np
 
 from benchmarks import _floor, _timing
-from benchmarks._stages import GAME, ROOT, configuration, run
+from benchmarks._stages import GAME, ROOT, Options, configuration, run
 from pipeline.config.schema import FeaturesConfig
 from pipeline.data.trajectories import load
 from pipeline.environments import make
@@ -82,7 +82,7 @@ def prepare(folder: Path, features: FeaturesConfig, steps: int) -> None:
     environment = config.environments[GAME]
     limits = {"max_epsilon": 1.0, "max_steps": max(5 * steps, 3000), "max_episode_steps": 1000}
     dataset = config.datasets[GAME].model_copy(update=limits).as_json()
-    named = {"environment": environment.as_json(), "resources": ROOT / "resources"}
+    named: Options = {"environment": environment.as_json(), "resources": ROOT / "resources"}
     data, frames = folder / "trajectories.h5", folder / "all.h5"
     run("collect_trajectories", 1, dataset=dataset, **named, trajectories=data)
     named["trajectories"] = data

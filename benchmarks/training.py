@@ -17,10 +17,9 @@ from benchmarks import _timing
 from benchmarks._stages import GAME, configuration, stage_one
 from benchmarks._vector_models import ACTION, STATE, Core, Peer, Size
 from pipeline.config.schema import Precision, TrainingConfig
-from pipeline.data import trajectories
 from pipeline.training import loop
 from pipeline.training.optimizer import Optimizer
-from pipeline.training.preparation import prepare
+from pipeline.training.preparation import prepare, recordings
 
 METHODS = ("more3s", "decision_transformer", "behaviour_cloning")
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
@@ -54,9 +53,10 @@ def method_trainer(
     chosen = config.method(method, dataset=GAME)
     limits = {"steps": steps, "evaluate_every": steps, "held_out_fraction": 0.0}
     settings = chosen.training.model_copy(update={**limits, "precision": precision})
-    data = trajectories.load(folder / "trajectories.h5")
-    observations = folder / ("cache.h5" if method == "more3s" else "pixels.h5")
-    policy, windows, _ = prepare(chosen, config.environments[GAME], data, observations, seed=0)
+    observed = folder / ("cache.h5" if method == "more3s" else "pixels.h5")
+    environments = [config.environments[GAME]]
+    recorded = recordings(environments, [folder / "trajectories.h5"], [observed])
+    policy, windows, _ = prepare(chosen, recorded, seed=0)
     return lambda: loop.train(policy, windows, settings, seed=0)
 
 
