@@ -1,5 +1,6 @@
-"""How tests are shared out between processes."""
+"""How tests are shared out between processes, and what none leaves behind for the next."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             together = WORKFLOW
             item.add_marker(pytest.mark.workflow)
         item.add_marker(pytest.mark.xdist_group(str(together)))
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """A stage that a test calls sets its threads for the whole process. On busy processors small
+    tensors take ten times as long with two of them.
+    """
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -18,13 +18,9 @@ from torch import Tensor
 from pipeline.config.table import OpenLoopConfig
 from pipeline.data.trajectories import Trajectories
 from pipeline.errors import PipelineError
+from pipeline.evaluation.open_loop_columns import COLUMNS
 from pipeline.methods import Learner, Predictor
 from pipeline.nn.mlp import SPREAD, mlp
-
-COLUMNS = ("model", "parameters", "step", "starts", "mean", "quartile_1", "median", "quartile_3")
-"""`model`: the policy's own, `markov`, or `mean`: always the data's mean state. `starts`: from how
-many of them the recording goes on for so many steps.
-"""
 
 
 @dataclass(frozen=True)

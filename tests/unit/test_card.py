@@ -25,10 +25,8 @@ def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> Any:
     """What a run sets for its whole process is undone."""
     for variable in ("OMP_NUM_THREADS", "TQDM_DISABLE", "CUBLAS_WORKSPACE_CONFIG"):
         monkeypatch.setenv(variable, "1")
-    threads = torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):
         yield
-    torch.set_num_threads(threads)
 
 
 def table(

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.open_loop import COLUMNS
+from pipeline.evaluation.open_loop_columns import COLUMNS
 from pipeline.io.csv import read_csv
 from pipeline.reporting.figures import style
 from pipeline.reporting.scores import Run

@@ -1,0 +1,8 @@
+"""What stands in a file of errors of predicted states; apart from what predicts, which needs torch
+where tables are made without it.
+"""
+
+COLUMNS = ("model", "parameters", "step", "starts", "mean", "quartile_1", "median", "quartile_3")
+"""`model`: the policy's own, `markov`, or `mean`: always the data's mean state. `starts`: from how
+many of them the recording goes on for so many steps.
+"""
