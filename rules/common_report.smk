@@ -13,7 +13,10 @@ PRETRAINED = [run for run in RUNS if run.language_model]
 
 # Caption, a file of report/ → section; the menu sorts sections by name, hence the numbers.
 SECTIONS = {
+    "overview": "0 Result",
     "table": "1 Tables",
+    "intervals": "1 Tables",
+    "explained": "1 Tables",
     "learning_curves": "2 Learning curves",
     "performance_profiles": "2 Learning curves",
     "language_models": "2 Learning curves",
@@ -97,9 +100,11 @@ def measured():
 def report_contents():
     """All that the report shows."""
     tables = [rules.plot_training_curves.output.picture, rules.render_table.output.page]
-    tables += [rules.plot_performance_profiles.output.picture]
+    tables += [rules.plot_performance_profiles.output.picture, rules.plot_intervals.output.picture]
+    tables += [rules.explain_table.output.page]
     shown, seeing = RUNS.where(shown=True), RUNS.where(from_cache=True)
     return [
+        *collect(rules.render_overview.output.page, table=[*CONFIG.tables][:1]),
         *collect(tables, table=CONFIG.tables),
         *each(rules.draw_regions.output.picture, seeing, features="regions", **PLAYED_ON),
         *each(rules.show_rollout.output.page, shown),
