@@ -3,10 +3,8 @@
 from typing import get_args
 
 from pipeline.config.schema import FeaturesConfig
+from pipeline.reporting.method_names import printed
 
-# How the report calls a run.
-RUN = "{dataset}, {method}, variant {variant}, seed {seed}"
-PLAYED_RUN = RUN.replace("{dataset}", "{dataset}{on}")
 # All there are, whether a run uses them or not.
 PROMPT_SETS = get_args(FeaturesConfig.model_fields["prompt_set"].annotation)
 PRETRAINED = [run for run in RUNS if run.language_model]
@@ -32,6 +30,12 @@ SECTIONS = {
 }
 
 
+def run_title(wildcards):
+    """How the report calls a run, and where its policy is of several games also the one played."""
+    game = wildcards.dataset + getattr(wildcards, "on", "")
+    return f"{game}, {printed(wildcards.method, wildcards.variant)}, seed {wildcards.seed}"
+
+
 def in_report(path, caption):
     """An output that `snakemake --report` shows; its wildcards tell it from others of its section.
 
@@ -42,6 +46,7 @@ def in_report(path, caption):
 
     def labels(wildcards):
         known = {name: value for name in names if (value := getattr(wildcards, name))}
+        known |= {"method": printed(known["method"])} if "method" in known else {}
         return known or {"runs": "all"}
 
     return report(

@@ -126,7 +126,7 @@ rule show_rollout:
     conda:
         "../envs/policy.yaml"
     params:
-        **stage("show_rollout", title=PLAYED_RUN),
+        **stage("show_rollout", title=run_title),
     shell:
         STAGE
 
@@ -177,7 +177,7 @@ rule draw_attention:
         mem_mb=4000,
         runtime=20,
     params:
-        **stage("draw_attention", model_of, family_of, title=RUN, **TRAINING),
+        **stage("draw_attention", model_of, family_of, title=run_title, **TRAINING),
     shell:
         STAGE
 
