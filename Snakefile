@@ -9,6 +9,12 @@ report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
+
+
+# Beside each rule's `conda:`, for `--sdm apptainer`: docs/cluster.md says how the image is made.
+container: CONFIG.hardware.image
+
+
 include: "rules/common_inputs.smk"
 include: "rules/common_settings.smk"
 include: "rules/common_report.smk"

@@ -44,6 +44,13 @@ try:
     CONFIG = load(given.base, given.values, given.further, given.said_by)
 except PipelineError as error:
     sys.exit(f"error: {error}")
+if workflow.is_main_process and "APPTAINER" in {
+    method.name for method in getattr(workflow.deployment_settings, "deployment_method", ())
+}:
+    try:
+        driver.check_image(CONFIG.hardware.image)
+    except PipelineError as error:
+        sys.exit(f"error: {error}")
 if workflow.is_main_process and not {"--unlock", "--nolock"} & {*sys.argv}:
     if note := driver.lock_note():
         print(note, file=sys.stderr)

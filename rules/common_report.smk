@@ -3,17 +3,18 @@
 from typing import get_args
 
 from pipeline.config.schema import FeaturesConfig
+from pipeline.reporting.method_names import printed
 
-# How the report calls a run.
-RUN = "{dataset}, {method}, variant {variant}, seed {seed}"
-PLAYED_RUN = RUN.replace("{dataset}", "{dataset}{on}")
 # All there are, whether a run uses them or not.
 PROMPT_SETS = get_args(FeaturesConfig.model_fields["prompt_set"].annotation)
 PRETRAINED = [run for run in RUNS if run.language_model]
 
 # Caption, a file of report/ → section; the menu sorts sections by name, hence the numbers.
 SECTIONS = {
+    "overview": "0 Result",
     "table": "1 Tables",
+    "intervals": "1 Tables",
+    "explained": "1 Tables",
     "learning_curves": "2 Learning curves",
     "performance_profiles": "2 Learning curves",
     "language_models": "2 Learning curves",
@@ -29,6 +30,12 @@ SECTIONS = {
 }
 
 
+def run_title(wildcards):
+    """How the report calls a run, and where its policy is of several games also the one played."""
+    game = wildcards.dataset + getattr(wildcards, "on", "")
+    return f"{game}, {printed(wildcards.method, wildcards.variant)}, seed {wildcards.seed}"
+
+
 def in_report(path, caption):
     """An output that `snakemake --report` shows; its wildcards tell it from others of its section.
 
@@ -39,6 +46,7 @@ def in_report(path, caption):
 
     def labels(wildcards):
         known = {name: value for name in names if (value := getattr(wildcards, name))}
+        known |= {"method": printed(known["method"])} if "method" in known else {}
         return known or {"runs": "all"}
 
     return report(
@@ -97,9 +105,11 @@ def measured():
 def report_contents():
     """All that the report shows."""
     tables = [rules.plot_training_curves.output.picture, rules.render_table.output.page]
-    tables += [rules.plot_performance_profiles.output.picture]
+    tables += [rules.plot_performance_profiles.output.picture, rules.plot_intervals.output.picture]
+    tables += [rules.explain_table.output.page]
     shown, seeing = RUNS.where(shown=True), RUNS.where(from_cache=True)
     return [
+        *collect(rules.render_overview.output.page, table=[*CONFIG.tables][:1]),
         *collect(tables, table=CONFIG.tables),
         *each(rules.draw_regions.output.picture, seeing, features="regions", **PLAYED_ON),
         *each(rules.show_rollout.output.page, shown),

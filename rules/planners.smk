@@ -87,7 +87,7 @@ rule compare_predictions:
     log:
         "results/logs/compare_predictions.log",
     conda:
-        "../envs/tables.yaml"
+        "../envs/policy.yaml"
     params:
         **stage("compare_predictions", runs=places_of_runs(predicting=True)),
     shell:

@@ -10,6 +10,8 @@ setting to turn; `snakemake results/table1.csv` makes none of it.
 localrules:
     plot_perplexity,
     render_table,
+    explain_table,
+    render_overview,
     show_rollout,
     plot_target_sweeps,
     plot_costs,
@@ -29,6 +31,22 @@ rule render_table:
         "../envs/tables.yaml"
     params:
         **stage("render_table"),
+    shell:
+        STAGE
+
+
+rule explain_table:
+    """A page that says of every row of a table what it was made from."""
+    input:
+        table=rules.tabulate.output.csv,
+    output:
+        page=in_report("results/pages/explained/{table}.html", "explained"),
+    log:
+        "results/logs/explain_table/{table}.log",
+    conda:
+        "../envs/policy.yaml"
+    params:
+        **stage("explain_table", table_builder),
     shell:
         STAGE
 
@@ -108,7 +126,31 @@ rule show_rollout:
     conda:
         "../envs/policy.yaml"
     params:
-        **stage("show_rollout", title=PLAYED_RUN),
+        **stage("show_rollout", title=run_title),
+    shell:
+        STAGE
+
+
+rule render_overview:
+    """The report's first page: a table whose cells lead on, its intervals, its videos."""
+    input:
+        table=rules.tabulate.output.csv,
+        intervals=rules.plot_intervals.output.picture,
+        explained=rules.explain_table.output.page,
+        videos=of_runs(rules.film_policy.output.video, table="{table}", shown=True),
+        players=of_runs(rules.show_rollout.output.page, table="{table}", shown=True),
+    output:
+        page=in_report("results/pages/overview/{table}.html", "overview"),
+    log:
+        "results/logs/render_overview/{table}.log",
+    conda:
+        "../envs/policy.yaml"
+    params:
+        **stage(
+            "render_overview",
+            runs=places_of_runs(table="{table}", shown=True),
+            title=lambda w: table_of(w).title or w.table,
+        ),
     shell:
         STAGE
 
@@ -135,7 +177,7 @@ rule draw_attention:
         mem_mb=4000,
         runtime=20,
     params:
-        **stage("draw_attention", model_of, family_of, title=RUN, **TRAINING),
+        **stage("draw_attention", model_of, family_of, title=run_title, **TRAINING),
     shell:
         STAGE
 

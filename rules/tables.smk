@@ -4,6 +4,7 @@
 localrules:
     gather_scores,
     tabulate,
+    plot_intervals,
     plot_performance_profiles,
     plot_training_curves,
 
@@ -82,6 +83,22 @@ rule plot_training_curves:
         "../envs/tables.yaml"
     params:
         **stage("plot_training_curves", runs=places_of_runs(table="{table}", trained=True)),
+    shell:
+        STAGE
+
+
+rule plot_intervals:
+    """A picture of a table's figures across games, with their intervals."""
+    input:
+        across=rules.tabulate.output.across,
+    output:
+        picture=in_report("results/intervals/{table}.png", "intervals"),
+    log:
+        "results/logs/plot_intervals/{table}.log",
+    conda:
+        "../envs/tables.yaml"
+    params:
+        **stage("plot_intervals"),
     shell:
         STAGE
 

@@ -147,6 +147,15 @@ def given_files(dataset: str, files: Iterable[str], resources: Path) -> list[str
     return [str(path) for path in paths]
 
 
+def check_image(image: str) -> None:
+    """Refuse a container image that is a file and is not there; others are fetched by address."""
+    if "://" not in image and not Path(image).is_file():
+        raise PipelineError(
+            f"{image}: no such image; make it (docs/cluster.md, Containers), or name yours: "
+            "--config 'hardware={image: …}'"
+        )
+
+
 def lock_note(folder: Path = LOCKS) -> str | None:
     """What to say of locks that lie in the folder where Snakemake runs; None if there are none."""
     if not folder.is_dir() or not any(folder.iterdir()):

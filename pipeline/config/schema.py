@@ -265,6 +265,12 @@ class HardwareConfig(Section):
         ge=1,
         description="number of jobs into which detection and encoding of one data set are divided",
     )
+    image: str = Field(
+        "more3s.sif",
+        pattern=r"^\S+$",
+        description="what jobs run in with --sdm apptainer: a file that Apptainer has made of "
+        "envs/Containerfile, or an address such as docker://registry/more3s:0.1.0",
+    )
 
 
 class MethodConfig(Section):

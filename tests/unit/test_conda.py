@@ -31,6 +31,7 @@ CHECKSUMS = "pipeline.provenance.checksum"
 SOURCES = "pipeline.data.trajectories"
 """Loads a plug-in only where data are collected."""
 COLLECTING = ("collect_trajectories", "download_dataset", "render_frames")
+DEBIAN, DEBIANS_PYTHON = "docker.io/library/debian:bookworm-slim", "3.11"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -154,14 +155,21 @@ def test_the_drivers_environment_is_its_own() -> None:
     assert not found & {"torch", "numpy", "h5py"}
 
 
+def test_jobs_have_the_image_that_is_configured() -> None:
+    """One for all rules, in the Snakefile; no rule has another."""
+    sources = [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]
+    text = "\n".join(path.read_text() for path in sources)
+    found = re.findall(r"^ *container(?:ized)?:\s*(.+)$", text, flags=re.MULTILINE)
+    assert found == ["CONFIG.hardware.image"]
+
+
 def test_the_image_is_made_of_the_same_pins() -> None:
-    """By installing this project; so it may name no version but Python's."""
+    """By installing this project, with the Python of Debian's release; it names no version."""
     text = (ROOT / "envs" / "Containerfile").read_text()
-    pythons = re.findall(r"^FROM \S+/python:(\d+\.\d+)", text, flags=re.MULTILINE)
-    assert PROJECT["requires-python"].startswith(f">={pythons[0]},")
+    assert re.findall(r"^FROM (.*)$", text, flags=re.MULTILINE) == [DEBIAN]
+    assert PROJECT["requires-python"].startswith(f">={DEBIANS_PYTHON},")
     for path in (ROOT / "envs").glob("*.yaml"):
-        assert f"python={pythons[0]}" in yaml.safe_load(path.read_text())["dependencies"], path
-    assert len(pythons) == 1
+        assert f"python={DEBIANS_PYTHON}" in yaml.safe_load(path.read_text())["dependencies"], path
     assert "==" not in text
     assert re.search(r"pip install .*--editable '\.\[slurm,text\]'", text)
     copied = set(re.findall(r"^COPY (\S+) \./\1$", text, flags=re.MULTILINE))

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 SECTIONS = (
-    *("1 Tables", "2 Learning curves", "3 Target-return sweeps", "4 Rollout videos"),
+    *("0 Result", "1 Tables", "2 Learning curves", "3 Target-return sweeps", "4 Rollout videos"),
     *("5 Boxes on frames", "6 Attention over memory", "7 Prompt lists", "8 Cost per stage"),
     "9 Provenance",
 )

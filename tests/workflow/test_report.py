@@ -46,11 +46,12 @@ def test_the_report_is_whole_and_loads_nothing(report: Path) -> None:
         assert "{{" not in result["caption"], path
         html += content.decode() if kind == "text/html" else ""
     addresses = report_file.loaded(html)
-    assert sum(address.startswith("data:video/mp4") for address in addresses) == len(METHODS)
+    # Each method's video, and its beginning in the overview beside the picture of intervals.
+    assert sum(address.startswith("data:video/mp4") for address in addresses) == 2 * len(METHODS)
     for address in addresses:
         kind, content = report_file.decoded(address)
-        assert kind == "video/mp4"
-        assert content[4:8] == b"ftyp"
+        assert kind in ("video/mp4", "image/png")
+        assert content[4:8] == b"ftyp" or content.startswith(report_file.BEGINS["image/png"])
 
 
 @pytest.mark.skipif(browser.PROGRAM is None, reason="no chromium and no google-chrome")
@@ -60,13 +61,20 @@ def test_the_report_opens_in_a_browser_without_a_network(report: Path, tmp_path:
         text = page.wait("document.body.innerText")
         assert all(section in text for section in report_file.SECTIONS)
         page.wait("document.querySelector('#rulegraph canvas, #rulegraph svg') !== null")
+        assert page.evaluate("document.querySelectorAll('.prose .wall video').length") == len(
+            METHODS
+        )
+        assert page.evaluate("document.querySelector('#rulegraph').offsetHeight") == 0
+        # A cell of its table opens what it was made from, at its row.
+        page.evaluate("document.querySelector('.prose td:nth-child(3) .opens a').click()")
+        page.wait("location.hash && document.querySelector('section:target pre')", frame=True)
         for path, result in results.items():
             view = "html" if result["mime_type"] == "text/html" else "img"
             uri = f"results[{json.dumps(path)}].data_uri"
             page.evaluate(f"app.setView({{content: '{view}', contentPath: {uri}}})")
             shown = f"[...document.images].find((image) => image.src === {uri})?.naturalWidth > 0"
             if view == "html":
-                seen = "document.querySelector('td')?.innerText"
+                seen = "document.querySelector('h1')?.innerText"
                 if path.endswith("rollout.html"):
                     seen = (
                         "(v => v?.currentTime > 0 && v.videoWidth)(document.querySelector('video'))"

@@ -95,9 +95,10 @@ def draw(spread: Spread, title: str, path: Path) -> None:
     for (layer, head), axes in np.ndenumerate(panels):
         context, memory = spread.context[layer, head], spread.memory[layer, head]
         axes.bar(range(distances), context, color=CONTEXT_COLOR, label="on the window's context")
-        axes.bar(
-            range(distances), memory, bottom=context, color=MEMORY_COLOR, label="on its memory"
-        )
+        if spread.memory_length:
+            axes.bar(
+                range(distances), memory, bottom=context, color=MEMORY_COLOR, label="on its memory"
+            )
         share = f": {memory.sum():.0%} on memory" if spread.memory_length else ""
         axes.set_title(f"layer {layer + 1}, head {head + 1}{share}", fontsize=9)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -110,7 +111,9 @@ def draw(spread: Spread, title: str, path: Path) -> None:
     lengths = f"K = {spread.context_length}, M = {spread.memory_length}"
     figure.suptitle(f"{title}\n{lengths}; {count}", fontsize=10)
     handles, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8, frameon=False)
+    if spread.memory_length:
+        place = "outside lower center"
+        figure.legend(handles, labels, loc=place, ncols=2, fontsize=8, frameon=False)
     style.save(figure, path)
 
 

@@ -26,6 +26,16 @@ STYLE = """
                      vertical-align: top; }
 .page th { border-bottom: 2px solid #888; } .page tbody tr:hover { background: #f4f6f9; }
 .page video { max-width: 100%; background: #000; }
+.page img { max-width: 100%; }
+.page pre { font-size: 12px; line-height: 1.4; white-space: pre-wrap; overflow-wrap: anywhere;
+            color: inherit; background: #f7f7f7; padding: .8rem; }
+.page section:target h2 { background: #fff3bf; }
+.page .opens { display: none; } /* shown on the report's first page, whose scripts they call */
+.page .wall .row { display: flex; gap: .8rem; align-items: flex-start; margin: .6rem 0; }
+.page .wall .game { width: 6rem; flex: none; font-weight: 600; }
+.page .wall figure { margin: 0; flex: 1 1 0; max-width: 22rem; }
+.page .wall video { width: 100%; display: block; margin: 0; }
+.page .wall figcaption { font-size: 13px; margin: 0; }
 """
 """Of nothing outside: the report's first page shows whole pages inside of its own."""
 

@@ -20,6 +20,7 @@ from pipeline.config.table import TableConfig
 from pipeline.errors import PipelineError
 from pipeline.reporting import statistics
 from pipeline.reporting.aggregate_metrics import Runs
+from pipeline.reporting.method_names import printed as printed
 from pipeline.reporting.scores import EARLIER, LAST
 from pipeline.reporting.statistics import Scores
 
@@ -31,36 +32,6 @@ COLUMNS = (
     *("best_mean", "random_score", "data_mean", "observation", "scale"),
     *("weights", "data_source", "sampling", "versions"),
 )
-
-PRINTED = {
-    "random": "Random",
-    "awr": "AWR",
-    "bc_mlp": "BC (MLP)",
-    "bear": "BEAR",
-    "behaviour_cloning": "BC",
-    "brac_v": "BRAC-v",
-    "cql": "CQL",
-    "decision_transformer": "DT",
-    "decision_transformer_glu": "DT+GLU",
-    "diffuser": "Diffuser",
-    "elastic_dt": "Elastic DT",
-    "gato": "Gato",
-    "iql": "IQL",
-    "jowa": "JOWA",
-    "mbop": "MBOP",
-    "more3s": "MORE-3S",
-    "multi_game_dt": "Multi-Game DT",
-    "multi_task_bc": "multi-task BC",
-    "qr_dqn": "QR-DQN",
-    "rem": "REM",
-    "scaled_ql": "Scaled-QL",
-    "starformer": "StARformer",
-    "tap": "TAP",
-    "td3_bc": "TD3+BC",
-    "trajectory_transformer": "Trajectory Transformer",
-    "upside_down": "Upside-Down RL",
-}
-"""How the literature writes a method's name; any other is printed as it is configured."""
 
 
 @dataclass(frozen=True)
@@ -162,12 +133,6 @@ def trained_on(scores: pd.DataFrame, dataset: str, method: str, variant: str) ->
     windows = updates * settings.get("training", {}).get("batch_size", 0)
     steps = windows * settings.get("policy", {}).get("context_length", 1)
     return dict(zip(BUDGET, (updates, windows, steps), strict=True))
-
-
-def printed(method: str, variant: str = "default") -> str:
-    """A row's name in a table for people."""
-    label = PRINTED.get(method, method)
-    return label if variant == "default" else f"{label} ({variant.replace('_', ' ')})"
 
 
 def listing(values: Iterable[object]) -> str:

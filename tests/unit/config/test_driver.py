@@ -58,6 +58,14 @@ def test_missing_recordings(tmp_path: Path) -> None:
         driver.given_files("pong", ["a.npz", "b.npz"], tmp_path)
 
 
+def test_images(tmp_path: Path) -> None:
+    driver.check_image("docker://registry/more3s:0.1.0")
+    (tmp_path / "more3s.sif").touch()
+    driver.check_image(str(tmp_path / "more3s.sif"))
+    with pytest.raises(PipelineError, match=r"other\.sif: no such image; make it \(docs/cluster"):
+        driver.check_image(str(tmp_path / "other.sif"))
+
+
 def test_locks(tmp_path: Path) -> None:
     assert driver.lock_note(tmp_path / "none") is None
     assert driver.lock_note(tmp_path) is None

@@ -1,4 +1,4 @@
-"""The report's first page is the result: the first table, videos of a game, links to the rest."""
+"""The report's first page is the result, and then links to the rest by game."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +52,29 @@ def test_table_and_videos_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyP
     for name in ("table1.html", "table2.html", "qbert.html"):
         assert f"content: 'html', contentPath: results['{name}'].data_uri" in html
     assert "content: 'img', contentPath: results['curve.png'].data_uri" in html
+
+
+def test_the_overview_stands_for_both_and_the_rest_is_by_game(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("overview", "table1", "pong"):
+        page.write(Path(f"{name}.html"), name, page.heading(f"content of {name}"))
+    results = {name: Result(Path(f"{name}.html"), {"name": name}) for name in ("overview", "pong")}
+    html = first_page(
+        {
+            "0 Result": {"table1": [results["overview"]]},
+            "1 Tables": {"table1": [Result(Path("table1.html"), {"table": "table1"})]},
+            "4 Rollout videos": {"pong": [results["pong"]]},
+            "5 Boxes on frames": {"pong": [Result(Path("boxes.png"), {"features": "compact"})]},
+        }
+    )
+    assert "content of overview" in html
+    assert "content of table1" not in html
+    assert "content of pong" not in html
+    game = html.index("<strong>pong</strong>")
+    assert html.index("table1.html") < game < html.index("pong.html") < html.index("boxes.png")
+    assert "#rulegraph { display: none" in html
 
 
 def test_a_report_of_nothing_has_a_first_page() -> None:
