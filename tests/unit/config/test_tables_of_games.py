@@ -1,0 +1,59 @@
+"""The tables of several games in the default configuration: which runs they have, and why."""
+
+from functools import cache
+from typing import Any
+
+from configurations import CONFIG
+
+from pipeline.config.experiment import Config
+from pipeline.config.load import load
+from pipeline.config.runs import Runs, runs_of
+
+GAMES = ["breakout", "pong", "qbert", "seaquest"]
+
+
+@cache
+def config() -> Config:
+    return load(CONFIG / "config.yaml")
+
+
+@cache
+def runs() -> Runs:
+    return runs_of(config())
+
+
+def rows_of(table: str) -> list[tuple[str, str]]:
+    """(variant, the one whose training it plays), of the first seed and game."""
+    first = runs().where(
+        table=table, trained=True, seed=0, played=config().table(table).datasets[0]
+    )
+    return [(run.variant, str(run.trained_as)) for run in first]
+
+
+def changed(variant: str) -> dict[str, Any]:
+    """What JOWA's policy has otherwise than by default."""
+    plain, other = (
+        config().method("jowa", name, "four_games").policy.model_dump()
+        for name in ("default", variant)
+    )
+    return {key: value for key, value in other.items() if value != plain[key]}
+
+
+def test_one_policy_of_each_method_is_played_on_each_of_four_games() -> None:
+    assert config().table("games").datasets == GAMES
+    played = runs().where(table="games", trained=True, seed=1)
+    assert {run.dataset for run in played} == {"four_games"}
+    methods = {"jowa", "multi_task_bc", "multi_game_dt", "elastic_dt", "scaled_ql"}
+    assert {run.method for run in played} == methods
+    assert rows_of("games")[:2] == [("default", "default"), ("planned", "default")]
+
+
+def test_a_component_of_jowa_is_one_switch() -> None:
+    assert {variant: changed(variant) for variant, _ in rows_of("jowa_components")[1:]} == {
+        "no_cql": {"conservative_weight": 0},
+        "no_world_loss": {"world_loss_weight": 0},
+        "detached_values": {"joint": False},
+        "squared_values": {"value_loss": "squared"},
+        "no_task_embedding": {"task_embedding": False},
+    }
+    assert all(variant == trained_as for variant, trained_as in rows_of("jowa_components"))
