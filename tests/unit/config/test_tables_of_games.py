@@ -48,6 +48,30 @@ def test_one_policy_of_each_method_is_played_on_each_of_four_games() -> None:
     assert rows_of("games")[:2] == [("default", "default"), ("planned", "default")]
 
 
+def test_a_game_that_was_left_out_is_begun_with_the_policy_of_the_others() -> None:
+    assert rows_of("few_shot")[:3] == [
+        (name, name) for name in ("default", "fine_tuned", "zero_shot")
+    ]
+    left_out = {config().datasets[part].environment for part in config().table("few_shot").datasets}
+    known = {config().datasets[part].environment for part in config().parts("three_games")}
+    assert left_out | known == set(GAMES)
+    assert not left_out & known
+    assert config().datasets["qbert_5000"].max_steps == 5000
+    for method in ("jowa", "multi_task_bc"):
+        scratch, tuned, zero = (
+            config().method(method, variant, "qbert_left_out")
+            for variant in ("default", "fine_tuned", "zero_shot")
+        )
+        assert scratch.policy.first_run is None
+        assert (
+            tuned.policy.first_run
+            == zero.policy.first_run
+            == ("three_games", method, "default", None)
+        )
+        assert tuned.training == scratch.training
+        assert zero.training.steps == 0
+
+
 def test_a_component_of_jowa_is_one_switch() -> None:
     assert {variant: changed(variant) for variant, _ in rows_of("jowa_components")[1:]} == {
         "no_cql": {"conservative_weight": 0},
