@@ -224,12 +224,9 @@ def _called(learner: Learner, name: str, known: Sequence[str]) -> str | None:
         owner = ".".join(parts[:place])
         if isinstance(learner.get_submodule(owner), PerTask):
             task = learner.spec.tasks[int(part)]
-            theirs = (
-                [*parts[:place], str(known.index(task)), *parts[place + 1 :]]
-                if task in known
-                else None
-            )
-            return theirs and ".".join(theirs)
+            if task not in known:
+                return None
+            return ".".join([*parts[:place], str(known.index(task)), *parts[place + 1 :]])
     return name
 
 
