@@ -5,6 +5,7 @@ localrules:
     gather_scores,
     tabulate,
     plot_performance_profiles,
+    plot_scaling,
     plot_training_curves,
 
 
@@ -98,5 +99,29 @@ rule plot_performance_profiles:
         "../envs/tables.yaml"
     params:
         **stage("plot_performance_profiles", table=table_of),
+    shell:
+        STAGE
+
+
+rule plot_scaling:
+    """A picture of scores against the size of the policy, for a table that asks for it."""
+    input:
+        scores=rules.gather_scores.output.scores,
+        policies=of_runs(
+            rules.train_policy.output.policy,
+            {"variant": "trained_as"},
+            table="{table}",
+            trained=True,
+        ),
+    output:
+        picture=in_report("results/{table}.png", "scaling"),
+    log:
+        "results/logs/plot_scaling/{table}.log",
+    wildcard_constraints:
+        table=names(BY_SIZE),
+    conda:
+        "../envs/policy.yaml"
+    params:
+        **stage("plot_scaling", table=table_of, runs=places_of_runs(table="{table}", trained=True)),
     shell:
         STAGE

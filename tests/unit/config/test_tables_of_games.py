@@ -72,6 +72,18 @@ def test_a_game_that_was_left_out_is_begun_with_the_policy_of_the_others() -> No
         assert zero.training.steps == 0
 
 
+def test_each_size_of_jowa_is_trained_once_and_plays_twice() -> None:
+    assert dict(rows_of("figure_scaling")) == {
+        **{"narrow": "narrow", "narrow_planned": "narrow", "default": "default"},
+        **{"planned": "default", "wide": "wide", "wide_planned": "wide"},
+    }
+    assert config().trained_as("multi_task_bc", "planned", "four_games") == "default"
+    widths = [
+        config().method("jowa", v, "four_games").policy.width for v, _ in rows_of("figure_scaling")
+    ]
+    assert widths == [64, 64, 128, 128, 256, 256]
+
+
 def test_a_component_of_jowa_is_one_switch() -> None:
     assert {variant: changed(variant) for variant, _ in rows_of("jowa_components")[1:]} == {
         "no_cql": {"conservative_weight": 0},
