@@ -84,6 +84,31 @@ def test_each_size_of_jowa_is_trained_once_and_plays_twice() -> None:
     assert widths == [64, 64, 128, 128, 256, 256]
 
 
+def test_fifteen_games_at_the_sizes_that_were_published() -> None:
+    paper, whole = load(CONFIG / "paper_games.yaml"), load(CONFIG / "paper.yaml")
+    for method, _ in paper.tables["games"].rows:
+        told = (method, "default", "fifteen_games")
+        assert paper.method(*told) == whole.method(*told)
+    played = runs_of(paper).where(table="games", trained=True, seed=0, variant="planned")
+    assert len({run.played for run in played}) == 15
+    for run in played:
+        game = paper.environment(run.played)
+        assert game.random_score < game.reference_score
+        assert paper.datasets[run.played].file == f"dqn_replay/{game.game}/1/replay_logs"
+        assert (
+            game.wording == f"prompts/{'seaquest' if game.game == 'Seaquest' else 'console'}.yaml"
+        )
+    sizes = {}
+    for run in runs_of(paper).where(table="figure_scaling", trained=True, seed=0):
+        policy = paper.method(run.method, run.variant, run.dataset).policy
+        sizes[run.variant] = (policy.width, policy.layers, policy.heads, policy.planned_steps)
+    assert sizes == {
+        **{"jowa_40m": (512, 4, 8, 0), "jowa_40m_planned": (512, 4, 8, 2)},
+        **{"jowa_70m": (768, 6, 12, 0), "jowa_70m_planned": (768, 6, 12, 2)},
+        **{"default": (768, 12, 12, 0), "planned": (768, 12, 12, 2)},
+    }
+
+
 def test_a_component_of_jowa_is_one_switch() -> None:
     assert {variant: changed(variant) for variant, _ in rows_of("jowa_components")[1:]} == {
         "no_cql": {"conservative_weight": 0},
