@@ -7,6 +7,7 @@ from pipeline.reporting.method_names import printed
 
 # All there are, whether a run uses them or not.
 PROMPT_SETS = get_args(FeaturesConfig.model_fields["prompt_set"].annotation)
+BY_SIZE = [name for name, table in CONFIG.tables.items() if table.by_size]
 PRETRAINED = [run for run in RUNS if run.language_model]
 
 # Caption, a file of report/ → section; the menu sorts sections by name, hence the numbers.
@@ -17,6 +18,7 @@ SECTIONS = {
     "explained": "1 Tables",
     "learning_curves": "2 Learning curves",
     "performance_profiles": "2 Learning curves",
+    "scaling": "2 Learning curves",
     "language_models": "2 Learning curves",
     "target_sweeps": "3 Target-return sweeps",
     "rollout": "4 Rollout videos",
@@ -111,6 +113,7 @@ def report_contents():
     return [
         *collect(rules.render_overview.output.page, table=[*CONFIG.tables][:1]),
         *collect(tables, table=CONFIG.tables),
+        *collect(rules.plot_scaling.output.picture, table=BY_SIZE),
         *each(rules.draw_regions.output.picture, seeing, features="regions", **PLAYED_ON),
         *each(rules.show_rollout.output.page, shown),
         *each(rules.draw_attention.output.picture, RUNS.where(shown=True, attends=True)),

@@ -6,6 +6,7 @@ localrules:
     tabulate,
     plot_intervals,
     plot_performance_profiles,
+    plot_scaling,
     plot_training_curves,
 
 
@@ -115,5 +116,29 @@ rule plot_performance_profiles:
         "../envs/tables.yaml"
     params:
         **stage("plot_performance_profiles", table=table_of),
+    shell:
+        STAGE
+
+
+rule plot_scaling:
+    """A picture of scores against the size of the policy, for a table that asks for it."""
+    input:
+        scores=rules.gather_scores.output.scores,
+        policies=of_runs(
+            rules.train_policy.output.policy,
+            {"variant": "trained_as"},
+            table="{table}",
+            trained=True,
+        ),
+    output:
+        picture=in_report("results/{table}.png", "scaling"),
+    log:
+        "results/logs/plot_scaling/{table}.log",
+    wildcard_constraints:
+        table=names(BY_SIZE),
+    conda:
+        "../envs/policy.yaml"
+    params:
+        **stage("plot_scaling", table=table_of, runs=places_of_runs(table="{table}", trained=True)),
     shell:
         STAGE

@@ -120,11 +120,15 @@ class Config(Section):
         return validate(MethodConfig, {**merged, **chosen}, where)
 
     def trained_as(self, method: str, variant: str, dataset: str | None = None) -> str:
-        """The variant whose training a run plays: the default's, where its own settings differ from
-        those only in how a policy is played.
+        """The variant whose training a run plays: the default's, or that of a variant which it
+        repeats, where its own settings differ from those only in how a policy is played.
         """
-        own, plain = (self.method(method, name, dataset) for name in (variant, "default"))
-        return "default" if own.trained() == plain.trained() else variant
+        own, content = self.method(method, variant, dataset).trained(), self.variants[variant]
+        repeated = [name for name, part in self.variants.items() if part and _within(part, content)]
+        for name in ("default", *repeated):
+            if name != variant and self.method(method, name, dataset).trained() == own:
+                return name
+        return variant
 
     def derived_features(self, methods: Iterable[str]) -> dict[str, FeaturesConfig]:
         """The features that a run of `methods` has as a difference from others, by their names."""
@@ -231,6 +235,11 @@ def _changed(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, A
         elif key not in base or value != old:
             changed[key] = value
     return changed
+
+
+def _within(part: Mapping[str, Any], whole: Mapping[str, Any]) -> bool:
+    """Whether `whole` says all that `part` says, and more."""
+    return part != whole and merge(whole, part) == whole
 
 
 def _leaves(content: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:

@@ -178,7 +178,9 @@ class LanguageModelConfig(Section):
 class TrainingConfig(Section):
     """One training loop for every method."""
 
-    steps: int = Field(2000, ge=1)
+    steps: int = Field(
+        2000, ge=0, description="number of updates; 0: the policy stays as it begins"
+    )
     batch_size: int = Field(64, ge=1)
     learning_rate: float = Field(6e-4, gt=0)
     learning_rates: dict[str, Annotated[float, Field(gt=0)]] = Field(

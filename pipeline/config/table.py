@@ -41,6 +41,11 @@ class TableConfig(Section):
         False, description="whether the checkpoints before the last are played as well"
     )
 
+    by_size: bool = Field(
+        False,
+        description="whether `results/<table>.png` shows scores against the size of the policy",
+    )
+
     timed: bool = Field(
         False,
         description="whether the decisions of each row are timed, for `results/planning_cost.csv`",

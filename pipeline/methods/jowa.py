@@ -8,6 +8,7 @@ none of its code; what differs, and why, is in docs/planners.md.
 
 import copy
 from collections.abc import Iterator, Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +33,7 @@ class JOWA(Learner):
     """The learner; see the module."""
 
     settings: Settings
+    of_data: ClassVar[tuple[str, ...]] = ("scales",)
     allowed: Tensor
     """(games, actions) bool."""
     scales: Tensor

@@ -13,6 +13,7 @@ from pipeline.methods import Moment, Spec
 from pipeline.methods.decision_transformer import DecisionTransformer
 from pipeline.nn.kv_cache import TransformerState
 from pipeline.nn.masking import only_allowed
+from pipeline.nn.per_task import TaskEmbedding
 from pipeline.nn.state_encoders import FrameEncoder
 from pipeline.observations import Observation
 from pipeline.observations.batch import Batch
@@ -25,7 +26,7 @@ class MultiTaskBC(DecisionTransformer):
 
     def __init__(self, settings: Settings, spec: Spec) -> None:
         super().__init__(settings, spec)
-        self.game = nn.Embedding(len(spec.tasks), settings.width)
+        self.game = TaskEmbedding(len(spec.tasks), settings.width)
         nn.init.normal_(self.game.weight, std=0.02)
         self.register_buffer("allowed", spec.allowed, persistent=False)
 

@@ -3,7 +3,7 @@ through one linear layer, both standardised by the data.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,8 @@ class StandardisedFrames(nn.Module):
     """Pixels less the data's mean frame, to be divided by its deviation: what moves covers a few
     pixels, and beside the still picture it is hardly seen.
     """
+
+    of_data: ClassVar[tuple[str, ...]] = ("mean", "std")
 
     mean: Tensor
     std: Tensor
@@ -65,6 +67,8 @@ class StandardisedFrames(nn.Module):
 
 class StandardisedStates(nn.Module):
     """State vectors less the data's mean, divided by its deviation."""
+
+    of_data: ClassVar[tuple[str, ...]] = ("mean", "std")
 
     mean: Tensor
     std: Tensor

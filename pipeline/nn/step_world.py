@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.nn.kv_cache import Positions, TransformerState
+from pipeline.nn.per_task import PerTask, TaskEmbedding
 from pipeline.nn.time_embedding import TimeEmbedding
 from pipeline.nn.token_pooling import AttentionPooling, hidden_prompts
 from pipeline.nn.transformer import Transformer, TransformerShape
@@ -115,9 +116,9 @@ class StepWorld(nn.Module):
         super().__init__()
         self.shape, width = shape, shape.width
         queries = shape.pooling_queries
-        self.adapters = nn.ModuleList(Adapter(each, embed, queries, width) for each in told)
+        self.adapters = PerTask(Adapter(each, embed, queries, width) for each in told)
         self.gain = nn.Parameter(torch.ones(width))
-        self.task = nn.Embedding(len(told), width) if shape.task_embedding else None
+        self.task = TaskEmbedding(len(told), width) if shape.task_embedding else None
         self.time = TimeEmbedding(shape.time_embedding, width, shape.max_timesteps)
         relative = shape.time_embedding == "relative"
         self.transformer = Transformer(shape, shape.context_length - 1, relative=relative)

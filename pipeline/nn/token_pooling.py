@@ -5,7 +5,7 @@ What enters: tokens (batch, steps, tokens, d_e) float16 with a mask, text first.
 numbers from zeros.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,8 @@ class Whitening(nn.Module):
     LayerNorm leaves LXMERT's tokens nearly alike: what moves on the screen changes them by a few
     per cent, and a policy that starts from the raw tokens stays at the majority class.
     """
+
+    of_data: ClassVar[tuple[str, ...]] = ("mean", "scale")
 
     mean: Tensor
     scale: Tensor

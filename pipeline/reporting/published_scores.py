@@ -30,11 +30,12 @@ def section(published: pd.DataFrame, table: str, datasets: Sequence[str]) -> str
     """Markdown of the published scores of `table` on its data sets; "" if none.
 
     `hopper-medium` is published for `hopper_medium`, and for `hopper_medium_d4rl` where nothing
-    longer is.
+    longer is. What is of several games, such as `15 games`, is no data set's name and always there.
     """
     rows = published[published["table"] == table]
     names = rows["dataset"].str.replace("-", "_")
-    chosen = rows[names.isin({_published_name(dataset, names) for dataset in datasets})]
+    theirs = names.isin({_published_name(dataset, names) for dataset in datasets})
+    chosen = rows[theirs | names.str.contains(" ")]
     if chosen.empty:
         return ""
     parts = [

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import nn
 
 from pipeline.config.schema import MethodConfig
 from pipeline.environments.action_space import ActionSpace
@@ -19,7 +20,7 @@ from pipeline.io.atomic import replacing
 from pipeline.io.json import parse
 from pipeline.io.reading import reading
 from pipeline.methods import Learner, Spec, make
-from pipeline.nn.state_encoders import StandardisedFrames, StandardisedStates
+from pipeline.nn.per_task import KnowsData, PerTask, TaskEmbedding
 from pipeline.training.resume import tensors_of
 
 DESCRIBING = ("text_tokens", "storage", "features", "weights")
@@ -180,17 +181,22 @@ def begin_with(learner: Learner, path: Path) -> str:
     say which.
 
     A row for each game goes to the game of the same name; a game that is not known there begins
-    with the mean of all rows. What standardises observations is that of the learner's own data.
+    with the mean of all rows. A module for each game goes there too, and that of a game that is not
+    known begins untrained. Statistics of data are those of the learner's own.
     Raises PipelineError naming the file and the weight that does not fit.
     """
     description, *_, tensors = _read(path)
     begun = learner.state_dict()
     for name in begun:
-        if not _is_played(learner, name) or _standardises(learner, name):
+        if not _is_played(learner, name) or _is_of_data(learner, name):
             continue
-        if name not in tensors:
-            raise PipelineError(f"{path}: has no {name}; begin with a run of the same settings")
-        first = _rows(tensors[name], description.tasks, begun[name].shape, learner.spec.tasks)
+        if (theirs := _called(learner, name, description.tasks)) is None:
+            continue
+        if theirs not in tensors:
+            raise PipelineError(f"{path}: has no {theirs}; begin with a run of the same settings")
+        first = tensors[theirs]
+        if isinstance(_owner(learner, name), TaskEmbedding):
+            first = _rows(first, description.tasks, learner.spec)
         if first.shape != begun[name].shape:
             raise PipelineError(
                 f"{path}: {name} is {tuple(first.shape)}, not {tuple(begun[name].shape)}; begin "
@@ -201,23 +207,38 @@ def begin_with(learner: Learner, path: Path) -> str:
     return f"{description.method['method']} of {', '.join(description.tasks)}"
 
 
-def _rows(
-    stored: torch.Tensor, known: Sequence[str], shape: torch.Size, tasks: Sequence[str]
-) -> torch.Tensor:
-    """A table with a row per task as one of other `tasks`; anything else as it is."""
-    per_task = stored.dim() > 0 and len(stored) == len(known) and shape[:1] == (len(tasks),)
-    if stored.shape == shape or not per_task or stored.shape[1:] != shape[1:]:
+def _rows(stored: torch.Tensor, known: Sequence[str], spec: Spec) -> torch.Tensor:
+    """Of a table with a row for each of the tasks `known` that for the tasks of `spec`."""
+    if spec.joint is None:
         return stored
     mean = stored.mean(dim=0)
-    return torch.stack([stored[known.index(t)] if t in known else mean for t in tasks])
+    return torch.stack([stored[known.index(t)] if t in known else mean for t in spec.tasks])
 
 
-def _standardises(learner: Learner, name: str) -> bool:
-    """Whether a tensor is one of the data's statistics, by which observations are standardised."""
-    owner, _, own = name.rpartition(".")
-    module = learner.get_submodule(owner)
-    standardising = isinstance(module, StandardisedFrames | StandardisedStates)
-    return standardising and own in dict(module.named_buffers(recurse=False))
+def _called(learner: Learner, name: str, known: Sequence[str]) -> str | None:
+    """What the tensor `name` of a learner is called in a policy of the tasks `known`; None where it
+    belongs to a task that is not one of them. Policies of one task do not look at its name.
+    """
+    parts = name.split(".") if learner.spec.joint else []
+    for place, part in enumerate(parts):
+        owner = ".".join(parts[:place])
+        if isinstance(learner.get_submodule(owner), PerTask):
+            task = learner.spec.tasks[int(part)]
+            if task not in known:
+                return None
+            return ".".join([*parts[:place], str(known.index(task)), *parts[place + 1 :]])
+    return name
+
+
+def _is_of_data(learner: Learner, name: str) -> bool:
+    """Whether a tensor is one of the data's statistics, which a module names."""
+    owner = _owner(learner, name)
+    return isinstance(owner, KnowsData) and name.rpartition(".")[2] in owner.of_data
+
+
+def _owner(learner: Learner, name: str) -> nn.Module:
+    """The module that a tensor is of."""
+    return learner.get_submodule(name.rpartition(".")[0])
 
 
 def _read(

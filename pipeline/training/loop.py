@@ -88,6 +88,10 @@ def train(
                 state = {"generator": generator.bit_generator.state, "losses": losses}
                 curve = [asdict(row) for row in rows]
                 saved.save(weights, stored, {**state, "step": step + 1, "rows": curve})
+        if not rows:  # without any update the curve has what it begins with
+            untrained, rates = mean_losses([], [*optimizers]), dict.fromkeys(optimizers, 0.0)
+            measured = held_out.measure(weights.played, settings.precision)
+            rows.append(CurveRow(0, untrained, rates, measured))
     weights.settle()
     return rows
 

@@ -138,7 +138,7 @@ class TransformerSettings(MethodSettings):
         "random",
         description="initial weights: random; language_model: of the transformer's layers those of "
         "the method's language_model; run:<dataset>/<method>/<variant>: those of a policy of the "
-        "same method, of the same seed unless /seed-<n> follows",
+        "same method, which {method} stands for, of the same seed unless /seed-<n> follows",
     )
 
     @property
@@ -159,7 +159,10 @@ def settings_class(method: str) -> type[MethodSettings]:
 
 def own(method: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Those of `settings`, which several methods share, that `method` has; of sections too."""
-    return _taken(settings_class(method), settings)
+    taken = _taken(settings_class(method), settings)
+    if isinstance(first := taken.get("initial_weights"), str):
+        taken["initial_weights"] = first.replace("{method}", method)
+    return taken
 
 
 def _taken(schema: type[BaseModel], settings: Mapping[str, Any]) -> dict[str, Any]:

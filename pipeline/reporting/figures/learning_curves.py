@@ -64,11 +64,11 @@ def plot(
 
 def _per_update(unit: str, scores: pd.DataFrame, dataset: str, method: str, variant: str) -> float:
     """How much of `unit` an update takes, on the mean over a row's seeds; CPU time is spread evenly
-    over the updates.
+    over the updates. 1 where there was none.
     """
-    if unit == "updates":
-        return 1.0
     amounts = trained_on(scores, dataset, method, variant)
+    if unit == "updates" or not amounts["updates"]:
+        return 1.0
     if unit == "CPU seconds":
         spent = select(scores, dataset, method, variant)[CPU_SECONDS].mean()
         return float(spent) / amounts["updates"]

@@ -47,7 +47,7 @@ def test_every_file_names_its_schema_and_fits_it(file: Path) -> None:
         ("configuration", {"settings": [{"trainig": {}}]}, "trainig"),
         ("configuration", {"settings": [{"where": {"metod": "cql"}}]}, "metod"),
         ("configuration", {"settings": [{"policy": {"widht": 8}}]}, "widht"),
-        ("configuration", {"settings": [{"training": {"steps": 0}}]}, "less than the minimum"),
+        ("configuration", {"settings": [{"training": {"steps": -1}}]}, "less than the minimum"),
         ("configuration", {"tables": {"t": {"datasets": "pong"}}}, "not of type 'array'"),
         ("variants", {"policy": {"memory_length": "3K"}}, "3K"),
         ("datasets", {"source": "recorded"}, "'environment' is a required property"),

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import ale_py
 import pytest
 import yaml
 
@@ -14,6 +15,8 @@ from pipeline.features import prompts
 ROOT = Path(__file__).parents[3]
 RESOURCES = ROOT / "resources"
 GAMES = ["breakout", "pong", "qbert", "seaquest", "catch"]
+CONSOLE = "Console"
+"""Sentences that say what any game's actions do to the stick and the button."""
 
 
 @pytest.mark.parametrize("game", GAMES)
@@ -34,8 +37,17 @@ def test_every_action_has_its_own_sentence_in_every_set(game: str) -> None:
         )
 
 
+def test_a_game_without_sentences_of_its_own_has_those_of_the_console() -> None:
+    joint = ale_py.Action.__members__
+    for prompt_set in prompts.PROMPT_SETS:
+        sentences = prompts.read(RESOURCES, CONSOLE, prompt_set)
+        assert sorted(sentences) == sorted(joint)
+        assert len(set(sentences.values())) == len(joint)
+        assert max(len(text.replace("?", " ?").split()) + 1 for text in sentences.values()) <= 18
+
+
 def test_sets_differ() -> None:
-    for game in GAMES:
+    for game in [*GAMES, CONSOLE]:
         sets = [prompts.read(RESOURCES, game, name) for name in prompts.PROMPT_SETS]
         for action in sets[0]:
             assert len({part[action] for part in sets}) == 3

@@ -28,6 +28,17 @@ def test_a_section_names_each_source_and_only_the_table_s_data_sets() -> None:
     assert published_scores.section(published_scores.read(SHIPPED), "table2", ["catch"]) == ""
 
 
+def test_what_is_of_several_games_stands_below_whichever_are_played() -> None:
+    published = published_scores.read(SHIPPED)
+    for datasets, seaquest in ((["seaquest", "pong"], True), (["pong"], False)):
+        text = published_scores.section(published, "games", datasets)
+        assert ("| seaquest | 1,414 |" in text) is seaquest
+        assert "zaxxon" not in text
+        grid = text.partition("Interquartile mean of gamer-normalised scores, 100 as a gamer:")[2]
+        assert grid.index("JOWA 150M, planned") < grid.index("| 15 games | 84.7 |")
+    assert "15 games" not in published_scores.section(published, "table1", ["seaquest"])
+
+
 @pytest.mark.parametrize(
     ("dataset", "published"),
     [

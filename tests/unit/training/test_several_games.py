@@ -14,7 +14,9 @@ from pipeline.data.together import concatenated, renumbered
 from pipeline.environments.action_space import places
 from pipeline.errors import PipelineError
 from pipeline.observations.window_indices import sample_ends, split_episodes
+from pipeline.reporting.trainings import late_gain, read_curve
 from pipeline.training import checkpoint, loop, preparation
+from pipeline.training.curve import write_curve
 from pipeline.training.held_out_metrics import draw_held_out, split_steps
 
 
@@ -188,6 +190,21 @@ def test_acting_equals_a_pass_over_the_whole_episode(prepared: Any) -> None:
         expected = learner.read(episode)[0]
     for t, logits in enumerate(acted(learner, episode)):
         torch.testing.assert_close(logits, expected[:, t], atol=1e-5, rtol=1e-5)
+
+
+def test_without_updates_a_policy_stays_as_it_begins(prepared: Any, tmp_path: Path) -> None:
+    learner, windows, _ = prepared
+    before = {name: tensor.clone() for name, tensor in learner.state_dict().items()}
+    for fraction, measured in ((0.3, True), (0.0, False)):
+        settings = config_of(held_out_fraction=fraction, steps=0, weight_average=0.9).training
+        (row,) = loop.train(learner, windows, settings, 0)
+        assert row.step == 0
+        assert np.isnan(row.train_loss["policy"])
+        assert np.isfinite(row.held_out["held_out_accuracy"]) == measured
+        write_curve(tmp_path / "curve.csv", [row])
+        assert np.isnan(late_gain(read_curve(tmp_path / "curve.csv")))
+    for name, tensor in learner.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
 
 
 def test_a_training_begins_with_weights_of_other_games(
