@@ -6,7 +6,7 @@ where pool(O_{t+1}) would. The model reads the policy's vectors and changes none
 of the next embedding is not told a_t, so by that alone all plans would look alike.
 
 The policy is conditioned on a return, which would tell a value and a reward's sign more than what
-is seen. So here h_t is always that of a pass that is told another window's return.
+is seen. So the model learns from an h_t that was told another window's return.
 """
 
 from dataclasses import dataclass
