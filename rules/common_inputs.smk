@@ -100,6 +100,11 @@ def recorded_inputs(wildcards):
     }
 
 
+def predicted_embeddings(wildcards):
+    """The cache, where a policy's model is one of embeddings."""
+    return {"observations": observations_of(wildcards) if reads_embeddings(wildcards) else []}
+
+
 def training_inputs(wildcards):
     """The same, and what the policy begins with."""
     begun = {"language_model": initial_layers(wildcards), "first_policy": first_policy(wildcards)}

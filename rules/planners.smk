@@ -57,8 +57,9 @@ rule compare_planning_costs:
 
 
 rule predict_states:
-    """How far ahead the model of a trained policy is right, and a one-step model as large."""
+    """How far ahead the model of a trained policy is right, and what is simpler."""
     input:
+        unpack(predicted_embeddings),
         policy=trained(rules.train_policy.output.policy),
         trajectories=rules.collect_trajectories.output.trajectories,
     output:

@@ -53,7 +53,9 @@ class Run:
     timed: bool = False
     """Whether they are timed: those of the first seed that is priced."""
     predicting: bool = False
-    """Whether it is asked how far ahead its model is right: it is shown, and has one."""
+    """Whether it is asked how far ahead its model is right: of each method on a data set the first
+    run that has one.
+    """
     shown: bool = False
     """Whether the report shows it: of each method on a data set the first variant and seed."""
     swept: bool = False
@@ -120,6 +122,7 @@ def runs_of(config: Config) -> Runs:
     """Every run of every table: by table, game, random play and then the rows, seed."""
     shown: set[tuple[str, str, str]] = set()
     timed: set[tuple[str, str, str]] = set()
+    predicting: set[tuple[str, str]] = set()
     rows = []
     for table, place, played in _grid(config):
         dataset, method, variant, seed = place
@@ -129,6 +132,8 @@ def runs_of(config: Config) -> Runs:
         settings, several = config.method(method, variant, dataset), dataset in config.together
         first = (dataset, played, method) not in shown
         shown.add((dataset, played, method))
+        asked = settings.policy.can_predict and place[:2] not in predicting
+        predicting |= {place[:2]} if asked else set()
         priced = config.tables[table].timed
         timing = priced and place[:3] not in timed
         timed |= {place[:3]} if timing else set()
@@ -149,7 +154,7 @@ def runs_of(config: Config) -> Runs:
                 checkpoints=config.tables[table].checkpoints,
                 priced=priced,
                 timed=timing,
-                predicting=first and settings.policy.predicts,
+                predicting=asked,
                 shown=first,
                 choosing_seed=evaluation.choosing_seed if evaluation.choose_from else None,
                 swept=first and settings.policy.uses_returns and not several,

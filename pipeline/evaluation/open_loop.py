@@ -156,11 +156,11 @@ def measure(
             ("markov", count): beside.predict(of.first, of.actions),
             ("mean", 0): seen.mean(dim=0).expand_as(of.states),
         }
-    rows = [row for key, each in found.items() for row in _rows(*key, errors(each, of, spread))]
+    rows = [row for key, each in found.items() for row in rows_of(*key, errors(each, of, spread))]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _rows(model: str, parameters: int, error: Tensor) -> list[tuple[Any, ...]]:
+def rows_of(model: str, parameters: int, error: Tensor) -> list[tuple[Any, ...]]:
     """Of a model (B, H), as far as any start goes."""
     rows = []
     for step, column in enumerate(error.numpy().T, start=1):

@@ -1,19 +1,33 @@
 """What a world model of steps is trained on, beside what its trunk is used for."""
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from pipeline.hardware import distributed
 from pipeline.nn.masking import masked_mean
-from pipeline.nn.step_world import StepWorld
+from pipeline.nn.step_world import Imagination
 from pipeline.observations.batch import Batch
 
 STANDING_STILL = 1e-3
 """Added to how far x moves in a step, which its error is divided by."""
 
 
-def world_errors(world: StepWorld, x: Tensor, hidden: Tensor, batch: Batch) -> dict[str, Tensor]:
+class World(Protocol):
+    """What imagines steps."""
+
+    def follow(self, hidden: Tensor, x: Tensor, actions: Tensor) -> Imagination:
+        """After h and x (B, K, width) and actions (B, K)."""
+        ...
+
+    def decode(self, x: Tensor, task: Tensor) -> Tensor:
+        """The whitened embeddings (B, K, 2 · embed) that x tells of."""
+        ...
+
+
+def world_errors(world: World, x: Tensor, hidden: Tensor, batch: Batch) -> dict[str, Tensor]:
     """Of windows read as x and h (B, K, width): the error of the next x, 1 where it is as good as
     x_t itself; of the embeddings that are read from x_t and from x̂_{t+1}; of the reward's sign; of
     the end.

@@ -5,7 +5,7 @@ next embedding and the action.
 What enters: O_t = O(s_t, a_{t-1}) as masked tokens, R̂_t, t, and where the observation holds it the
 environment's state vector, as one token beside the regions: a single picture shows no velocities.
 What leaves: action logits or a continuous action, and Ô_{t+1} in training. a_t never enters what
-predicts a_t (decision D1).
+predicts a_t (decision D1). With a model of what follows it plans (docs/planners.md).
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,9 +16,11 @@ from torch import Tensor, nn
 from pipeline.config.methods.more3s import Settings
 from pipeline.errors import PipelineError
 from pipeline.methods import Learner, Moment, Spec
+from pipeline.methods._world_beside import WorldBeside
 from pipeline.nn import token_pooling
 from pipeline.nn.action_head import ActionHead
-from pipeline.nn.kv_cache import Positions, TransformerState
+from pipeline.nn.embedding_world import decode
+from pipeline.nn.kv_cache import TransformerState
 from pipeline.nn.masking import masked_mean
 from pipeline.nn.state_encoders import StateEncoder
 from pipeline.nn.time_embedding import TimeEmbedding
@@ -49,10 +51,9 @@ class More3S(Learner):
         width, told = settings.width, spec.statistics
         tokens, self.embed = spec.shape["tokens"]
         self.text_tokens = int(told["text_tokens"])
-        sizes = tokens, self.text_tokens, self.embed
-        self.pool = token_pooling.build(
-            settings.token_pooling, *sizes, settings.pooling_queries, width
-        )
+        self.visible = token_pooling.VisibleTokens(self.text_tokens, settings)
+        sizes = tokens, self.text_tokens, self.embed, settings.pooling_queries, width
+        self.pool = token_pooling.build(settings.token_pooling, *sizes)
         state = spec.shape.get("state")
         self.state = StateEncoder(state, width) if state else None
         self.pool_norm = nn.LayerNorm(width)
@@ -60,6 +61,7 @@ class More3S(Learner):
             # The state vector nearly decides the action. Pictures that count as much from the
             # start are learned by heart (docs/notebook.md).
             nn.init.constant_(self.pool_norm.weight, 0.1)
+            self.state.fit(told)
         self.time = TimeEmbedding(settings.time_embedding, width, settings.max_timesteps)
         self.transformer = Transformer(
             settings,
@@ -67,40 +69,32 @@ class More3S(Learner):
             conditioned=settings.return_conditioning == "condition",
             relative=settings.time_embedding == "relative",
         )
-        with_returns = settings.return_conditioning in ("linear", "token")
-        self.return_embedding = nn.Linear(1, width) if with_returns else None
+        embedded = settings.return_conditioning in ("linear", "token")
+        self.return_embedding = nn.Linear(1, width) if embedded else None
         self.tokens_per_step = 2 if settings.return_conditioning == "token" else 1
         self.embedding_head = nn.Linear(width, 2 * self.embed)
         self.action_head = ActionHead(width, actions)
-        # nearest_prompt (method D3): the whitened text embedding of each discrete action's prompt,
-        # from the data.
+        # nearest_prompt (method D3): the data's whitened text embedding of each action's prompt
         prompts = 0 if actions.continuous else actions.size
         self.register_buffer("action_embeddings", torch.zeros(prompts, self.embed))
         if (mean := told.get("token_mean")) is not None:
             self.pool.whiten.fit(torch.as_tensor(mean), torch.as_tensor(told["token_std"]))
-        if self.state is not None:
-            self.state.fit(told)
         if prompts and (embeddings := told.get("action_embeddings")) is not None:
             self.action_embeddings.copy_(torch.as_tensor(embeddings))
+        # Last, so that the policy begins as it does without.
+        self.world = WorldBeside(settings, spec) if settings.world_model.trained else None
+
+    def optimised(self) -> Mapping[str, nn.Module]:
+        """The policy, and beside it the model of what follows."""
+        return {"policy": self} if self.world is None else self.world.beside(self)
 
     # Tokens: what is seen of a step, pooled into one vector.
 
-    def visible(self, mask: Tensor) -> Tensor:
-        """The mask (batch, steps, tokens) of what may be seen: in training not all of it."""
-        told = self.text_tokens, self.settings.history_dropout, self.training
-        visible = mask & ~token_pooling.hidden_prompts(mask, *told).to(mask.device)
-        if self.training and self.settings.region_dropout > 0:
-            hidden = torch.rand(mask.shape) < self.settings.region_dropout
-            hidden[..., : self.text_tokens] = False
-            visible &= ~hidden.to(mask.device)
-        return visible
-
     def tokens(
-        self, observation: Observation, visible: Tensor, returns: Tensor, timesteps: Tensor
+        self, pooled: Tensor, observation: Observation, returns: Tensor, timesteps: Tensor
     ) -> Tensor:
-        """The transformer's inputs (batch, steps · tokens_per_step, width)."""
+        """The transformer's inputs (batch, steps · tokens_per_step, width), of pool(O)."""
         time = self.time(timesteps)
-        pooled = self.pool(observation["tokens"], visible)
         # x_t = LN(pool(O_t)) + time_t (+ W_s s_t: attention over a modality of one token is its
         # projection, and what the modalities gather is added up)
         x: Tensor = self.pool_norm(pooled) + time  # (batch, steps, width)
@@ -124,23 +118,23 @@ class More3S(Learner):
             with torch.set_grad_enabled(trained and torch.is_grad_enabled()):
                 seen = {name: x[:, part] for name, x in batch.observation.items()}
                 told = batch.returns_to_go[:, part], batch.timesteps[:, part]
-                halves.append(self.tokens(seen, visible[:, part], *told))
+                halves.append(self.tokens(self.pool(seen["tokens"], visible[:, part]), seen, *told))
+        return self.attend(torch.cat(halves, dim=1), batch)
+
+    def attend(self, x: Tensor, batch: Batch) -> Tensor:
+        """The same of the transformer's inputs."""
         returns, real = (
             x.repeat_interleave(self.tokens_per_step, dim=1)
             for x in (batch.returns_to_go, batch.mask)
         )  # (batch, steps · tokens_per_step)
         # k_t = W_k h_t + u_k R̂_t and v_t = W_v h_t + u_v R̂_t in every layer, where `condition`
-        hidden = self.transformer.window(
-            torch.cat(halves, dim=1), real, self.tokens_per_step, start, returns
-        )
+        hidden = self.transformer.window(x, real, self.tokens_per_step, batch.memory, returns)
         return hidden[:, self.tokens_per_step - 1 :: self.tokens_per_step]  # the embeddings' tokens
 
     # Heads: the next embedding, and the action.
 
     def action(self, hidden: Tensor, predicted: Tensor) -> Tensor:
-        """What the head says about a_t, or logits by the distance of Ô's text half to each
-        prompt.
-        """
+        """What the head says about a_t, or logits by the distance of Ô_text to each prompt."""
         if self.settings.action_readout == "action_head":
             read: Tensor = self.action_head(hidden)
             return read
@@ -153,11 +147,14 @@ class More3S(Learner):
     def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor]]:
         """λ_o · MSE(Ô_{t+1}, z(O_{t+1})) + λ_a · error of a_t."""
         yield "policy", self.loss(batch)[0]
+        if self.world is not None:
+            yield "world", self.world.loss(self, batch)
 
     def read(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """What it would do, and the loss."""
+        """What it would do, the loss, and the model's errors."""
         loss, parts = self.loss(batch)
-        return parts["read"], {"loss": loss}
+        beside = {} if self.world is None else self.world.errors(self, batch)
+        return parts["read"], {"loss": loss, **beside}
 
     def loss(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The loss, its two parts, and what is `read` for a_t (batch, K, …)."""
@@ -185,9 +182,18 @@ class More3S(Learner):
 
     def act(self, moment: Moment, state: TransformerState) -> tuple[Tensor, TransformerState]:  # type: ignore[override]
         """What is read for a_t; the previous action is seen through the prompt in O_t."""
-        visible = self.visible(moment.observation["mask"])
-        x = self.tokens(moment.observation, visible, moment.return_to_go, moment.timestep)
-        positions = Positions.of_steps(state.step, 1, self.tokens_per_step)
-        returns = moment.return_to_go.expand(-1, self.tokens_per_step)
-        hidden, state = self.transformer.decode_step(x, positions, state, returns)  # (batch, width)
-        return self.action(hidden, self.embedding_head(hidden)), state
+        seen, told = moment.observation, (moment.return_to_go, moment.timestep)
+        pooled = self.pool(seen["tokens"], self.visible(seen["mask"]))
+        x = self.tokens(pooled, seen, *told)
+        hidden, state = decode(self.transformer, x, moment.return_to_go, state)  # (batch, width)
+        if self.world is None or self.settings.planned_steps == 0:
+            return self.logits(hidden), state
+        return self.world.planned(self, pooled, hidden, state, moment), state
+
+    def imagined(self, batch: Batch, actions: Tensor) -> dict[str, Tensor]:
+        """What follows windows where `actions` (B, H) are taken; see `WorldBeside.imagined`."""
+        return {} if self.world is None else self.world.imagined(self, batch, actions)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """What is read for a_t of h_t."""
+        return self.action(hidden, self.embedding_head(hidden))

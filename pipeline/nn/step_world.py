@@ -102,6 +102,36 @@ class Adapter(nn.Module):
         return normalised(self.pool(tokens, mask & ~hidden.to(mask.device)))
 
 
+class Dynamics(nn.Module):
+    """What follows a step: x̂_{t+1} = LN(x_t + W m), the reward's sign and the end, from m of
+    (h_t, x_t, a_t).
+    """
+
+    def __init__(self, width: int, actions: int) -> None:
+        super().__init__()
+        self.action = nn.Embedding(actions, width)
+        self.body = nn.Sequential(
+            nn.Linear(3 * width, 2 * width),
+            nn.GELU(),
+            nn.Linear(2 * width, 2 * width),
+            nn.GELU(),
+        )
+        self.change = nn.Linear(2 * width, width)
+        self.reward, self.end = nn.Linear(2 * width, SIGNS), nn.Linear(2 * width, 1)
+        for each in self.change.parameters():  # at first nothing changes
+            nn.init.zeros_(each)
+
+    def forward(self, hidden: Tensor, x: Tensor, actions: Tensor) -> Imagination:
+        """After h and x (…, width) and actions (…) int64.
+
+        No gradient goes to x_t: changes would be easier to predict if it changed less.
+        """
+        x = x.detach()
+        m = self.body(torch.cat((hidden, x, self.action(actions)), dim=-1))
+        following = normalised(x + self.change(m))
+        return Imagination(following, self.reward(m).float(), self.end(m).float()[..., 0])
+
+
 class StepWorld(nn.Module):
     """The model; see the module."""
 
@@ -122,20 +152,10 @@ class StepWorld(nn.Module):
         self.time = TimeEmbedding(shape.time_embedding, width, shape.max_timesteps)
         relative = shape.time_embedding == "relative"
         self.transformer = Transformer(shape, shape.context_length - 1, relative=relative)
-        self.action = nn.Embedding(actions, width)
-        self.dynamics = nn.Sequential(
-            nn.Linear(3 * width, 2 * width),
-            nn.GELU(),
-            nn.Linear(2 * width, 2 * width),
-            nn.GELU(),
-        )
-        self.change = nn.Linear(2 * width, width)
-        self.reward, self.end = nn.Linear(2 * width, SIGNS), nn.Linear(2 * width, 1)
+        self.dynamics = Dynamics(width, actions)
         if self.task is not None:
             nn.init.normal_(self.task.weight, std=0.02)
-        nn.init.normal_(self.action.weight, std=0.5)
-        for each in self.change.parameters():  # at first nothing changes
-            nn.init.zeros_(each)
+        nn.init.normal_(self.dynamics.action.weight, std=0.5)
 
     # What is seen.
 
@@ -181,14 +201,9 @@ class StepWorld(nn.Module):
     # What follows.
 
     def follow(self, hidden: Tensor, x: Tensor, actions: Tensor) -> Imagination:
-        """x̂_{t+1} = LN(x_t + W m), m of (h_t, x_t, a_t); see the module.
-
-        No gradient goes to x_t: changes would be easier to predict if it changed less.
-        """
-        x = x.detach()
-        m = self.dynamics(torch.cat((hidden, x, self.action(actions)), dim=-1))
-        following = normalised(x + self.change(m))
-        return Imagination(following, self.reward(m).float(), self.end(m).float()[..., 0])
+        """See `Dynamics`."""
+        told: Imagination = self.dynamics(hidden, x, actions)
+        return told
 
     def imagine(self, now: Step, actions: Tensor) -> tuple[Step, Imagination]:
         """The step after actions (rows,) int64."""

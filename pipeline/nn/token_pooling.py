@@ -5,7 +5,7 @@ What enters: tokens (batch, steps, tokens, d_e) float16 with a mask, text first.
 numbers from zeros.
 """
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -57,6 +57,39 @@ def hidden_prompts(mask: Tensor, text_tokens: int, probability: float, training:
     if probability == 0 or (not training and probability < 1):
         return torch.zeros_like(text)
     return (torch.rand(len(mask), 1, 1) < probability) & text
+
+
+class Dropped(Protocol):
+    """What settings say of how much training hides."""
+
+    @property
+    def history_dropout(self) -> float:
+        """Share of windows without prompts."""
+
+    @property
+    def region_dropout(self) -> float:
+        """Share of a picture's regions, at each step."""
+
+
+class VisibleTokens(nn.Module):
+    """What may be seen of each step: in training not all of it, but without the prompt in a share
+    of windows, and without a share of each picture's regions.
+    """
+
+    def __init__(self, text_tokens: int, dropped: Dropped) -> None:
+        super().__init__()
+        self.text_tokens, self.dropped = text_tokens, dropped
+
+    def forward(self, mask: Tensor, dropout: bool = True) -> Tensor:
+        """The mask (batch, steps, tokens) without what is hidden; as in play without `dropout`."""
+        training = self.training and dropout
+        hidden = hidden_prompts(mask, self.text_tokens, self.dropped.history_dropout, training)
+        seen = mask & ~hidden.to(mask.device)
+        if training and self.dropped.region_dropout > 0:
+            hidden = torch.rand(mask.shape) < self.dropped.region_dropout
+            hidden[..., : self.text_tokens] = False
+            seen &= ~hidden.to(mask.device)
+        return seen
 
 
 class AttentionPooling(nn.Module):

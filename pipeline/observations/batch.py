@@ -50,6 +50,17 @@ class Batch:
         """The steps that carry loss: (B, K) of (B, S)."""
         return slice(self.memory, self.mask.shape[1] - self.ahead)
 
+    def context_only(self) -> "Batch":
+        """The steps that carry loss, alone."""
+        part, whole = self.context, ("task", "index")
+        kept: dict[str, Any] = {
+            name: value[:, part]
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor) and name not in whole
+        }
+        kept["observation"] = {name: each[:, part] for name, each in self.observation.items()}
+        return replace(self, **kept, memory=0, ahead=0)
+
     def to(self, device: str) -> "Batch":
         """The same windows on `device`."""
         moved: dict[str, Any] = {

@@ -93,6 +93,11 @@ class MethodSettings(Section):
         return False
 
     @property
+    def can_predict(self) -> bool:
+        """The same of a method that can only with some of its settings."""
+        return self.predicts
+
+    @property
     def planned_steps(self) -> int:
         """H: steps of a plan; 0 without plans."""
         return 0

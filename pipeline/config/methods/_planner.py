@@ -16,6 +16,21 @@ class HorizonSettings(Section):
     horizon: int = Field(1, ge=0, description="H: number of steps of a plan")
 
 
+class BeamSettings(HorizonSettings):
+    """Of a beam search among discrete actions in an imagined world."""
+
+    horizon: int = Field(0, ge=0, description="H: steps that are imagined; 0 plays without plans")
+    beams: int = Field(
+        2, ge=1, description="K: plans that are kept, and actions tried after each of them"
+    )
+    prior_weight: float = Field(
+        0.1,
+        ge=0,
+        description="η: of Σ log π in a plan's worth; near 0 plans follow errors of the model and "
+        "lose",
+    )
+
+
 class HorizonPlannerSettings(MethodSettings):
     """Of a method with such a planner."""
 
@@ -26,7 +41,7 @@ class HorizonPlannerSettings(MethodSettings):
         """H."""
         return self.planner.horizon
 
-    def planning(self, steps: int) -> Self:
+    def planning(self, steps: int) -> Self | None:
         """The same with plans of so many steps."""
         planner = self.planner.model_copy(update={"horizon": steps})
         return self.model_copy(update={"planner": planner})

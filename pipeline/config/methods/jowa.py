@@ -5,24 +5,12 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from pipeline.config.methods import TransformerSettings
-from pipeline.config.methods._planner import HorizonPlannerSettings, HorizonSettings
+from pipeline.config.methods._planner import BeamSettings, HorizonPlannerSettings
 
 
-class PlannerSettings(HorizonSettings):
+class PlannerSettings(BeamSettings):
     """How it plans; nothing that is trained depends on it."""
 
-    horizon: int = Field(
-        0, ge=0, description="H: steps that are imagined; 0 plays softmax(Q / τ), unplanned"
-    )
-    beams: int = Field(
-        2, ge=1, description="K: plans that are kept, and actions tried after each of them"
-    )
-    prior_weight: float = Field(
-        0.1,
-        ge=0,
-        description="η: of Σ log π in a plan's worth; near 0 plans follow errors of the model and "
-        "lose",
-    )
     leaf: Literal["value", "max_q"] = Field(
         "value", description="what a plan's last step is worth: V, or the largest Q as in JOWA"
     )

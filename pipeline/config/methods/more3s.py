@@ -1,11 +1,13 @@
 """Settings of MORE-3S (`pipeline/methods/more3s.py`)."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from pipeline.config.methods import TransformerSettings
+from pipeline.config.methods._planner import BeamSettings, HorizonPlannerSettings
+from pipeline.config.section import Section
 
 MEMORY_LENGTHS: dict[str, Callable[[int], int]] = {
     "K/2": lambda context: context // 2,
@@ -15,11 +17,41 @@ MEMORY_LENGTHS: dict[str, Callable[[int], int]] = {
 """What a memory length may be instead of a number, given the context length K."""
 
 
-class Settings(TransformerSettings):
+class WorldModelSettings(Section):
+    """A model of what follows, trained beside the policy, which is the same with it and without."""
+
+    trained: bool = Field(
+        False, description="whether there is one; plans need it, on discrete actions and pictures"
+    )
+    discount: float = Field(0.97, ge=0, lt=1, description="γ, of the signs of rewards")
+    unknown_steps: int = Field(
+        60, ge=0, description="last steps before a cut, whose recorded return is not learned from"
+    )
+
+
+class PlannerSettings(BeamSettings):
+    """How it plans; nothing that is trained depends on it."""
+
+    horizon: int = Field(
+        0,
+        ge=0,
+        description="H: steps that are imagined; 0 plays without plans, as it does without "
+        "world_model.trained",
+    )
+    temperature: float = Field(
+        0.25,
+        ge=0,
+        description="of the noise that first actions are drawn by: without any difference in "
+        "worth they are those of softmax(logits / temperature)",
+    )
+
+
+class Settings(HorizonPlannerSettings, TransformerSettings):
     """What can be varied of MORE-3S."""
 
     observations: ClassVar[tuple[str, ...]] = ("embeddings", "embeddings_and_states")
     uses_returns: ClassVar[bool] = True
+    acting: ClassVar[tuple[str, ...]] = ("planner",)
 
     memory_length: int = Field(
         8,
@@ -43,10 +75,27 @@ class Settings(TransformerSettings):
         0.0, ge=0, lt=1, description="share of a picture's regions that training hides at each step"
     )
 
+    world_model: WorldModelSettings = WorldModelSettings()
+    planner: PlannerSettings = PlannerSettings()
+
     @property
     def memory(self) -> int:
         """M."""
         return self.memory_length
+
+    @property
+    def can_predict(self) -> bool:
+        """Only with a model of what follows."""
+        return self.world_model.trained
+
+    @property
+    def planned_steps(self) -> int:
+        """H; 0 without a model to plan in."""
+        return super().planned_steps if self.world_model.trained else 0
+
+    def planning(self, steps: int) -> Self | None:
+        """None where there is no such model."""
+        return super().planning(steps) if self.world_model.trained else None
 
     @model_validator(mode="before")
     @classmethod

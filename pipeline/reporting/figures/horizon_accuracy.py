@@ -14,6 +14,12 @@ from pipeline.reporting.figures import style
 from pipeline.reporting.scores import Run
 from pipeline.reporting.tables import printed
 
+BESIDE = {
+    "head": ("-.", "the policy's head for the next embedding"),
+    "last": ((0, (1, 3)), "the last embedding that was seen"),
+}
+"""What is drawn beside a model of embeddings: line and name."""
+
 
 def read(path: Path) -> pd.DataFrame:
     """A run's errors; raises PipelineError naming the file and the column it lacks."""
@@ -63,9 +69,13 @@ def _draw(axes: Axes, rows: pd.DataFrame) -> None:
                 count = f"one step, {int(line['parameters'].iloc[0]):,} parameters"
                 beside = f"{count}, as {label}"
                 axes.plot(line["step"], line["mean"], color=color, linestyle=":", label=beside)
+            elif model in BESIDE:
+                dashes, told = BESIDE[str(model)]
+                beside = f"{told}, as {label}"
+                axes.plot(line["step"], line["mean"], color=color, linestyle=dashes, label=beside)
     still = rows[rows["model"] == "mean"].groupby("step")["mean"].mean()
-    axes.plot(still.index, still, color=style.GREY, linestyle="--", label="the mean state")
+    axes.plot(still.index, still, color=style.GREY, linestyle="--", label="the mean of the data")
     axes.set_ylim(0, 2 * float(still.max()))
     axes.set_xlabel("steps ahead", fontsize=9)
-    axes.set_ylabel("error of the state, in deviations of the data", fontsize=9)
+    axes.set_ylabel("error, in deviations of the data", fontsize=9)
     axes.grid(alpha=0.3)

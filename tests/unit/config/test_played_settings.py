@@ -10,6 +10,7 @@ PLAYED = {
     "elastic_dt": {"return_inference": "expectile", "optimality": 3.0, "start_every": 1},
     "jowa": {"planner": {"horizon": 2}},
     "mbop": {"planner": {"horizon": 8, "noise": 0.2}},
+    "more3s": {"planner": {"horizon": 2, "temperature": 0.5}},
     "multi_game_dt": {"return_inference": "best_of_128", "optimality": 3.0, "top_actions": 0.5},
     "tap": {"planner": {"beams": 8}},
     "trajectory_transformer": {"planner": {"horizon": 2, "beams": 4}},

@@ -102,3 +102,19 @@ def test_variants_that_only_play_differently_share_a_training() -> None:
     assert config.trained_as("mbop", "mbop_prior", "hopper_medium") == "default"
     assert config.trained_as("diffuser", "warm_start_1", "hopper_medium") == "default"
     assert runs.where(method="random")[0].trained_as is None
+
+
+def test_a_variant_with_a_model_is_asked_how_far_ahead_it_is_right() -> None:
+    """The first of each method that has one, whichever variant the report shows."""
+    table = {
+        "datasets": ["pong"],
+        "methods": ["more3s", "jowa"],
+        "variants": ["default", "planned"],
+    }
+    changed = {"table1": {**table, "seeds": [3, 4]}}
+    runs = runs_of(load(ROOT / "config" / "config.yaml", {"tables": changed})).where(table="table1")
+    asked = [(run.method, run.variant, run.seed) for run in runs.where(predicting=True)]
+    assert asked == [("more3s", "planned", 3)]
+    trained = {(run.method, run.variant): run.trained_as for run in runs if run.trained}
+    assert trained["more3s", "planned"] == "planned"  # the model has to be trained
+    assert trained["jowa", "planned"] == "default"

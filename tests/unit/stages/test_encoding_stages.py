@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import words
+from policies import method_config
 
 from pipeline.config.schema import (
     DatasetConfig,
@@ -17,6 +18,7 @@ from pipeline.config.schema import (
     EncoderConfig,
     EnvironmentConfig,
     FeaturesConfig,
+    OpenLoopConfig,
 )
 from pipeline.data import trajectories
 from pipeline.data.frames import render
@@ -26,10 +28,13 @@ from pipeline.io.artefact import Artefact
 from pipeline.stages import execute
 from pipeline.stages._signature import Stage
 from pipeline.stages.build_cache import build_cache
+from pipeline.stages.compare_predictions import compare_predictions
 from pipeline.stages.detect_regions import detect_regions
 from pipeline.stages.draw_regions import draw_regions
+from pipeline.stages.predict_states import predict_states
 from pipeline.stages.pretrain_encoder import pretrain_encoder
 from pipeline.stages.probe_embeddings import probe_embeddings
+from pipeline.training import checkpoint, preparation
 
 RESOURCES = Path(__file__).parents[3] / "resources"
 CATCH = EnvironmentConfig(
@@ -234,3 +239,30 @@ def test_same_seed_same_bytes(run: Run, tmp_path: Path) -> None:
         content.append([path.read_bytes() for path in (*folder, tmp_path / f"{name}.h5")])
     assert content[0] == content[1]
     assert np.array(Artefact(tmp_path / "one.h5", "cache").read("mask")).any()
+
+
+def test_what_a_policy_imagines_is_compared_with_the_cache(
+    run: Run, made: Path, tmp_path: Path
+) -> None:
+    settings = UNTRAINED.as_json()
+    run(detect_regions, DETECT, regions=tmp_path / "regions.h5")
+    run(pretrain_encoder, PRETRAIN, features=settings, encoder=tmp_path / "encoder")
+    run(build_cache, BUILD, features=settings, cache=tmp_path / "cache.h5")
+    training = {"held_out_fraction": 0.5}
+    method = method_config("more3s", training, world_model={"trained": True})
+    stored = [CATCH], [made / "trajectories.h5"], [tmp_path / "cache.h5"]
+    learner, _, described = preparation.prepare(method, preparation.recordings(*stored), 3)
+    checkpoint.save(tmp_path / "policy", learner, described)
+    told = {"method": method.as_json(), "seed": 3, "policy": tmp_path / "policy"}
+    told |= {"trajectories": stored[1][0], "observations": stored[2][0]}
+    config, errors = OpenLoopConfig(steps=4, starts=3).as_json(), tmp_path / "errors.csv"
+    execute(predict_states, words(**told, open_loop_config=config, errors=errors))
+    runs = json.dumps([{"dataset": "d", "method": "more3s", "variant": "planned", "seed": 3}])
+    compared = {"csv": tmp_path / "accuracy.csv", "picture": tmp_path / "accuracy.png"}
+    execute(compare_predictions, words(runs=runs, errors=errors, **compared))
+    rows = list(csv.DictReader(compared["csv"].open()))
+    assert [row["model"] for row in rows[::4]] == ["own", "head", "last", "mean"]
+    assert [row["step"] for row in rows] == ["1", "2", "3", "4"] * 4
+    assert {row["starts"] for row in rows} == {"3"}
+    assert all(0 < float(row["mean"]) < 10 for row in rows)
+    assert compared["picture"].stat().st_size > 1000
