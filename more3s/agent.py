@@ -1,5 +1,6 @@
 """A trained policy as an agent: it takes an observation and returns an action."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -89,6 +90,38 @@ class Agent:
         self._previous = np.array(action, self.actions.dtype)
         self._return, self._timestep = self._return + paid, self._timestep + 1
         return action
+
+    def export(self, path: str | Path) -> dict[str, tuple[int, ...]]:
+        """Write the acting step as ONNX or for `torch.export.load`, by the file's ending `.onnx` or
+        `.pt2`; the shapes of its inputs, for one episode. See docs/api.md.
+
+        Raises PipelineError for another ending, without ONNX (`pip install 'more3s[export]'`), and
+        for a policy whose step is no function of what it is given.
+        """
+        from more3s import export  # takes seconds to import
+
+        told, rule = self._loaded.description.of(self._loaded.task), self.bundle.method.evaluation
+        step = export.ActingStep(self._loaded.policy, self._shape(), told["return_scale"])
+        about = {
+            "method": self.bundle.method.method,
+            "dataset": self.bundle.dataset,
+            "actions": json.dumps(self.action_names),
+            "target_return": repr(self.bundle.target_return),
+            "temperature": repr(rule.temperature),
+            "epsilon": repr(rule.epsilon),
+        }
+        return export.write(Path(path), step, about)
+
+    def _shape(self) -> dict[str, tuple[int, ...]]:
+        """Of what its observer gives: a live frame has all its regions, a stored one as many as the
+        data needed, and the aims of training are not there.
+        """
+        told = self._loaded.description
+        shape = {name: tuple(size) for name, size in told.shape.items() if name != "pooled"}
+        if "tokens" in shape and self.bundle.features.storage == "tokens":
+            count = told.attributes["text_tokens"] + self.bundle.features.detector.regions
+            shape |= {"tokens": (count, *shape["tokens"][1:]), "mask": (count,)}
+        return shape
 
     def _paid(self, reward: float) -> float:
         paid = float(reward)

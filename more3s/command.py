@@ -10,7 +10,7 @@ from pipeline.errors import PipelineError
 
 
 def command(arguments: Sequence[str] | None = None) -> None:
-    """Run `init` or `tensorboard`; a PipelineError is one line and exit status 1."""
+    """Run `init`, `tensorboard` or `export`; a PipelineError is one line and exit status 1."""
     parser = argparse.ArgumentParser(prog="more3s", description="MORE-3S, beside Snakemake.")
     commands = parser.add_subparsers(required=True, metavar="command", dest="name")
     init = commands.add_parser("init", help="copy the workflow into a folder")
@@ -18,12 +18,21 @@ def command(arguments: Sequence[str] | None = None) -> None:
     events = commands.add_parser("tensorboard", help="write curves of trainings for TensorBoard")
     events.add_argument("runs", type=Path, help="results/runs, or a folder below it")
     events.add_argument("folder", type=Path, help="where to write")
+    step = commands.add_parser("export", help="write a policy's acting step as ONNX")
+    step.add_argument("bundle", type=Path, help="results/bundles/<dataset>/<method>")
+    step.add_argument("file", type=Path, help="what to write: .onnx, or .pt2 for torch.export.load")
     told = parser.parse_args(arguments)
     try:
         if told.name == "init":
             workflow_files.init(told.folder)
             next_step = f"cd {told.folder}\n  snakemake demo --cores all"
             print(f"The workflow is in {told.folder}. Next:\n  {next_step}")
+        elif told.name == "export":
+            from more3s.agent import load  # loads torch
+
+            inputs = load(told.bundle).export(told.file)
+            print(f"The acting step is in {told.file}. For one episode it takes:")
+            print(*(f"  {name} {shape}" for name, shape in inputs.items()), sep="\n")
         else:
             count = tensorboard.write(told.runs, told.folder)
             print(f"{count} curves. Next:\n  tensorboard --logdir {told.folder}")
