@@ -112,8 +112,9 @@ def draw(spread: Spread, title: str, path: Path) -> None:
     figure.suptitle(f"{title}\n{lengths}; {count}", fontsize=10)
     handles, labels = panels[0, 0].get_legend_handles_labels()
     if spread.memory_length:
-        place = "outside lower center"
-        figure.legend(handles, labels, loc=place, ncols=2, fontsize=8, frameon=False)
+        figure.legend(
+            handles, labels, loc="outside lower center", ncols=2, fontsize=8, frameon=False
+        )
     style.save(figure, path)
 
 
