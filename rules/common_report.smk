@@ -49,6 +49,8 @@ def in_report(path, caption):
     def labels(wildcards):
         known = {name: value for name in names if (value := getattr(wildcards, name))}
         known |= {"method": printed(known["method"])} if "method" in known else {}
+        if [*SECTIONS.values()].count(SECTIONS[caption]) > 1:
+            known["shows"] = caption.replace("_", " ")
         return known or {"runs": "all"}
 
     return report(

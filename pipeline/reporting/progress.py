@@ -69,4 +69,5 @@ def _tell(logs: Path) -> None:
 
 def line(progress: Progress) -> str:
     """A line for people."""
-    return f"  {progress.job}: {progress.doing} {progress.percent} %, {progress.left} left"
+    left = "" if progress.left == "?" else f", {progress.left} left"
+    return f"  {progress.job}: {progress.doing} {progress.percent} %{left}"

@@ -43,6 +43,7 @@ def test_training_code_keeps_the_cache(project: Path) -> None:
         *("gather_scores", "tabulate", "plot_training_curves", "plot_performance_profiles"),
         *("sweep_target_return", "plot_target_sweeps", "draw_attention", "show_rollout"),
         *("film_policy", "render_table", "plot_costs", "list_runs"),
+        *("explain_table", "plot_intervals", "render_overview"),
     }
     assert jobs["sweep_target_return"] < jobs["draw_attention"] == len(METHODS)  # of one seed
 
@@ -95,7 +96,7 @@ def test_a_setting_of_the_encoder_keeps_the_regions(project: Path) -> None:
 AFTER_SCORES = {
     **{"gather_scores": 1, "tabulate": 1, "render_table": 1},
     **{"plot_training_curves": 1, "plot_performance_profiles": 1},
-    **{"plot_costs": 1, "list_runs": 1},
+    **{"explain_table": 1, "plot_intervals": 1, "plot_costs": 1, "list_runs": 1},
 }
 """What follows when the runs of one table change."""
 
@@ -116,7 +117,7 @@ def test_a_deleted_score_is_played_again_and_nothing_trained(project: Path) -> N
     (run / "episodes.csv").rename(kept)  # seed 1 is in table 1 alone
     jobs = planned(project)
     kept.rename(run / "episodes.csv")
-    assert jobs == {"evaluate_policy": 1, **AFTER_SCORES}
+    assert jobs == {"evaluate_policy": 1, **AFTER_SCORES, "render_overview": 1}
     assert planned(project) == {}
 
 

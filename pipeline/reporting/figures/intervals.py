@@ -12,8 +12,8 @@ from pipeline.reporting.tables import printed
 
 PANELS = {
     "iqm": ("interquartile mean of g", 1.0, "the data's mean"),
-    "difference": ("g, less the first row's", 0.0, "no difference"),
-    "improvement": ("P(better than the first row)", 0.5, "as good"),
+    "difference": ("g, less that of {first}", 0.0, "no difference"),
+    "improvement": ("P(better than {first})", 0.5, "as good"),
 }
 """Column → what it is, the value that it is compared with, and what that one means."""
 
@@ -26,7 +26,7 @@ def plot(across: pd.DataFrame, path: Path) -> None:
     for axes, (name, (label, neutral, meaning)) in zip(panels, PANELS.items(), strict=True):
         axes.axvline(neutral, color=style.GREY, linestyle="--", linewidth=0.8)
         axes.set_title(f"dashed: {meaning}", fontsize=style.FONT_SIZE, color=style.GREY)
-        axes.set_xlabel(label, fontsize=9)
+        axes.set_xlabel(label.format(first=printed(*rows[0])), fontsize=9)
         axes.grid(axis="x", alpha=0.3)
         axes.tick_params(labelsize=style.FONT_SIZE)
         for place, row in enumerate(rows):

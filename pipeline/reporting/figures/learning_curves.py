@@ -99,7 +99,7 @@ def _learning(
         low, high = np.array(ends).T
         named = label if len(columns) == 1 else f"{label}, {column.removeprefix('train_loss_')}"
         axes.plot(x, mean, dashes, color=color, label=named)
-        axes.fill_between(x, low, high, color=color, alpha=0.2)
+        axes.fill_between(x, low, high, color=color, alpha=0.1, linewidth=0)
 
 
 def _baselines(axes: Axes, curves: Sequence[pd.DataFrame]) -> None:
@@ -126,7 +126,7 @@ def _score_curves(
             points.append((step, statistics.mean(returns), *ends))
         steps, means, low, high = zip(*points, strict=True)
         axes.plot(steps, means, ".-", color=color, label=printed(*key))
-        axes.fill_between(steps, low, high, color=color, alpha=0.15)
+        axes.fill_between(steps, low, high, color=color, alpha=0.1, linewidth=0)
     _data_line(axes, scores, dataset)
     axes.set(title=dataset, xlabel="updates", ylabel="score")
 

@@ -39,9 +39,11 @@ class Film(NamedTuple):
 def films(
     runs: Sequence[Run], videos: Sequence[Path], players: Sequence[Path]
 ) -> dict[Place, Film]:
-    """The first film of each place."""
-    made = [Film(*each) for each in zip(runs, videos, players, strict=True)]
-    return {(f.run.dataset, f.run.method, f.run.variant): f for f in reversed(made)}
+    """The first film of each place, in their order."""
+    found: dict[Place, Film] = {}
+    for run, video, player in zip(runs, videos, players, strict=True):
+        found.setdefault((run.dataset, run.method, run.variant), Film(run, video, player))
+    return found
 
 
 def body(

@@ -33,7 +33,7 @@ STYLE = """
 .page .opens { display: none; } /* shown on the report's first page, whose scripts they call */
 .page .wall .row { display: flex; gap: .8rem; align-items: flex-start; margin: .6rem 0; }
 .page .wall .game { width: 6rem; flex: none; font-weight: 600; }
-.page .wall figure { margin: 0; flex: 1 1 0; max-width: 22rem; }
+.page .wall figure { margin: 0; flex: 1 1 0; max-width: 15rem; }
 .page .wall video { width: 100%; display: block; margin: 0; }
 .page .wall figcaption { font-size: 13px; margin: 0; }
 """

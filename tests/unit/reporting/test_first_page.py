@@ -79,3 +79,9 @@ def test_the_overview_stands_for_both_and_the_rest_is_by_game(
 
 def test_a_report_of_nothing_has_a_first_page() -> None:
     assert "Everything is in the menu" in first_page({})
+
+
+def test_captions_name_no_parameters_which_rules_do_not_have() -> None:
+    """A rule's parameters are its command; an unknown one would be an empty place in a caption."""
+    for path in TEMPLATE.parent.glob("*.rst"):
+        assert "snakemake.params" not in path.read_text(encoding="utf-8"), path

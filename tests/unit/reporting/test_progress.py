@@ -32,6 +32,7 @@ def test_running_jobs_are_told_of_and_others_are_not(tmp_path: Path) -> None:
     (told,) = progress.running(tmp_path, now)
     assert (told.job, told.doing, told.percent) == ("train_policy/catch/seed-0", "train", 75)
     assert progress.line(told) == f"  train_policy/catch/seed-0: train 75 %, {told.left} left"
+    assert progress.line(told._replace(left="?")) == "  train_policy/catch/seed-0: train 75 %"
 
 
 def test_what_is_no_text_or_is_long_does_not_matter(tmp_path: Path) -> None:
