@@ -2,16 +2,19 @@
 their policy's mode.
 """
 
+import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from torch import Tensor
 
-from pipeline.config.methods._robots import RobotSettings, ValueSettings
+from pipeline.config.methods._robots import BehaviourSettings, RobotSettings, ValueSettings
 from pipeline.environments.action_space import ActionSpace
 from pipeline.errors import PipelineError
 from pipeline.methods import ActingState, Learner, Moment, Spec
-from pipeline.nn.gaussian_policy import StatePolicy
+from pipeline.nn.critics import Critics, follow
+from pipeline.nn.gaussian_policy import StatePolicy, TanhGaussianPolicy
 from pipeline.observations.batch import Batch
 from pipeline.observations.n_step import n_step
 
@@ -99,6 +102,34 @@ class ValueLearner(RobotLearner):
             next_states=told.after(states)[:, 0],
         )
 
+    def new_critics(self) -> Critics:
+        """New critics Q_i(s, a)."""
+        settings = self.settings
+        return Critics(self.size + self.actions.size, settings.hidden, 2, settings.layer_norm)
+
     def unscaled(self, value: Tensor) -> Tensor:
         """Values in the rewards' own unit, for the curve."""
         return value / self.settings.reward_scale
+
+
+class CloningLearner(ValueLearner):
+    """One whose tanh-Gaussian policy begins as a clone of what was recorded."""
+
+    settings: BehaviourSettings
+    policy: TanhGaussianPolicy
+
+    def __init__(self, settings: BehaviourSettings, spec: Spec) -> None:
+        super().__init__(settings, spec)
+        self.policy = TanhGaussianPolicy(*self.policy_shape)
+        self.behaviour = copy.deepcopy(self.policy)
+
+    def clone(self, of: Transitions, step: int) -> Iterator[tuple[str, Tensor]]:
+        """The losses of the first `behaviour_steps` updates.
+
+        The policy is the average of the behaviour policy's last weights: the rate is still high
+        when this phase ends, and the noise of its steps makes a robot fall.
+        """
+        yield "behaviour", self.behaviour.cloning_loss(of.states, of.actions).mean()
+        follow(self.policy, self.behaviour, self.settings.target_rate)
+        if step + 1 == self.settings.behaviour_steps:
+            follow(self.behaviour, self.policy, 1.0)

@@ -19,10 +19,11 @@ from pipeline.config.methods.bear import Settings
 from pipeline.environments.action_space import ActionSpace
 from pipeline.methods import Spec
 from pipeline.methods._robots import Transitions, ValueLearner
-from pipeline.nn.critics import Critics, follow
+from pipeline.nn.critics import follow
 from pipeline.nn.gaussian_policy import StatePolicy, TanhGaussianPolicy
 from pipeline.nn.mlp import mlp
 from pipeline.nn.mmd import mmd
+from pipeline.nn.multiplier import Multiplier
 from pipeline.observations.batch import Batch
 
 LATENT = 0.5
@@ -77,18 +78,6 @@ class BehaviourModel(StatePolicy):
         return loss
 
 
-class Multiplier(nn.Module):
-    """λ = e^x."""
-
-    def __init__(self, initial: float) -> None:
-        super().__init__()
-        self.log = nn.Parameter(torch.tensor([initial]))
-
-    def forward(self) -> Tensor:
-        """(1,)."""
-        return self.log.exp()
-
-
 class BEAR(ValueLearner):
     """The learner; see the module."""
 
@@ -103,7 +92,7 @@ class BEAR(ValueLearner):
         self.policy: StatePolicy = (
             model if settings.behaviour_only else TanhGaussianPolicy(*self.policy_shape)
         )
-        self.critic = Critics(self.size + self.actions.size, settings.hidden)
+        self.critic = self.new_critics()
         self.multiplier = Multiplier(settings.initial_log_multiplier)
         self.target = copy.deepcopy(self.critic).requires_grad_(False)
         self.policy_target = copy.deepcopy(self.policy).requires_grad_(False)

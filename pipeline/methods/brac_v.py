@@ -1,11 +1,11 @@
 """BRAC-v (Wu, Tucker and Nachum 2019, arXiv 1911.11361): actor-critic whose values and policy pay
 for leaving the behaviour policy.
 
-First a behaviour policy b is fitted to the data by likelihood. Then critics learn
+First a behaviour policy b is fitted to the data. Then critics learn
 r + γ (min Q⁻(s', a') − α D(s')) and the policy minimises α D(s) − min Q(s, a), where D is the mean
 over a few actions a ~ π of log π − log b, an estimate of KL(π ‖ b). After google-research
 `brac_primal_agent.py` and Farama's D4RL-Evaluations `train_brac.py`. What differs: b is fitted in
-the first updates of the same training, and π starts at b, not at random.
+the first updates of the same training, its mode by squared errors, and π starts at b.
 """
 
 import copy
@@ -16,22 +16,19 @@ from torch import Tensor, nn
 
 from pipeline.config.methods.brac_v import Settings
 from pipeline.methods import Spec
-from pipeline.methods._robots import Transitions, ValueLearner
+from pipeline.methods._robots import CloningLearner, Transitions
 from pipeline.nn.critics import Critics, follow
-from pipeline.nn.gaussian_policy import TanhGaussianPolicy
 from pipeline.observations.batch import Batch
 
 
-class BRACv(ValueLearner):
+class BRACv(CloningLearner):
     """The learner; see the module."""
 
     settings: Settings
 
     def __init__(self, settings: Settings, spec: Spec) -> None:
         super().__init__(settings, spec)
-        self.policy: TanhGaussianPolicy = TanhGaussianPolicy(*self.policy_shape)
-        self.behaviour = copy.deepcopy(self.policy)
-        self.critic = Critics(self.size + self.actions.size, settings.hidden)
+        self.critic = self.new_critics()
         self.target = copy.deepcopy(self.critic).requires_grad_(False)
 
     def optimised(self) -> Mapping[str, nn.Module]:
@@ -42,8 +39,7 @@ class BRACv(ValueLearner):
         """The behaviour policy alone; then the critics, the policy and the target network."""
         settings, of = self.settings, self.transitions(batch)
         if step < settings.behaviour_steps:
-            yield "behaviour", -self.behaviour.log_prob(of.states, of.actions).mean()
-            follow(self.policy, self.behaviour, 1.0)  # until then the two are one
+            yield from self.clone(of, step)
             return
         if settings.behaviour_only:
             return

@@ -29,7 +29,7 @@ class ImplicitQLearning(ValueLearner):
         super().__init__(settings, spec)
         self.policy: GaussianPolicy = GaussianPolicy(*self.policy_shape)
         self.value = Critics(self.size, settings.hidden, count=1)
-        self.critic = Critics(self.size + self.actions.size, settings.hidden)
+        self.critic = self.new_critics()
         self.target = copy.deepcopy(self.critic).requires_grad_(False)
 
     def optimised(self) -> Mapping[str, nn.Module]:

@@ -15,7 +15,7 @@ from pipeline.config.methods.td3_bc import Settings
 from pipeline.hardware import distributed
 from pipeline.methods import Spec
 from pipeline.methods._robots import Transitions, ValueLearner
-from pipeline.nn.critics import Critics, follow
+from pipeline.nn.critics import follow
 from pipeline.nn.gaussian_policy import StatePolicy
 from pipeline.observations.batch import Batch
 
@@ -28,7 +28,7 @@ class TD3BC(ValueLearner):
     def __init__(self, settings: Settings, spec: Spec) -> None:
         super().__init__(settings, spec)
         self.policy = StatePolicy(*self.policy_shape)
-        self.critic = Critics(self.size + self.actions.size, settings.hidden)
+        self.critic = self.new_critics()
         self.target_policy = copy.deepcopy(self.policy).requires_grad_(False)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
 

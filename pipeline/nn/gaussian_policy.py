@@ -22,6 +22,8 @@ from pipeline.nn.mlp import Standardise, mlp
 
 RECORDED = 0.97
 """What a recorded action is clamped to inside a tanh-Gaussian's likelihood: atanh .97 = 2.1."""
+FAR = 3.0
+"""Where a mean before its tanh is far enough out: tanh 3 = .995."""
 LOG_STD = (-5.0, 2.0)
 """Bounds of a log-deviation that depends on the state."""
 
@@ -114,6 +116,21 @@ class TanhGaussianPolicy(StatePolicy):
     def log_prob(self, states: Tensor, recorded: Tensor) -> Tensor:
         """log π(a|s) of recorded actions, clamped to ±RECORDED: (…, D) and (…, A) → (…)."""
         return self.log_prob_u(states, recorded.clamp(-RECORDED, RECORDED).atanh())
+
+    def cloning_loss(self, states: Tensor, recorded: Tensor) -> Tensor:
+        """What fits it to recorded actions: (…, D) and (…, A) → (…).
+
+        The mode by its squared error, and only σ by likelihood. A likelihood of both weighs errors
+        by 1/σ² and sees saturated actions at ±RECORDED, so its mode is a poor clone.
+        """
+        mean, log_std = self(states)
+        error = (mean.tanh() - recorded).square().mean(dim=-1)
+        bound = math.atanh(RECORDED)
+        u, centre = recorded.clamp(-RECORDED, RECORDED).atanh(), mean.detach().clamp(-bound, bound)
+        spread = -gaussian_log_prob(u, centre, log_std) / u.shape[-1]
+        far = (mean.abs() - FAR).relu().square().mean(dim=-1)
+        loss: Tensor = error + 0.01 * spread + 1e-4 * far
+        return loss
 
 
 def gaussian_log_prob(x: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ PRINTED = {
     "behaviour_cloning": "BC",
     "brac_v": "BRAC-v",
     "cql": "CQL",
+    "cql_continuous": "CQL",
     "decision_transformer": "DT",
     "decision_transformer_glu": "DT+GLU",
     "diffuser": "Diffuser",

@@ -35,6 +35,7 @@ class ValueSettings(RobotSettings):
         "used",
     )
     reward_scale: float = Field(1.0, gt=0, description="factor for all rewards")
+    layer_norm: bool = Field(False, description="normalise the critics' hidden layers")
     target_rate: float = Field(
         0.005, gt=0, le=1, description="τ: share by which target networks move at each update"
     )

@@ -32,6 +32,7 @@ METHODS = {
     "brac_v": "#7570b3",
     "bear": "#a6761d",
     "mbop": "#e6ab02",
+    "cql_continuous": "#fd8d3c",
     "upside_down": "#e7298a",
     "trajectory_transformer": "#393b79",
     "diffuser": "#637939",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from policies import SPACE
 from torch.distributions import Normal, kl_divergence
 
+from pipeline.config.load import load
 from pipeline.config.schema import MethodConfig
 from pipeline.data.statistics import discounted_returns
 from pipeline.data.trajectories import Trajectories
@@ -34,8 +35,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "iql": {"target_rate": 0.1},
     "td3_bc": {"target_rate": 0.1, "value_weight": 0.5},
     "brac_v": {"behaviour_steps": 100, "penalty_weight": 0.1, "target_rate": 0.1},
+    "cql_continuous": {
+        **{"behaviour_steps": 100, "critic_steps": 40, "samples": 2, "tune_entropy": False},
+        **{"conservative_weight": 0.5, "target_rate": 0.1, "layer_norm": True},
+    },
 }
+CLONED = ["brac_v", "cql_continuous"]
+"""They begin with a cloning phase."""
 METHODS = list(SETTINGS)
+ROOT = Path(__file__).parents[3]
 TRAINING: dict[str, Any] = {
     **{"steps": 300, "batch_size": 64, "learning_rate": 0.005, "final_learning_rate": 0},
     **{"warmup_steps": 5, "weight_decay": 0, "gradient_clip": 10, "evaluate_every": 100},
@@ -99,7 +107,7 @@ def test_what_learns_from_rewards_prefers_the_better_arm_and_cloning_does_not(me
         assert abs(played) < 0.25  # between the arms, where nobody was
         return
     assert 0.5 < played < 1.7
-    if "held_out_q" in held_out:
+    if "held_out_q" in held_out and method != "cql_continuous":  # which raises Q of what was done
         assert held_out["held_out_q"] == pytest.approx(0.5, abs=0.1)
         assert held_out["held_out_td_error"] < 0.02  # an arm says all of the reward
 
@@ -109,14 +117,14 @@ def test_a_few_transitions_are_learned_by_heart(method: str) -> None:
     generator = np.random.default_rng(2)
     data = recorded(np.tile([-1.5, 1, 0.5, -0.2], 2), generator.uniform(0, 1, 8), 1)
     even = {"awr": {"temperature": 1e3}, "iql": {"inverse_temperature": 0.0}}
-    even |= {"td3_bc": {"value_weight": 0.0}, "brac_v": {"behaviour_only": True}}
-    steps = 500 if method == "brac_v" else 250  # a likelihood weighs errors by its deviation
+    even |= {"td3_bc": {"value_weight": 0.0}, **{name: {"behaviour_only": True} for name in CLONED}}
+    steps = 250
     learner, _ = trained(
         method,
         data,
         {"steps": steps, "batch_size": 16, "held_out_fraction": 0, "learning_rate": 0.01},
         **even.get(method, {}),
-        **({"behaviour_steps": steps} if method == "brac_v" else {}),
+        **({"behaviour_steps": steps} if method in CLONED else {}),
     )
     states = torch.from_numpy(data.observations)
     with torch.no_grad():
@@ -130,7 +138,8 @@ def test_a_killed_training_ends_with_the_same_bytes(
 ) -> None:
     short = {"steps": 14, "evaluate_every": 3}
     data = recorded(np.linspace(-1, 1, 60), np.linspace(0, 1, 60), 6, ended=False)
-    policy = {"behaviour_steps": 5} if method == "brac_v" else {}
+    policy = {"behaviour_steps": 5} if method in CLONED else {}
+    policy |= {"critic_steps": 2, "tune_entropy": True} if method == "cql_continuous" else {}
     whole, curve = trained(method, data, short, **policy)
     saved = Resumption(tmp_path / "policy", "this one", every=4)
     with killed(monkeypatch, 9):
@@ -141,12 +150,12 @@ def test_a_killed_training_ends_with_the_same_bytes(
     assert_same_weights(whole, resumed)
 
 
-@pytest.mark.parametrize("method", ["td3_bc", "brac_v"])
+@pytest.mark.parametrize("method", ["td3_bc", *CLONED])
 def test_being_looked_at_changes_nothing_that_is_drawn(method: str) -> None:
     found = [
         trained(method, bandit(), {"steps": 12, "evaluate_every": every}, **policy)[0].state_dict()
         for every in (2, 12)
-        for policy in [{"behaviour_steps": 3} if method == "brac_v" else {}]
+        for policy in [{"behaviour_steps": 3} if method in CLONED else {}]
     ]
     for name, tensor in found[0].items():
         assert torch.equal(tensor, found[1][name]), name
@@ -185,6 +194,44 @@ def test_the_policy_of_td3_is_updated_less_often_than_its_critics() -> None:
     policy = [row.train_loss["policy"] for row in rows]
     assert [np.isnan(loss) for loss in policy] == [True, False, True, False]
     assert not any(np.isnan(row.train_loss["critic"]) for row in rows)
+
+
+def test_td3_without_q_is_cloning_update_by_update() -> None:
+    short = {"steps": 20, "evaluate_every": 20}
+    clone, _ = trained("bc_mlp", bandit(), short)
+    learner, _ = trained("td3_bc", bandit(), short, value_weight=0.0, policy_every=1)
+    for name, weights in clone.policy.state_dict().items():
+        torch.testing.assert_close(learner.policy.state_dict()[name], weights, msg=name)
+
+
+def ramp() -> Trajectories:
+    """Every episode is the same but for a little noise: what was done is known from the state, and
+    the reward too. So nothing says what another action would have been worth.
+    """
+    generator = np.random.default_rng(0)
+    time = np.tile(np.linspace(-1, 1, 20), 20)
+    data = recorded(1.2 * np.sin(4 * time), 1 + time, 20)
+    states = np.stack((time, time**2), axis=1) + 0.02 * generator.normal(size=(400, 2))
+    vars(data).update(observations=states.astype("f4"))
+    return data
+
+
+def departure(**policy: Any) -> float:
+    """Root mean square of what TD3+BC does but for what was done, of the bounds' half-range."""
+    chosen = load(ROOT / "config/config.yaml").method("td3_bc", dataset="hopper_medium_expert")
+    told = chosen.policy.model_dump(exclude={"width", "layers", "observation"}) | policy
+    data = ramp()
+    learner, _ = trained("td3_bc", data, {"steps": 300, "evaluate_every": 300}, **told)
+    with torch.no_grad():
+        played = learner.policy.play(torch.from_numpy(data.observations))
+    apart = (played - torch.from_numpy(data.actions)) / ARMS.high[0]
+    return float(apart.square().mean().sqrt())
+
+
+def test_td3_as_configured_follows_what_was_done_where_nothing_else_was_tried() -> None:
+    """With the original's α it left Hopper's start, which every recorded episode has in common."""
+    assert departure() < 0.06
+    assert departure(value_weight=2.5, layer_norm=False) > 0.1
 
 
 @pytest.mark.parametrize(("expectile", "expected"), [(0.5, "mean"), (0.9999, "max")])
@@ -248,10 +295,11 @@ def test_the_divergence_is_that_of_two_gaussians() -> None:
     torch.testing.assert_close(found.mean(), kl_divergence(ours, theirs), atol=0.01, rtol=0.02)
 
 
-def test_brac_begins_at_the_behaviour_policy_and_can_stop_there() -> None:
-    whole = {"steps": 6, "evaluate_every": 6}
-    only, _ = trained("brac_v", bandit(), whole, behaviour_steps=4, behaviour_only=True)
-    on, _ = trained("brac_v", bandit(), whole, behaviour_steps=4)
+@pytest.mark.parametrize("method", CLONED)
+def test_what_was_cloned_comes_first_and_can_be_all(method: str) -> None:
+    whole, policy = {"steps": 6, "evaluate_every": 6}, {"behaviour_steps": 4, "critic_steps": 0}
+    only, _ = trained(method, bandit(), whole, **policy, behaviour_only=True)
+    on, _ = trained(method, bandit(), whole, **policy)
     for name, tensor in only.policy.state_dict().items():
         assert torch.equal(tensor, only.behaviour.state_dict()[name])
         assert torch.equal(tensor, on.behaviour.state_dict()[name])

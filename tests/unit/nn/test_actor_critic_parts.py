@@ -67,6 +67,24 @@ def test_a_policy_of_saturated_actions_has_its_mode_there_and_a_finite_likelihoo
     assert (policy.mode(states) - actions).abs()[clear].median() < 0.05
 
 
+def test_a_clone_s_mode_reaches_saturated_actions_and_its_deviation_is_the_errors() -> None:
+    policy = built(TanhGaussianPolicy)
+    states = torch.randn(512, SIZE)
+    spread = 0.3 * torch.randn(512)
+    actions = torch.stack(((states[:, 0] > 0) * 2.0 - 1, (0.2 + spread).tanh()), dim=-1)
+    optimizer = torch.optim.Adam(policy.parameters(), 0.01)
+    for _ in range(400):
+        loss = policy.cloning_loss(states, actions).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    clear = states[:, 0].abs() > 0.3
+    mode = policy.mode(states)
+    # a likelihood's would be .97, which is what it sees of 1
+    assert (mode[clear, 0].abs() > 0.98).float().mean() > 0.95
+    assert policy(states)[1][:, 1].exp().mean().item() == pytest.approx(0.3, abs=0.06)
+
+
 def test_samples_come_with_the_log_probability_of_their_density() -> None:
     policy = built(TanhGaussianPolicy)
     states = torch.randn(4, SIZE)
