@@ -222,7 +222,7 @@ def test_a_batch_of_episodes_plans_as_single_ones(kind: str) -> None:
 
 
 def test_a_plan_is_the_best_of_all_that_are_imagined() -> None:
-    planner = {"horizon": 2, "beams": ACTIONS, "temperature": 0.0}
+    planner = {"horizon": 2, "beams": ACTIONS, "temperature": 0.0, "prior_weight": 0.1}
     learner = learner_of(randomised=True, planner=planner)
     world, gamma, signs = world_of(learner), 0.97, torch.arange(-1.0, 2)
     world.scale.fill_(1.7)
