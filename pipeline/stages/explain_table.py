@@ -2,8 +2,7 @@
 
 from typing import Annotated
 
-import pandas as pd
-
+from pipeline.io.csv import read_csv
 from pipeline.provenance.explain import PLACE, explain
 from pipeline.reporting.pages import explained
 from pipeline.reporting.pages import page as pages
@@ -17,7 +16,8 @@ def explain_table(
     *, table: Annotated[Input, "CSV of tabulate"], page: Annotated[Output, "HTML"]
 ) -> None:
     """Explain each row, one with several points of a figure by its last, and write."""
-    rows = pd.read_csv(table).drop_duplicates([*PLACE], keep="last")
+    rows = read_csv(table, [*PLACE, COLUMN], "tabulate it again")
+    rows = rows.drop_duplicates([*PLACE], keep="last")
     told = {
         (row["dataset"], row["method"], row["variant"]): explain(table, str(number), COLUMN)[0]
         for number, row in rows.iterrows()

@@ -2,10 +2,9 @@
 
 from typing import Annotated
 
-import pandas as pd
-
 from pipeline.io.atomic import replacing
-from pipeline.reporting.figures.intervals import plot
+from pipeline.io.csv import read_csv
+from pipeline.reporting.figures.intervals import COLUMNS, plot
 from pipeline.stages import Input, Output, execute
 
 
@@ -14,7 +13,7 @@ def plot_intervals(
 ) -> None:
     """Read → plot."""
     with replacing(picture) as temporary:
-        plot(pd.read_csv(across), temporary)
+        plot(read_csv(across, COLUMNS, "tabulate it again"), temporary)
 
 
 if __name__ == "__main__":

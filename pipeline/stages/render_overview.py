@@ -2,8 +2,8 @@
 
 from typing import Annotated
 
-import pandas as pd
-
+from pipeline.io.csv import read_csv
+from pipeline.reporting import tables
 from pipeline.reporting.pages import overview
 from pipeline.reporting.pages import page as pages
 from pipeline.stages import Input, Inputs, Output, execute
@@ -23,7 +23,8 @@ def render_overview(
 ) -> None:
     """Read → write."""
     films = overview.films(runs, videos, players)
-    html = overview.body(title, pd.read_csv(table), intervals, explained, films)
+    rows = read_csv(table, tables.COLUMNS, "tabulate it again")
+    html = overview.body(title, rows, intervals, explained, films)
     pages.write(page, title, html)
 
 

@@ -26,6 +26,8 @@ BESIDE = (
     ),
 )
 """Targets of rules that the toy workflow does not need."""
+SIZES = "tables={sizes: {datasets: [catch], methods: [more3s], seeds: [0], by_size: true}}"
+"""A table with a picture that none of the toy workflow's has."""
 TARGETS = {"all", "demo"}
 """Rules that make nothing themselves."""
 
@@ -55,7 +57,8 @@ def test_every_rule_says_what_it_makes(listed: dict[str, str]) -> None:
 def test_every_stage_understands_its_rule(listed: dict[str, str]) -> None:
     """Required options are there, and none that it does not know."""
     sharded = ("--dry-run", "--printshellcmds", "--forceall", "--set-scatter", "shards=2")
-    text = snakemake(*sharded, "--", "all", "demo", *BESIDE)
+    targets = ("all", "demo", "results/sizes.png", *BESIDE)
+    text = snakemake(*sharded, "--config", SIZES, "--", *targets)
     job = r"^(?:local)?rule (\w+):\n(?:    .*\n)+Shell command: (.+)"
     jobs = [found for found in re.findall(job, text, re.MULTILINE) if found[0] not in TARGETS]
     assert {rule for rule, _ in jobs} == listed.keys() - TARGETS

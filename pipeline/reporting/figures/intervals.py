@@ -16,6 +16,11 @@ PANELS = {
     "improvement": ("P(better than {first})", 0.5, "as good"),
 }
 """Column → what it is, the value that it is compared with, and what that one means."""
+ENDS = ("_ci_low", "_ci_high")
+COLUMNS = (
+    *("method", "variant", "games", "seeds"),
+    *(name + end for name in PANELS for end in ("", *ENDS)),
+)
 
 
 def plot(across: pd.DataFrame, path: Path) -> None:
@@ -42,6 +47,6 @@ def plot(across: pd.DataFrame, path: Path) -> None:
 
 def _point(axes: Axes, row: "pd.Series[float]", name: str, place: int, color: str) -> None:
     """A value; its interval is missing where a single run cannot have one."""
-    ends = [row[f"{name}_ci_low"], row[f"{name}_ci_high"]]
+    ends = [row[name + end] for end in ENDS]
     axes.plot(ends, [place, place], color=color, linewidth=4, alpha=0.35, solid_capstyle="butt")
     axes.plot([row[name]], [place], "o", color=color, markersize=6)

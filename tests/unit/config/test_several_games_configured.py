@@ -113,7 +113,9 @@ def assert_says(folder: Path, said: str) -> None:
     ],
 )
 def test_a_run_that_another_begins_with_has_to_be_one(folder: Path, run: str, said: str) -> None:
-    lay(folder / "config.yaml", of_games(f"run:{run}"))
+    weights = {"policy": {"initial_weights": f"run:{run}"}}
+    where = {"method": "multi_task_bc", "dataset": "four_games"}
+    lay(folder / "config.yaml", {"where": where, **weights})
     assert_says(folder, f"multi_task_bc, default, four_games: policy.initial_weights: {said}")
 
 
