@@ -67,7 +67,7 @@ def test_the_report_opens_in_a_browser_without_a_network(report: Path, tmp_path:
         assert page.evaluate("document.querySelector('#rulegraph').offsetHeight") == 0
         # A cell of its table opens what it was made from, at its row.
         page.evaluate("document.querySelector('.prose td:nth-child(3) .opens a').click()")
-        page.wait("location.hash && document.querySelector('section:target pre')", frame=True)
+        page.wait("document.querySelector('section:target pre')?.innerText", frame=True)
         for path, result in results.items():
             view = "html" if result["mime_type"] == "text/html" else "img"
             uri = f"results[{json.dumps(path)}].data_uri"

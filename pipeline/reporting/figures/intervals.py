@@ -40,7 +40,8 @@ def plot(across: pd.DataFrame, path: Path) -> None:
     panels[0].set_yticks(range(len(rows)), [printed(*row) for row in rows])
     panels[0].set_ylim(len(rows) - 0.5, -0.5)
     n = " × ".join(count(int(across[f"{each}s"].iloc[0]), each) for each in ("game", "seed"))
-    title = f"Across games, {n}, 95 % intervals"
+    none = across["iqm_ci_low"].isna().all()
+    title = f"Across games, {n}, {'without intervals' if none else '95 % intervals'}"
     figure.suptitle(title, fontsize=10, x=0.01, horizontalalignment="left")
     style.save(figure, path)
 
