@@ -88,7 +88,7 @@ rule compare_predictions:
     log:
         "results/logs/compare_predictions.log",
     conda:
-        "../envs/policy.yaml"
+        "../envs/tables.yaml"
     params:
         **stage("compare_predictions", runs=places_of_runs(predicting=True)),
     shell:
