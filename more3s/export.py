@@ -123,6 +123,8 @@ class ActingStep(nn.Module):
         cached = isinstance(state, TransformerState) and isinstance(inner, Transformer)
         if not (cached or isinstance(state, Stateless)):
             raise _refused(learner, "it acts by more than one pass on a key/value cache")
+        if learner.settings.planned_steps:
+            raise _refused(learner, "it plans; set planner.horizon to 0")
         self.learner = copy.deepcopy(learner).cpu().eval()
         self.shape, self.return_scale = shape, return_scale
         self.memory: RememberingTransformer | None = None

@@ -3,11 +3,12 @@ their policy's mode.
 """
 
 import copy
-from collections.abc import Iterator
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.config.methods._robots import BehaviourSettings, RobotSettings, ValueSettings
 from pipeline.environments.action_space import ActionSpace
@@ -113,15 +114,40 @@ class ValueLearner(RobotLearner):
 
 
 class CloningLearner(ValueLearner):
-    """One whose tanh-Gaussian policy begins as a clone of what was recorded."""
+    """One whose tanh-Gaussian policy begins as a clone of what was recorded, and has critics."""
 
     settings: BehaviourSettings
     policy: TanhGaussianPolicy
 
     def __init__(self, settings: BehaviourSettings, spec: Spec) -> None:
+        """Raises PipelineError where nothing would be trained."""
+        if settings.behaviour_only and not settings.behaviour_steps:
+            raise PipelineError(
+                "policy.behaviour_only: with behaviour_steps 0 nothing would be trained; raise "
+                "policy.behaviour_steps"
+            )
         super().__init__(settings, spec)
         self.policy = TanhGaussianPolicy(*self.policy_shape)
         self.behaviour = copy.deepcopy(self.policy)
+        self.critic = self.new_critics()
+        self.target = copy.deepcopy(self.critic).requires_grad_(False)
+
+    def optimised(self) -> Mapping[str, nn.Module]:
+        """Three optimisers; the policy's is new when it has been cloned."""
+        return {"behaviour": self.behaviour, "critic": self.critic, "policy": self.policy}
+
+    def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor]]:
+        """The clone alone; then what `improve` yields, after which the target network follows."""
+        of, done = self.transitions(batch), self.settings.behaviour_steps
+        if step < done:
+            yield from self.clone(of, step)
+        elif not self.settings.behaviour_only:
+            yield from self.improve(of, sees_q=step >= done + self.settings.critic_steps)
+            follow(self.target, self.critic, self.settings.target_rate)
+
+    @abstractmethod
+    def improve(self, of: Transitions, sees_q: bool) -> Iterator[tuple[str, Tensor]]:
+        """The critics' loss, then the policy's, which `critic_steps` updates make without Q."""
 
     def clone(self, of: Transitions, step: int) -> Iterator[tuple[str, Tensor]]:
         """The losses of the first `behaviour_steps` updates.

@@ -8,16 +8,14 @@ over a few actions a ~ π of log π − log b, an estimate of KL(π ‖ b). Afte
 the first updates of the same training, its mode by squared errors, and π starts at b.
 """
 
-import copy
 from collections.abc import Iterator, Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline.config.methods.brac_v import Settings
-from pipeline.methods import Spec
 from pipeline.methods._robots import CloningLearner, Transitions
-from pipeline.nn.critics import Critics, follow
+from pipeline.nn.critics import Critics
 from pipeline.observations.batch import Batch
 
 
@@ -26,30 +24,13 @@ class BRACv(CloningLearner):
 
     settings: Settings
 
-    def __init__(self, settings: Settings, spec: Spec) -> None:
-        super().__init__(settings, spec)
-        self.critic = self.new_critics()
-        self.target = copy.deepcopy(self.critic).requires_grad_(False)
-
-    def optimised(self) -> Mapping[str, nn.Module]:
-        """Three optimisers; the policy's is new when the behaviour policy is done."""
-        return {"behaviour": self.behaviour, "critic": self.critic, "policy": self.policy}
-
-    def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor]]:
-        """The behaviour policy alone; then the critics, the policy and the target network."""
-        settings, of = self.settings, self.transitions(batch)
-        if step < settings.behaviour_steps:
-            yield from self.clone(of, step)
-            return
-        if settings.behaviour_only:
-            return
+    def improve(self, of: Transitions, sees_q: bool) -> Iterator[tuple[str, Tensor]]:
+        """The critics' errors, then α D less Q; without Q, α D."""
         error = self.critic(of.states, of.actions) - self._targets(of)
         yield "critic", error.square().mean(dim=1).sum()
         divergence, value = self.divergence_and_value(of.states, self.critic)
-        penalised = settings.penalty_weight * divergence
-        sees_q = step >= settings.behaviour_steps + settings.critic_steps
+        penalised = self.settings.penalty_weight * divergence
         yield "policy", (penalised - value if sees_q else penalised).mean()
-        follow(self.target, self.critic, settings.target_rate)
 
     def read(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
         """For the curve: what it would do, how far Q is from its target, Q of what was done and of

@@ -8,7 +8,6 @@ maximises min Q. After CORL (Tarasov et al. 2022), `algorithms/offline/cql.py`, 
 original's `min_q_version=2`. What differs else is in docs/baselines.md.
 """
 
-import copy
 import math
 from collections.abc import Iterator, Mapping
 
@@ -18,7 +17,6 @@ from torch import Tensor, nn
 from pipeline.config.methods.cql_continuous import Settings
 from pipeline.methods import Spec
 from pipeline.methods._robots import CloningLearner, Transitions
-from pipeline.nn.critics import follow
 from pipeline.nn.multiplier import Multiplier
 from pipeline.observations.batch import Batch
 
@@ -30,33 +28,24 @@ class ContinuousCQL(CloningLearner):
 
     def __init__(self, settings: Settings, spec: Spec) -> None:
         super().__init__(settings, spec)
-        self.critic = self.new_critics()
-        self.target = copy.deepcopy(self.critic).requires_grad_(False)
         self.entropy = Multiplier(0.0)
 
     def optimised(self) -> Mapping[str, nn.Module]:
-        """Four optimisers at most; the policy's is new when it has been cloned."""
-        parts = {"behaviour": self.behaviour, "critic": self.critic, "policy": self.policy}
+        """A fourth optimiser where the entropy's weight is trained."""
+        parts = super().optimised()
         return {**parts, "entropy": self.entropy} if self.settings.tune_entropy else parts
 
-    def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor]]:
-        """The clone alone; then the critics; then the policy and its entropy's weight as well."""
-        settings, of = self.settings, self.transitions(batch)
-        if step < settings.behaviour_steps:
-            yield from self.clone(of, step)
-            return
-        if settings.behaviour_only:
-            return
-        errors = self._errors(of).square() + settings.conservative_weight * self.gap(of)
+    def improve(self, of: Transitions, sees_q: bool) -> Iterator[tuple[str, Tensor]]:
+        """The critics; where the policy sees Q, that and its entropy's weight as well."""
+        errors = self._errors(of).square() + self.settings.conservative_weight * self.gap(of)
         yield "critic", errors.mean(dim=1).sum()
-        if step >= settings.behaviour_steps + settings.critic_steps:
+        if sees_q:
             drawn, (log_prob,) = self.policy.sample(of.states, 1)
             value = self.critic(of.states, drawn[0]).amin(dim=0)
             yield "policy", (self._entropy_weight * log_prob - value).mean()
-            if settings.tune_entropy:
+            if self.settings.tune_entropy:
                 excess = -log_prob.detach().mean() + self.actions.size  # entropy over its goal, −A
                 yield "entropy", self.entropy.log[0] * excess
-        follow(self.target, self.critic, settings.target_rate)
 
     def read(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
         """For the curve: what it would do, how far Q is from its target, Q of what was done and of

@@ -65,10 +65,9 @@ def prepare(
     There is one recording, or one for each of `tasks`, which name the games of a policy of several.
     `begin` gives a transformer the layers of a language model and says which; it is called where
     the configuration says so, as `first` is, the policy that it begins with. Raises PipelineError
-    where the method has no transformer then, where
-    there is nothing to begin with, for a seed that the policy could not be played with, where the
-    method learns from rewards and the data have too little for that, and for several games where it
-    is trained on one.
+    where the method has no transformer then, where there is nothing to begin with, for a seed that
+    the policy could not be played with, where the method learns from rewards and the data have too
+    little for that, and for several games where it is trained on one.
     """
     config.evaluation.reset_seeds(seed)
     windows, spec = open_windows(config, recordings, device, tasks)

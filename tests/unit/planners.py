@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from policies import STATE, TORQUES, RandomStore, trajectories_of
+from policies import STATE, TORQUES, RandomStore, batch_of, moment_of, trajectories_of
 from torch import Tensor
 
 from pipeline.methods import Learner, Moment
@@ -35,6 +35,20 @@ def moment(episodes: int, seed: int = 3) -> Moment:
 
     task = torch.zeros(episodes, dtype=torch.int64)
     return Moment({"state": state}, action, zeros, zeros, zeros.long(), task, noise)
+
+
+def moments(episodes: int, steps: int) -> list[Moment]:
+    """Steps of episodes, each with noise of its own at every step."""
+    batch = batch_of(KIND, episodes, steps)
+
+    def noise(t: int, *shape: int) -> Tensor:
+        own = [torch.Generator().manual_seed(100 * t + each) for each in range(episodes)]
+        return torch.stack([torch.randn(shape, generator=each) for each in own])
+
+    return [
+        replace(moment_of(batch, t), noise=lambda *shape, t=t: noise(t, *shape))
+        for t in range(steps)
+    ]
 
 
 def part(of: Moment, rows: list[int]) -> Moment:

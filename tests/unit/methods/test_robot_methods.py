@@ -304,3 +304,9 @@ def test_what_was_cloned_comes_first_and_can_be_all(method: str) -> None:
         assert torch.equal(tensor, only.behaviour.state_dict()[name])
         assert torch.equal(tensor, on.behaviour.state_dict()[name])
     assert not torch.equal(on.policy.body[-1].weight, on.behaviour.body[-1].weight)
+
+
+@pytest.mark.parametrize("method", CLONED)
+def test_a_clone_alone_needs_updates(method: str) -> None:
+    with pytest.raises(PipelineError, match="behaviour_only: with behaviour_steps 0 nothing would"):
+        trained(method, bandit(), {"steps": 1}, behaviour_only=True, behaviour_steps=0)

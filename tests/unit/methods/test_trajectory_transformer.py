@@ -8,14 +8,12 @@ import numpy as np
 import pytest
 import torch
 from interruption import assert_resumes
-from planners import KIND, A, part
+from planners import KIND, A, moments, part
 from policies import (
     STATE,
     TORQUES,
     RandomStore,
-    batch_of,
     method_config,
-    moment_of,
     spec_of,
     trajectories_of,
 )
@@ -24,7 +22,7 @@ from torch import Tensor
 from pipeline.config.schema import MethodConfig
 from pipeline.data.trajectories import Trajectories
 from pipeline.errors import PipelineError
-from pipeline.methods import Moment, make
+from pipeline.methods import make
 from pipeline.methods.trajectory_transformer import TrajectoryTransformer
 from pipeline.nn.token_planning import Beams, Planner
 from pipeline.observations.windows import Windows
@@ -63,20 +61,6 @@ def windows_of(learner: TrajectoryTransformer) -> Windows:
     assert data.observations is not None
     store.observation["state"] = torch.from_numpy(data.observations)[None]
     return Windows(data, store, TORQUES, 10.0, learner.settings)
-
-
-def moments(episodes: int, steps: int) -> list[Moment]:
-    """Steps of episodes, each with noise of its own at every step."""
-    batch = batch_of(KIND, episodes, steps)
-
-    def noise(t: int, *shape: int) -> Tensor:
-        own = [torch.Generator().manual_seed(100 * t + each) for each in range(episodes)]
-        return torch.stack([torch.randn(shape, generator=each) for each in own])
-
-    return [
-        replace(moment_of(batch, t), noise=lambda *shape, t=t: noise(t, *shape))
-        for t in range(steps)
-    ]
 
 
 # Tokens.

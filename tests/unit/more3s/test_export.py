@@ -185,6 +185,9 @@ def test_a_bundle_is_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_what_cannot_be_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(PipelineError, match="starformer: its acting step cannot be exported: it "):
         step_of("starformer")
+    plans = {"world_model": {"trained": True}, "planner": {"horizon": 1}}
+    with pytest.raises(PipelineError, match="more3s: its acting step cannot be exported: it plans"):
+        step_of("more3s", **plans)
     _, step = step_of("decision_transformer on states")
     with pytest.raises(PipelineError, match=r"step.txt: name a file that ends in .onnx or .pt2"):
         write(tmp_path / "step.txt", step, {})
