@@ -22,7 +22,8 @@ from pipeline.evaluation.draws import Draws, probabilities
 from pipeline.evaluation.episodes import Episode
 from pipeline.evaluation.stillness import Stillness
 from pipeline.methods import Learner, Moment
-from pipeline.observations import LiveStep, Observer
+from pipeline.nn.token_pooling import region_attention
+from pipeline.observations import LiveStep, Observation, Observer
 
 Decision = NDArray[np.float64] | NDArray[np.int64]
 """Logits (B, actions) that actions are drawn from, or the actions themselves: int64 (B,), or float
@@ -53,6 +54,8 @@ class Choice:
     """The sum of the rewards so far."""
     probabilities: NDArray[np.float64] | None = None
     """(actions,) with which it was drawn; None where the player decided it itself."""
+    attention: NDArray[np.float64] | None = None
+    """(regions,): how much of what it saw of the frame each was; None where it does not say."""
 
 
 class Recorder(Protocol):
@@ -109,11 +112,14 @@ class PolicyPlayer:
         self._device = device
         self._targets, self._scale = np.broadcast_to(target_return, episodes), return_scale
         self._task, self._numbering = task, numbering
+        self._seen: Observation = {}
 
     def decide(self, live: LiveStep) -> Decision:
         """Observe, and ask the policy."""
+        moment = self._moment(live)
+        self._seen = moment.observation
         with torch.no_grad():
-            decided, self._state = self._learner.act(self._moment(live), self._state)
+            decided, self._state = self._learner.act(moment, self._state)
         on_cpu = decided.cpu()
         exact = on_cpu.double() if on_cpu.is_floating_point() else on_cpu
         decision: Decision = exact.numpy()
@@ -137,6 +143,14 @@ class PolicyPlayer:
     def keep(self, rows: NDArray[np.int64]) -> None:
         """Drop the ended episodes from the policy's state."""
         self._state = self._state.select(torch.from_numpy(rows))
+
+    def attention(self, row: int) -> NDArray[np.float64] | None:
+        """How much of the picture each region was in that row of the last decision, (regions,);
+        None where the policy does not pool regions by attention.
+        """
+        with torch.no_grad():
+            shares = region_attention(self._learner, self._seen)
+        return None if shares is None else np.asarray(shares[row, 0].cpu(), np.float64)
 
 
 def play(
@@ -181,7 +195,8 @@ def play(
             actions[i] = draws[i].action(decided[row], games[i].actions, temperature, epsilon)
             if recorder is not None and i == 0:
                 known = probabilities(decided[row], games[i].actions, temperature, epsilon)
-                recorder.record(games[i], Choice(row, actions[i], float(returns[i]), known))
+                told = known, player.attention(row) if isinstance(player, PolicyPlayer) else None
+                recorder.record(games[i], Choice(row, actions[i], float(returns[i]), *told))
             rewards[i], terminated[i] = reward, _ = games[i].step(actions[i])
             stillness[i].step()
             returns[i] += reward

@@ -27,16 +27,20 @@ LINE = 24
 """Height of a line of the caption, in pixels."""
 CELLS = 6
 """Actions side by side, each with its probability."""
-WHITE, GREY, BLUE = (255, 255, 255), (120, 120, 120), (40, 90, 150)
+WHITE, GREY, BLUE, YELLOW = (255, 255, 255), (120, 120, 120), (40, 90, 150), (255, 220, 0)
+OPAQUE = 170
+"""Of 255: of the region that has most of the attention."""
 
 Picture = NDArray[np.uint8]
+Shares = NDArray[np.float64]
 
 
 class VideoRecorder:
     """Draws the steps of one episode as it is played.
 
-    Regions are drawn where the observer offers `boxes(row)`, (n, 4) in [0, 1], and a caption where
-    it offers `sentence(action)`; otherwise the caption is the action in words.
+    Regions are drawn where the observer offers `boxes(row)`, (n, 4) in [0, 1], brighter the more of
+    the policy's attention they have. A caption is drawn where it offers `sentence(action)`;
+    otherwise the caption is the action in words.
     """
 
     def __init__(
@@ -62,7 +66,7 @@ class VideoRecorder:
             return
         self._follow(game)
         boxes = self._observer.boxes(choice.row) if hasattr(self._observer, "boxes") else ()
-        frame = enlarged(game.frame(), boxes)
+        frame = enlarged(game.frame(), boxes, choice.attention)
         self._keep(np.vstack((frame, self._caption(choice, frame.shape[1]))))
         self._left, self._kept = self._left - 1, self._kept + 1
 
@@ -131,21 +135,30 @@ def writing_video(path: Path) -> Iterator[Callable[[Picture], None]]:
         container.mux(stream.encode())
 
 
-def enlarged(frame: Picture, boxes: Any) -> Picture:
-    """A frame at a size that people can see, with `boxes` (n, 4) in [0, 1] outlined; sides are
-    even, as H.264 wants.
+def enlarged(frame: Picture, boxes: Any, attention: Shares | None = None) -> Picture:
+    """A frame at a size that people can see, with `boxes` (n, 4) in [0, 1] outlined, and shaded by
+    their share of `attention` (n or more,), the largest most; sides are even, as H.264 wants.
     """
     height, width = frame.shape[:2]
     zoom = max(1, -(-MIN_WIDTH // width))
     size = (width * zoom + width * zoom % 2, height * zoom + height * zoom % 2)
     picture = Image.fromarray(frame).resize((width * zoom, height * zoom), Image.Resampling.NEAREST)
     picture = picture.crop((0, 0, *size))
-    pen = ImageDraw.Draw(picture)
-    for x0, y0, x1, y1 in (
-        np.asarray(boxes, np.float64).reshape(-1, 4) * zoom * [width, height, width, height]
-    ):
-        pen.rectangle((x0 - 1, y0 - 1, max(x0, x1), max(y0, y1)), outline=WHITE)
+    pen = ImageDraw.Draw(picture, "RGBA")
+    corners = np.asarray(boxes, np.float64).reshape(-1, 4) * zoom * [width, height, width, height]
+    for (x0, y0, x1, y1), opacity in zip(corners, opacities(attention, len(corners)), strict=True):
+        box = x0 - 1, y0 - 1, max(x0, x1), max(y0, y1)
+        pen.rectangle(box, fill=(*YELLOW, opacity), outline=WHITE)
     return np.asarray(picture, np.uint8)
+
+
+def opacities(attention: Shares | None, count: int) -> list[int]:
+    """Of the shading of `count` boxes, 0 … OPAQUE in proportion to their share of attention."""
+    told = attention is not None and 0 < count <= len(attention)  # one mean of all is of no region
+    if attention is None or not told or not (largest := attention[:count].max()) > 0:
+        return [0] * count
+    shaded = np.round(attention[:count] / largest * OPAQUE).astype(int)
+    return [int(each) for each in shaded]
 
 
 def caption(lines: list[str], bars: list[tuple[str, float, bool]], width: int) -> Picture:

@@ -5,6 +5,7 @@ What enters: tokens (batch, steps, tokens, d_e) float16 with a mask, text first.
 numbers from zeros.
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -114,28 +115,39 @@ class AttentionPooling(nn.Module):
         batch, steps = mask.shape[:2]
         tokens, mask = tokens.flatten(0, 1), mask.flatten(0, 1)  # (batch · steps, tokens, …)
         pooled = [
-            self._pool(
-                self.whiten.centre(tokens, modality),
-                mask[:, part],
-                # Whitening scales; here it scales what tokens are multiplied by, which is less.
-                self.queries[modality] * self.whiten.scale[modality],
-                self.value[modality] * self.whiten.scale[modality][:, None],
-            )
-            for modality, part in enumerate(self.whiten.parts)
+            self._gather(*self._weights(tokens, mask, modality), modality) for modality in (0, 1)
         ]
         projected: Tensor = self.output(torch.cat(pooled, dim=1))
         return projected.view(batch, steps, projected.shape[-1])
 
-    @staticmethod
-    def _pool(tokens: Tensor, mask: Tensor, queries: Tensor, value: Tensor) -> Tensor:
-        tokens = tokens.to(compute_dtype(tokens.device))
-        scores = tokens @ queries.to(tokens.dtype).T  # (rows, tokens, queries)
+    def attention(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """How much of its modality each token is, as a mean of all queries: (batch, steps,
+        tokens); 1 in all for each modality that has a token.
+        """
+        rows = tokens.flatten(0, 1), mask.flatten(0, 1)
+        shares = [self._weights(*rows, modality)[1].mean(dim=-1) for modality in (0, 1)]
+        return torch.cat(shares, dim=1).view(mask.shape)
+
+    def _weights(self, tokens: Tensor, mask: Tensor, modality: int) -> tuple[Tensor, Tensor]:
+        """A modality's tokens less their mean (rows, tokens, embed), and each query's weights of
+        them (rows, tokens, queries).
+        """
+        mask = mask[:, self.whiten.parts[modality]]
+        centred = self.whiten.centre(tokens, modality)
+        centred = centred.to(compute_dtype(centred.device))
+        # Whitening scales; here it scales what tokens are multiplied by, which is less.
+        queries = self.queries[modality] * self.whiten.scale[modality]
+        scores = centred @ queries.to(centred.dtype).T
         # Finite, so that a row without any real token stays finite; such a row is zeroed
         # afterwards.
         hidden = torch.zeros(mask.shape, device=mask.device).masked_fill_(~mask, -1e4)
         weights = (scores.float() + hidden[..., None]).softmax(dim=1)
-        weights = weights * mask.any(dim=1)[:, None, None]
-        pooled = weights.to(tokens.dtype).transpose(1, 2) @ tokens  # (rows, queries, embed)
+        return centred, weights * mask.any(dim=1)[:, None, None]
+
+    def _gather(self, centred: Tensor, weights: Tensor, modality: int) -> Tensor:
+        """What each query finds, (rows, queries · size)."""
+        pooled = weights.to(centred.dtype).transpose(1, 2) @ centred  # (rows, queries, embed)
+        value = self.value[modality] * self.whiten.scale[modality][:, None]
         values: Tensor = _PerQuery.apply(  # type: ignore[no-untyped-call]
             pooled.transpose(0, 1), value.to(pooled.dtype)
         )
@@ -209,6 +221,17 @@ class FlatPooling(nn.Module):
         flat = tokens.flatten(2)  # (batch, steps, tokens · embed)
         pooled: Tensor = self.layers(flat)
         return pooled
+
+
+def region_attention(policy: nn.Module, observation: Mapping[str, Tensor]) -> Tensor | None:
+    """How much of a picture each of its regions is where `policy` pools by attention, (batch,
+    steps, regions), 0 where there is none; None where it does not, or reads no tokens.
+    """
+    pool = getattr(policy, "pool", None)
+    if not isinstance(pool, AttentionPooling):
+        return None
+    shares = pool.attention(observation["tokens"], observation["mask"])
+    return shares[..., pool.whiten.parts[1]]
 
 
 def build(
