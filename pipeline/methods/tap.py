@@ -55,7 +55,7 @@ class TAP(Learner):
         space = robot_actions(spec)
         (self.size,), self.components = spec.shape[STATE], space.size
         self.states, self.bounds = Standardise(self.size, spec.statistics), ActionBounds(space)
-        numbers = self.size, self.components + 3
+        numbers = self.size, self.components, 3
         codebook = Codebook(settings.codebook, settings.code_width, settings.code_decay)
         self.autoencoder = TrajectoryAutoencoder(
             settings, numbers, settings.window, settings.code_steps, codebook

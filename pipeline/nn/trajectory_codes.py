@@ -1,8 +1,9 @@
 """Trajectories as a few codes (TAP; Jiang et al. 2023, arXiv 2208.10291): an autoencoder whose
 codes stand for L steps each, and what is said of the next code.
 
-A step is [state, the rest], D + R numbers. The first state is known, so codes say what happens from
-there on. Codes come in the order of time: a trajectory's first steps do not depend on later codes.
+A step is [state, action, the rest], D + A + R numbers, of which actions lie within ±1. The first
+state is known, so codes say what happens from there on. Codes come in the order of time: a
+trajectory's first steps do not depend on later codes.
 """
 
 import torch
@@ -19,26 +20,26 @@ class TrajectoryAutoencoder(nn.Module):
     def __init__(
         self,
         shape: TransformerShape,
-        numbers: tuple[int, int],
+        numbers: tuple[int, int, int],
         steps: int,
         per_code: int,
         codebook: Codebook,
     ) -> None:
-        """`numbers`: D and R; `steps` W, a multiple of `per_code` L."""
+        """`numbers`: D, A and R; `steps` W, a multiple of `per_code` L."""
         super().__init__()
-        self.states, total, width = numbers[0], sum(numbers), shape.width
+        self.parts, total, width = numbers, sum(numbers), shape.width
         self.per_code, self.codebook = per_code, codebook
         code = codebook.codes.shape[1]
         self.read = nn.Linear(total, width)
         self.encoder = Transformer(shape, None)
         self.to_code = nn.Linear(width, code)
-        self.from_code = nn.Linear(code + self.states, width)
+        self.from_code = nn.Linear(code + numbers[0], width)
         self.decoder = Transformer(shape, None)
         self.write = nn.Linear(width, total)
         self.places = nn.Parameter(0.1 * torch.randn(2, steps, width))  # of encoder and decoder
 
     def encode(self, x: Tensor) -> Tensor:
-        """(B, W, D + R) → the largest of every L hidden vectors, (B, W / L, d)."""
+        """(B, W, D + A + R) → the largest of every L hidden vectors, (B, W / L, d)."""
         steps = Positions.of_steps(0, x.shape[1], 1)
         hidden, _ = self.encoder(self.read(x) + self.places[0], steps)
         grouped = hidden.view(len(x), -1, self.per_code, hidden.shape[-1])
@@ -51,17 +52,17 @@ class TrajectoryAutoencoder(nn.Module):
         return vectors, self.codebook(vectors)
 
     def decode(self, codes: Tensor, first: Tensor) -> Tensor:
-        """Codes (B, M, d) and the first state (B, D) → (B, M · L, D + R). Of states it is written
-        what they differ by from the first.
+        """Codes (B, M, d) and the first state (B, D) → (B, M · L, D + A + R). Of states it is
+        written what they differ by from the first. Actions are squashed by tanh, since many are at
+        their bounds.
         """
         seen = first[:, None].expand(-1, codes.shape[1], -1)
         told = self.from_code(torch.cat((codes, seen), dim=-1))
         told = told.repeat_interleave(self.per_code, dim=1)
         count = told.shape[1]
         hidden, _ = self.decoder(told + self.places[1, :count], Positions.of_steps(0, count, 1))
-        written: Tensor = self.write(hidden).float()
-        states = first[:, None] + written[..., : self.states]
-        return torch.cat((states, written[..., self.states :]), dim=-1)
+        change, actions, rest = self.write(hidden).float().split(self.parts, dim=-1)
+        return torch.cat((first[:, None] + change, actions.tanh(), rest), dim=-1)
 
     def imagine(self, index: Tensor, first: Tensor) -> Tensor:
         """What codes (B, M) int64 stand for; see `decode`."""
