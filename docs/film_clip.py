@@ -24,7 +24,7 @@ PICTURE = Path(__file__).parent / "images" / "rollout.gif"
 GAMES = "breakout", "pong", "qbert", "seaquest"
 METHODS = "more3s", "decision_transformer"
 SEED, EPISODE = 0, 0
-COLOURS, WIDTH, TITLE = 32, 200, 16
+COLOURS, WIDTH, TITLE = 64, 200, 16
 TOLD = 380
 """Pixels of a caption that are shown: what is right of them is empty."""
 
