@@ -6,6 +6,7 @@ to import.
 """
 
 import ast
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
@@ -15,8 +16,8 @@ from pipeline.errors import PipelineError
 
 PACKAGE = __name__.partition(".")[0]
 ROOT = Path(__file__).parents[2]
-HOLDING_STATEMENTS = ("body", "orelse", "finalbody", "handlers", "cases")
-"""Fields of syntax nodes with lists of statements, or of what holds statements itself."""
+HOLDING_STATEMENTS = ("body", "handlers", "orelse", "finalbody", "cases")
+"""Fields of syntax nodes with lists of statements, or of what holds statements, in their order."""
 
 
 @cache
@@ -80,12 +81,17 @@ def tree(module: str) -> ast.Module:
 
 
 def statements(node: ast.AST) -> Iterator[ast.AST]:
-    """`node` and all statements in it, its expressions left out: most nodes are such."""
-    yield node
-    for field in HOLDING_STATEMENTS:
-        held = getattr(node, field, None)
-        for item in held if isinstance(held, list) else ():
-            yield from statements(item)
+    """`node` and all statements in it in the order of `ast.walk`, without their expressions, which
+    most nodes are.
+    """
+    waiting = deque([node])
+    while waiting:
+        node = waiting.popleft()
+        yield node
+        for field in HOLDING_STATEMENTS:
+            held = getattr(node, field, None)
+            if isinstance(held, list):
+                waiting.extend(held)
 
 
 def _bindings(owner: ast.ClassDef) -> Iterator[tuple[str, object]]:
