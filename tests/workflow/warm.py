@@ -9,7 +9,6 @@ came of that with what processes of their own make.
 
 import os
 import runpy
-import signal
 import socket
 import subprocess
 import sys
@@ -28,8 +27,8 @@ LIBRARIES = (
 SOCKET = "WARM_SOCKET"
 """The variable of the environment that says where the process listens."""
 CLIENT = Path(__file__).with_name("warm_client.py")
-PATIENCE = 300
-"""Seconds that the libraries may take."""
+PATIENCE = 900
+"""Seconds that the libraries may take beside other work."""
 NO_THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """As the rules have it: libraries read this as they are loaded."""
 FUNCTION = f"""\
@@ -67,7 +66,6 @@ def serve(place: Path) -> None:
     for name in LIBRARIES:
         import_module(name)
     assert "pipeline" not in sys.modules
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(f"{place}.new")
         server.listen(64)
@@ -76,7 +74,6 @@ def serve(place: Path) -> None:
             connection, _ = server.accept()
             if not os.fork():
                 server.close()
-                signal.signal(signal.SIGTERM, signal.SIG_DFL)
                 _answer(connection)
             connection.close()
             with suppress(ChildProcessError):  # who asked hears from the fork itself
