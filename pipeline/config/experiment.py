@@ -57,7 +57,8 @@ class Where(Section):
 
     def holds(self, run: Mapping[str, str]) -> bool:
         """Whether `run`, which may lack some of these keys, has one of the names of every key."""
-        return all(names is None or run.get(key) in names for key, names in self)
+        # Without the model's own iterator: a configuration asks this fifty thousand times.
+        return all(names is None or run.get(key) in names for key, names in vars(self).items())
 
 
 class Entry(Section):

@@ -7,6 +7,8 @@ is registered anywhere, so a new detector, encoder, source, method or table is o
 
 import importlib
 import pkgutil
+from functools import cache
+from pathlib import Path
 from types import ModuleType
 
 from pipeline.config import source_code
@@ -29,11 +31,15 @@ a room that is not listed, every module is a plug-in.
 def names(room: str) -> list[str]:
     """Names of the plug-ins in `pipeline/<room>/`, sorted; modules named `_…` are private."""
     folder = source_code.ROOT.joinpath("pipeline", *room.split("."))
-    modules = sorted(module.name for module in pkgutil.iter_modules([str(folder)]))
-    public = [name for name in modules if not name.startswith("_")]
+    public = [name for name in _modules(folder) if not name.startswith("_")]
     if (entry := ENTRY_POINTS.get(room)) is None:
         return public
     return [name for name in public if source_code.defines(f"pipeline.{room}.{name}", entry)]
+
+
+@cache  # a configuration asks this hundreds of times
+def _modules(folder: Path) -> list[str]:
+    return sorted(module.name for module in pkgutil.iter_modules([str(folder)]))
 
 
 def check(room: str, name: str) -> None:

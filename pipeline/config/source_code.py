@@ -6,6 +6,7 @@ to import.
 """
 
 import ast
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
@@ -15,13 +16,15 @@ from pipeline.errors import PipelineError
 
 PACKAGE = __name__.partition(".")[0]
 ROOT = Path(__file__).parents[2]
+HOLDING_STATEMENTS = ("body", "handlers", "orelse", "finalbody", "cases")
+"""Fields of syntax nodes with lists of statements, or of what holds statements, in their order."""
 
 
 @cache
 def first_party_imports(module: str) -> frozenset[str]:
     """First-party modules that `module` imports directly, with the packages they lie in."""
     imported = with_packages(module)
-    for node in ast.walk(tree(module)):
+    for node in statements(tree(module)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 imported |= with_packages(alias.name)
@@ -43,7 +46,7 @@ def class_constant(module: str, name: str) -> str | bool | tuple[str, ...] | Non
     """
     siblings = {m for m in first_party_imports(module) if _parent(m) == _parent(module)}
     for candidate in (module, *sorted(siblings)):
-        for owner in ast.walk(tree(candidate)):
+        for owner in statements(tree(candidate)):
             if isinstance(owner, ast.ClassDef):
                 for target, value in _bindings(owner):
                     if target == name and isinstance(value, str | bool | tuple):
@@ -75,6 +78,20 @@ def tree(module: str) -> ast.Module:
         return ast.parse(path.read_text(encoding="utf-8"))
     except SyntaxError as error:
         raise PipelineError(f"{path.name}, line {error.lineno}: {error.msg}") from None
+
+
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """`node` and all statements in it in the order of `ast.walk`, without their expressions, which
+    most nodes are.
+    """
+    waiting = deque([node])
+    while waiting:
+        node = waiting.popleft()
+        yield node
+        for field in HOLDING_STATEMENTS:
+            held = getattr(node, field, None)
+            if isinstance(held, list):
+                waiting.extend(held)
 
 
 def _bindings(owner: ast.ClassDef) -> Iterator[tuple[str, object]]:

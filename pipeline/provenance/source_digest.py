@@ -9,10 +9,17 @@ import hashlib
 import importlib.metadata
 import sys
 from collections.abc import Iterable
+from copy import copy
 from functools import cache
-from typing import TypeGuard
+from typing import TypeGuard, TypeVar
 
-from pipeline.config.source_code import PACKAGE, first_party_imports, tree, with_packages
+from pipeline.config.source_code import (
+    HOLDING_STATEMENTS,
+    PACKAGE,
+    first_party_imports,
+    tree,
+    with_packages,
+)
 
 SETTINGS = tuple(f"{PACKAGE}.config.{module}" for module in ("schema", "data", "table", "methods."))
 """How the names of modules begin of which functions and plain constants count alone: settings reach
@@ -86,14 +93,26 @@ def _within(module: str, places: tuple[str, ...]) -> bool:
 @cache
 def _own_digest(module: str) -> str:
     """Digest of one module's syntax tree without docstrings and positions."""
-    code = ast.parse(ast.unparse(tree(module)))  # a copy: the cached tree keeps its docstrings
+    code = tree(module)
     if module.startswith(SETTINGS):
         code = ast.Module([node for node in ast.walk(code) if _is_behaviour(node)], [])
-    for node in ast.walk(code):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [item for item in body if not _is_text(item)]  # type: ignore[attr-defined]
-    return hashlib.sha256(ast.dump(code).encode()).hexdigest()
+    return hashlib.sha256(ast.dump(_without_texts(code)).encode()).hexdigest()
+
+
+Node = TypeVar("Node", bound=ast.AST)
+
+
+def _without_texts(node: Node) -> Node:
+    """A copy without bare strings, of statements only: the tree is kept for others, and a copy of
+    every expression takes each job and each plan longer than all the rest of a digest.
+    """
+    own = copy(node)
+    for field in HOLDING_STATEMENTS:
+        held = getattr(own, field, None)
+        if isinstance(held, list):
+            kept = [item for item in held if field != "body" or not _is_text(item)]
+            setattr(own, field, [_without_texts(item) for item in kept])
+    return own
 
 
 def _is_text(node: ast.AST) -> bool:

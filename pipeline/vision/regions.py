@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from pipeline.io.artefact import Artefact
@@ -55,6 +53,10 @@ def merge(frames: Artefact, shards: Sequence[Path], writer: PartsWriter) -> None
 
 def draw(frames: Artefact, regions: Artefact, title: str, path: Path, examples: int = 6) -> None:
     """Save a picture of `examples` frames, evenly spaced over the data, with their boxes."""
+    # Here, since detection draws nothing, and these take a second of each of its processes.
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
     rows = np.linspace(0, frames.shape("frames")[0] - 1, examples).astype(np.int64)
     figure = Figure(figsize=(3 * examples, 4.5))  # not pyplot: that needs a backend and a close
     axes = figure.subplots(1, examples, squeeze=False)

@@ -1,6 +1,7 @@
 """A bundle of the toy's policy, elsewhere and without Snakemake, plays what the workflow played."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -18,10 +19,10 @@ import more3s
     ],
 )
 def test_a_bundle_plays_what_was_evaluated(
-    project: Path, tmp_path: Path, name: str, run: str
+    project: Path, warm: Mapping[str, str], tmp_path: Path, name: str, run: str
 ) -> None:
     target = f"results/bundles/catch/{name}"
-    done = snakemake(project, target, "--configfile", "config/toy.yaml")
+    done = snakemake(project, target, "--configfile", "config/toy.yaml", warm=warm)
     assert done.returncode == 0, done.stdout
     agent = more3s.load(shutil.copytree(project / target, tmp_path / "elsewhere"))
     env = agent.make()

@@ -1,8 +1,9 @@
 """The same seeds give the same bytes, in any folder and with any number of cores."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from toy_project import copy_project, snakemake
+from toy_project import EMPTY, copy_project, snakemake
 
 from pipeline.provenance import record
 
@@ -16,15 +17,22 @@ def made(folder: Path, pattern: str) -> dict[str, bytes]:
     }
 
 
-def test_any_number_of_cores_gives_the_same_bytes(project: Path, tmp_path: Path) -> None:
-    """A second clean run of one policy and all before it, on 8 cores; and its training on 1."""
+def test_any_number_of_cores_gives_the_same_bytes(
+    project: Path, tmp_path: Path, warm: Mapping[str, str]
+) -> None:
+    """A second clean run of one policy and all before it, on 8 cores, each job a process of its own
+    where the first run's were forks; and its training on 1.
+    """
     copy_project(tmp_path)
     run = "results/runs/catch/more3s/default/seed-0"
     targets = [f"{run}/episodes.csv", "results/probe/catch/toy.csv"]
-    for cores, again in (("8", []), ("1", ["train_policy", "evaluate_policy"])):
+    trained = ["train_policy", "evaluate_policy"]
+    for cores, again, forks in (("8", [], EMPTY), ("1", trained, warm)):
         force = ["--forcerun", *again] if again else []
         done = snakemake(
-            tmp_path, *targets, *force, "--configfile", "config/toy.yaml", "--cores", cores
+            tmp_path,
+            *(*targets, *force, "--configfile", "config/toy.yaml", "--cores", cores),
+            warm=forks,
         )
         assert done.returncode == 0, done.stdout
         for kind, least in (("**/*.csv", 4), ("**/*.h5", 4), ("**/*.safetensors", 3)):

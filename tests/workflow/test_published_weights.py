@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -95,7 +96,7 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_from_published_files_to_a_policy(copy: Path) -> None:
+def test_from_published_files_to_a_policy(copy: Path, warm: Mapping[str, str]) -> None:
     plan = planned(copy, TARGET)
     assert (plan["retrieve"], plan["take_layers"]) == (2, 1)
     assert "pretrain_language_model" not in plan
@@ -109,7 +110,7 @@ def test_from_published_files_to_a_policy(copy: Path) -> None:
     assert f"{weights}: {len(whole) - 1:,} bytes, not {len(whole):,}; expected" in log
     weights.write_bytes(whole)
 
-    done = snakemake(copy, TARGET, "--configfile", "config/toy.yaml")
+    done = snakemake(copy, TARGET, "--configfile", "config/toy.yaml", warm=warm)
     assert done.returncode == 0, done.stdout
     with safe_open(copy / TARGET, "pt") as file:
         described = json.loads(file.metadata()["description"])

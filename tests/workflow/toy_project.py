@@ -5,9 +5,12 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
+
+from warm import CLIENT, SOCKET
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("Snakefile", "rules", "config", "pipeline", "envs", "profiles", "resources", "report")
@@ -18,6 +21,7 @@ ABLATED = ("synonym_prompts", "pretrained_gpt_alone")
 RUNS = len(METHODS) * SEEDS + len(ABLATED)
 CHOOSING = 1
 """Policies that no table has, which rules for actions are chosen with."""
+EMPTY: Mapping[str, str] = MappingProxyType({})
 TABLES = ("table1", "table5", "figure3")
 
 
@@ -29,18 +33,28 @@ def copy_project(folder: Path) -> None:
         copy(source, folder / name)
 
 
-def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run Snakemake in `folder` on two cores."""
+def snakemake(
+    folder: Path, *arguments: str, warm: Mapping[str, str] = EMPTY
+) -> subprocess.CompletedProcess[str]:
+    """Run Snakemake in `folder` on two cores; with `warm` its jobs are forks (`warm.listening`)."""
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
     return subprocess.run(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=folder,
+        env={**os.environ, **warm},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
 
 
 def planned(folder: Path, *targets: str, configfile: str = "config/toy.yaml") -> dict[str, int]:
     """Jobs that a run would start, by rule, except the aggregating target."""
-    done = snakemake(folder, "--dry-run", *targets, "--configfile", configfile)
-    assert done.returncode == 0, done.stdout
+    command = python("-m", "snakemake", "--cores", "2", "--dry-run", *targets)
+    done = subprocess.run(
+        [*command, "--configfile", configfile], cwd=folder, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
     table = done.stdout.partition("Job stats:")[2].partition("\n\n")[0]
     counts = dict(re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE))
     return {rule: int(count) for rule, count in counts.items() if rule not in {"total", "all"}}
@@ -61,5 +75,11 @@ def edited(path: Path, old: str, new: str) -> Iterator[None]:
 
 def explain(folder: Path, row: str, column: str) -> subprocess.CompletedProcess[str]:
     """Run `explain` on the table, in the folder of the project."""
-    command = [sys.executable, "-m", "pipeline.stages.explain", "results/table1.csv", row, column]
+    command = python("-m", "pipeline.stages.explain", "results/table1.csv", row, column)
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def python(*arguments: str) -> list[str]:
+    """The command for `python …`, in a fork where a process listens (`warm.listening`)."""
+    forks = [str(CLIENT)] if SOCKET in os.environ else []
+    return [sys.executable, *(("-I", "-S") if forks else ()), *forks, *arguments]

@@ -12,6 +12,7 @@ from pathlib import Path
 from pydoc_data import topics
 
 from pipeline.config.schema import LanguageModelConfig
+from pipeline.config.source_code import statements
 from pipeline.language.texts import Text
 
 NOT_PROSE = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__"}
@@ -37,7 +38,7 @@ def _docstrings_of(path: Path) -> Iterator[str]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (SyntaxError, UnicodeDecodeError):  # templates and examples of broken code
         return
-    for node in ast.walk(tree):
+    for node in statements(tree):  # docstrings are in no expression
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             text = ast.get_docstring(node)
             if text:
