@@ -76,11 +76,10 @@ def without_improbable(logits: Tensor, dropped: float) -> Tensor:
     """
     probabilities = logits.softmax(dim=-1)
     ascending, order = probabilities.sort(dim=-1)
-    kept = ascending.cumsum(dim=-1) >= dropped
-    kept[..., -1] = True
-    ascending = ascending * kept
-    back = torch.empty_like(probabilities).scatter_(-1, order, ascending)
-    return back / back.sum(dim=-1, keepdim=True)
+    improbable = ascending.cumsum(dim=-1) < dropped
+    improbable[..., -1] = False
+    kept = probabilities.scatter_(-1, order, ascending.masked_fill_(improbable, 0))
+    return kept / kept.sum(dim=-1, keepdim=True)
 
 
 def drawn(probabilities: Tensor, noise: Tensor) -> Tensor:
@@ -88,8 +87,9 @@ def drawn(probabilities: Tensor, noise: Tensor) -> Tensor:
 
     The same noise gives the same token whatever other rows there are.
     """
-    share = torch.special.ndtr(noise)[..., None] * probabilities.sum(dim=-1, keepdim=True)
-    found = torch.searchsorted(probabilities.cumsum(dim=-1), share, right=True)[..., 0]
+    reached = probabilities.cumsum(dim=-1)
+    total = reached[..., -1:]
     # rounding must not choose a token without probability behind the last one that has some
-    last = probabilities.shape[-1] - 1 - (probabilities > 0).flip(-1).int().argmax(dim=-1)
-    return torch.minimum(found, last)
+    below = total * (1 - torch.finfo(total.dtype).eps)
+    share = torch.minimum(torch.special.ndtr(noise)[..., None] * total, below)
+    return torch.searchsorted(reached, share, right=True)[..., 0]

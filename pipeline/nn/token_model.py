@@ -105,22 +105,36 @@ class TokenModel(nn.Module):
 
     def begin(self, tokens: Tensor) -> tuple[Tensor, "Continuation"]:
         """The hidden state after `tokens` (rows, tokens), and what goes on from there."""
-        table = self.embeddings()
-        hidden, decoding = Decoding.begin(self.transformer, self.embed(tokens), self.read_columns)
-        return hidden, Continuation(decoding, table)
+        tables, bins = self.embeddings(), self.discretiser.bins
+        column = torch.arange(tokens.shape[1], device=tokens.device) % self.read_columns
+        x = tables[column, tokens]  # as `embed` does
+        hidden, decoding = Decoding.begin(self.transformer, x, self.read_columns)
+        heads = zip(self.biases[:, :bins].unbind(), self.heads[..., :bins].unbind(), strict=True)
+        return hidden, Continuation(decoding, tables.unbind(), tuple(heads))
 
 
 class Continuation:
     """Rows that tokens are added to, one at a time."""
 
-    def __init__(self, decoding: Decoding, table: Tensor) -> None:
-        self._decoding, self._table = decoding, table
+    def __init__(
+        self,
+        decoding: Decoding,
+        tables: tuple[Tensor, ...],
+        heads: tuple[tuple[Tensor, Tensor], ...],
+    ) -> None:
+        self._decoding, self._tables, self._heads = decoding, tables, heads
 
     def select(self, rows: Tensor) -> "Continuation":
         """The rows `rows`."""
-        return Continuation(self._decoding.select(rows), self._table)
+        return Continuation(self._decoding.select(rows), self._tables, self._heads)
 
     def feed(self, tokens: Tensor, column: int) -> tuple[Tensor, "Continuation"]:
         """The hidden states (rows, width) after one more token (rows,) of `column`."""
-        hidden, decoding = self._decoding.feed(self._table[column, tokens])
-        return hidden, Continuation(decoding, self._table)
+        x = functional.embedding(tokens, self._tables[column])
+        hidden, decoding = self._decoding.feed(x)
+        return hidden, Continuation(decoding, self._tables, self._heads)
+
+    def bins(self, hidden: Tensor, column: int) -> Tensor:
+        """Logits (rows, N) of the bins of `column` alone, from the hidden states before it."""
+        bias, weight = self._heads[column]
+        return torch.addmm(bias, hidden, weight)

@@ -52,7 +52,10 @@ class Beams:
 
     def select(self, rows: Tensor) -> "Beams":
         """The rows `rows`."""
-        own = {name: getattr(self, name)[rows] for name in ("hidden", "first", "paid", "ended")}
+        own = {
+            name: getattr(self, name).index_select(0, rows)
+            for name in ("hidden", "first", "paid", "ended")
+        }
         return replace(self, past=self.past.select(rows), **own)
 
 
@@ -66,6 +69,7 @@ class Planner:
     discount: float
     """γ of the model's values."""
 
+    @torch.inference_mode()
     def action(self, seen: Tensor, noise: Callable[..., Tensor]) -> Tensor:
         """The first action of each episode's best plan, (episodes, A) int64.
 
@@ -101,7 +105,7 @@ class Planner:
         hidden, past, tokens = beams.hidden, beams.past, []
         for i in range(self.columns.actions):
             column = self.columns.states + i
-            logits = self._bins(hidden, column)
+            logits = past.bins(hidden, column)
             if noise is None:
                 token = logits.argmax(dim=-1)
             else:
@@ -115,10 +119,10 @@ class Planner:
         E[V_t] of each.
         """
         action, grown = self.draw(beams, noise)
-        logits = self._bins(grown.hidden, self.columns.reward)
+        logits = grown.past.bins(grown.hidden, self.columns.reward)
         reward = self.model.discretiser.expected(logits, self.columns.reward)
         hidden, past = grown.past.feed(logits.argmax(dim=-1), self.columns.reward)
-        logits = self._bins(hidden, self.columns.value)
+        logits = past.bins(hidden, self.columns.value)
         value = self.model.discretiser.expected(logits, self.columns.value)
         discount = self.discount**beams.step
         # after an end nothing is paid
@@ -138,23 +142,18 @@ class Planner:
         hidden, past = beams.hidden, beams.past
         for i in range(self.columns.actions):
             hidden, past = past.feed(action[:, i], self.columns.states + i)
-        logits = self._bins(hidden, self.columns.reward)
+        logits = past.bins(hidden, self.columns.reward)
         hidden, past = past.feed(logits.argmax(dim=-1), self.columns.reward)
         return self.state_after(replace(beams, hidden=hidden, past=past))
 
     def state_after(self, beams: Beams) -> tuple[Beams, Tensor]:
         """Every row with the state (R, D) that most probably follows, and that state."""
-        hidden, past, ended, tokens = beams.hidden, beams.past, beams.ended, []
+        hidden, past, tokens = beams.hidden, beams.past, []
+        first = self.model.predict(hidden, 0)
+        ended = beams.ended | (first.argmax(dim=-1) == self.model.discretiser.end)
         for column in range(self.columns.states):
-            logits = self.model.predict(hidden, column)
-            if column == 0:
-                ended = ended | (logits.argmax(dim=-1) == self.model.discretiser.end)
-            token = logits[:, : self.model.discretiser.bins].argmax(dim=-1)
+            token = past.bins(hidden, column).argmax(dim=-1)
             hidden, past = past.feed(token, column)
             tokens.append(token)
         grown = replace(beams, hidden=hidden, past=past, ended=ended, step=beams.step + 1)
         return grown, torch.stack(tokens, dim=-1)
-
-    def _bins(self, hidden: Tensor, column: int) -> Tensor:
-        """Logits of a column's bins alone, which of these columns no end is among."""
-        return self.model.predict(hidden, column)[:, : self.model.discretiser.bins]
