@@ -18,7 +18,6 @@ from policies import (
     trajectories_of,
 )
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from pipeline.config.schema import MethodConfig
 from pipeline.data.trajectories import Trajectories
@@ -393,26 +392,3 @@ def test_many_tokens_are_fed_without_a_selection() -> None:
             step, column = divmod(place, columns)
             logits = model.predict(hidden, column + 1)
             torch.testing.assert_close(logits, within[:, step, column], atol=1e-5, rtol=1e-4)
-
-
-class Operations(TorchDispatchMode):
-    """Counts what is dispatched."""
-
-    count = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.count += 1
-        return func(*args, **(kwargs or {}))
-
-
-def test_a_token_is_fed_with_few_operations() -> None:
-    """With few rows their number is what a decision costs."""
-    learner = learner_of()
-    with torch.inference_mode():
-        hidden, past = learner.model.begin(torch.zeros(1, STATE, dtype=torch.int64))
-        past = past.select(torch.zeros(4, dtype=torch.int64))
-        with Operations() as operations:
-            token = past.bins(hidden.expand(4, -1), STATE).argmax(dim=-1)
-            past.feed(token, STATE)
-    layers = learner.settings.layers
-    assert operations.count <= 20 * layers + 6
