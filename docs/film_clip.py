@@ -30,10 +30,10 @@ TOLD = 380
 
 
 def filmed(video: Path) -> Iterator[Image.Image]:
-    """Each step of a video: the frame, and the first two lines below it."""
+    """Each step of a video."""
     with av.open(video) as source:
         for frame in source.decode(video=0):
-            yield tile(frame.to_image())
+            yield frame.to_image()
 
 
 def recorded(results: Path, game: str) -> Iterator[Image.Image]:
@@ -48,7 +48,7 @@ def recorded(results: Path, game: str) -> Iterator[Image.Image]:
             f"step {step - first}   score {score:g}",
             *prompts.say(data.actions[step : step + 1]),
         ]
-        yield tile(Image.fromarray(np.vstack((shown, caption(lines, [], shown.shape[1])))))
+        yield Image.fromarray(np.vstack((shown, caption(lines, [], shown.shape[1]))))
         score += float(data.rewards[step])
 
 
@@ -76,8 +76,8 @@ def title(text: str, width: int) -> Image.Image:
 
 
 def part(steps: Iterator[Image.Image], first: int, every: int, count: int) -> list[Image.Image]:
-    """`count` pictures from step `first` on; of an episode that ends before, its last goes on."""
-    found = list(islice(steps, first, first + every * count, every))
+    """`count` tiles from step `first` on; of an episode that ends before, its last goes on."""
+    found = [tile(each) for each in islice(steps, first, first + every * count, every)]
     return found + found[-1:] * (count - len(found))
 
 

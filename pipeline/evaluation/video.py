@@ -154,11 +154,11 @@ def enlarged(frame: Picture, boxes: Any, attention: Shares | None = None) -> Pic
 
 def opacities(attention: Shares | None, count: int) -> list[int]:
     """Of the shading of `count` boxes, 0 … OPAQUE in proportion to their share of attention."""
-    told = attention is not None and 0 < count <= len(attention)  # one mean of all is of no region
-    if attention is None or not told or not (largest := attention[:count].max()) > 0:
+    if attention is None or not 0 < count <= len(attention):  # one mean of all is of no region
         return [0] * count
-    shaded = np.round(attention[:count] / largest * OPAQUE).astype(int)
-    return [int(each) for each in shaded]
+    shares = attention[:count]
+    shaded: list[int] = np.round(shares / max(shares.max(), 1e-12) * OPAQUE).astype(int).tolist()
+    return shaded
 
 
 def caption(lines: list[str], bars: list[tuple[str, float, bool]], width: int) -> Picture:

@@ -1,7 +1,7 @@
 """Stages in forks of one process that has imported what is slow, with no import of the project.
 
 A stage that reads embeddings takes ten seconds of a processor to import libraries, and the toy
-workflow has eighty jobs. `python` is a function of bash in its jobs (`ENVIRONMENT`), which hands
+workflow has eighty jobs. `python` is a function of bash in its jobs (`FUNCTION`), which hands
 their command lines over; a fork runs one as `python -m` would, in the job's folder, with its
 environment, its output and the project's code as it lies there. `test_determinism.py` compares what
 came of that with what processes of their own make.
@@ -106,6 +106,8 @@ def _answer(connection: socket.socket) -> None:
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else int(error.code is not None)
+        if isinstance(error.code, str):
+            print(error.code, file=sys.stderr)
     except BaseException:
         sys.excepthook(*sys.exc_info())
         status = 1
