@@ -12,11 +12,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.config.methods._jowa import JowaSettings
-from pipeline.methods import Learner, Spec
+from pipeline.methods import Learner, Moment, Spec
 from pipeline.methods._discrete_values import discrete_choices
+from pipeline.methods._imagined_plans import planned_action
 from pipeline.nn.beam_search import Rows
 from pipeline.nn.categorical_values import CategoricalHead, Support, cross_entropy
-from pipeline.nn.imagination import plan
 from pipeline.nn.masking import masked_mean
 from pipeline.nn.value_heads import of_action
 from pipeline.observations.batch import Batch
@@ -169,19 +169,12 @@ class JowaLearner(Learner, Generic[Node]):
 
     # Act, and imagine.
 
-    def planned(self, now: Node) -> Tensor:
+    def planned(self, now: Node, moment: Moment) -> Tensor:
         """The first action (episodes,) int64 of the best plan of each row."""
-        planner = self.settings.planner
-        action, _ = plan(
-            self,
-            now,
-            episodes=len(now.hidden),
-            horizon=planner.horizon,
-            beams=planner.beams,
-            prior_weight=planner.prior_weight,
-            discount=self.settings.discount,
+        planner, actions = self.settings.planner, self.allowed.shape[1]
+        return planned_action(
+            self, now, moment, planner, discount=self.settings.discount, actions=actions
         )
-        return action
 
     def logits(self, now: Node) -> Tensor:
         """Q / τ."""

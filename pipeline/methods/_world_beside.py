@@ -10,11 +10,10 @@ from torch import Tensor, nn
 from pipeline.config.methods.more3s import Settings
 from pipeline.errors import PipelineError
 from pipeline.methods import Moment, Spec
+from pipeline.methods._imagined_plans import planned_action
 from pipeline.methods._world_errors import world_errors
 from pipeline.nn.embedding_world import EmbeddingWorld, ImaginedPlay, Policy, Step
-from pipeline.nn.imagination import plan
 from pipeline.nn.kv_cache import Positions, TransformerState
-from pipeline.nn.latent_search import gumbel
 from pipeline.nn.masking import masked_mean
 from pipeline.nn.step_world import normalised
 from pipeline.nn.token_pooling import VisibleTokens
@@ -134,8 +133,7 @@ class WorldBeside(EmbeddingWorld):
         """The step that plans begin with: pool(O) (B, 1, width), h (B, width), what the policy
         remembers, and R̂ and t (B, 1).
         """
-        quiet = torch.zeros_like(returns)
-        return Step(normalised(pooled)[:, 0], hidden, memory, returns, timestep, quiet)
+        return Step(normalised(pooled)[:, 0], hidden, memory, returns, timestep)
 
     def planned(
         self,
@@ -148,17 +146,11 @@ class WorldBeside(EmbeddingWorld):
         """The first action (B,) int64 of each episode's best plan; see `seen`."""
         told, planner = (moment.return_to_go, moment.timestep), self.settings.planner
         now = self.seen(pooled, hidden, memory, *told)
-        if planner.temperature:
-            actions = self.dynamics.action.num_embeddings
-            noise = planner.temperature * gumbel(moment.noise(actions))
-            now = replace(now, noise=noise)
-        action, _ = plan(
+        return planned_action(
             ImaginedPlay(policy, self),
             now,
-            episodes=len(hidden),
-            horizon=planner.horizon,
-            beams=planner.beams,
-            prior_weight=planner.prior_weight,
+            moment,
+            planner,
             discount=self.settings.world_model.discount,
+            actions=self.dynamics.action.num_embeddings,
         )
-        return action

@@ -63,7 +63,7 @@ class JOWA(JowaLearner[Step]):
         x = self.world.encode(moment.observation, moment.task)[:, 0]
         now = self.world.step(x, moment.task, moment.timestep, state)
         planning = self.settings.planner.horizon > 0
-        return self.planned(now) if planning else self.logits(now), now.memory
+        return self.planned(now, moment) if planning else self.logits(now), now.memory
 
     def follow(self, now: Step, actions: Tensor) -> tuple[Step, Imagination]:
         """One token more."""

@@ -91,12 +91,10 @@ class Step:
     """(rows, 1): R̂, which stays as it is within a plan."""
     timestep: Tensor
     """(rows, 1) int64."""
-    noise: Tensor
-    """(rows, actions) or (rows, 1): added to log π."""
 
     def select(self, rows: Tensor) -> "Step":
         """The rows `rows`."""
-        told = self.returns[rows], self.timestep[rows], self.noise[rows]
+        told = self.returns[rows], self.timestep[rows]
         return Step(self.x[rows], self.hidden[rows], self.memory.select(rows), *told)
 
 
@@ -108,8 +106,8 @@ class ImaginedPlay:
     world: EmbeddingWorld
 
     def log_prior(self, node: Step) -> Tensor:
-        """log π, and the noise."""
-        return self.policy.logits(node.hidden).log_softmax(dim=-1) + node.noise
+        """log π."""
+        return self.policy.logits(node.hidden).log_softmax(dim=-1)
 
     def imagine(self, node: Step, actions: Tensor) -> tuple[Step, Tensor, Tensor]:
         """The next step, the scaled reward, and the probability that the episode goes on."""
@@ -118,8 +116,7 @@ class ImaginedPlay:
         x = self.policy.tokens(told.x[:, None], {}, node.returns, after)
         hidden, memory = decode(self.policy.transformer, x, node.returns, node.memory)
         less, _, more = told.reward.softmax(dim=-1).unbind(dim=-1)
-        quiet = torch.zeros_like(node.returns)
-        then = Step(told.x, hidden, memory, node.returns, after, quiet)
+        then = Step(told.x, hidden, memory, node.returns, after)
         return then, (more - less) / self.world.scale, torch.sigmoid(-told.end)
 
     def leaf(self, node: Step) -> Tensor:

@@ -69,11 +69,13 @@ def plan(
     beams: int,
     prior_weight: float,
     discount: float,
+    noise: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The first action (episodes,) int64 of each episode's best plan, and what that is worth.
 
     `start` has a row per episode. At each of `horizon` ≥ 1 steps every node is followed by its
-    `beams` most probable actions, and the best `beams` plans of an episode are kept.
+    `beams` most probable actions, and the best `beams` plans of an episode are kept. `noise`
+    (episodes, actions) is added to log π of the first actions.
     """
     begin = model.log_prior(start)[:, 0]
     zero, index = torch.zeros_like(begin), torch.arange(episodes, device=begin.device)
@@ -81,7 +83,10 @@ def plan(
 
     def grow(plans: Plans[Node]) -> tuple[Plans[Node], Tensor, Tensor]:
         """Each copy of a beam takes an action that is the next less probable one."""
-        told, actions = _ranked(model.log_prior(plans.node), plans.beam, beams)
+        log_prior = model.log_prior(plans.node)
+        if noise is not None and plans.steps == 0:
+            log_prior = log_prior + noise[plans.beam]
+        told, actions = _ranked(log_prior, plans.beam, beams)
         node, rewards, goes_on = model.imagine(plans.node, actions)
         grown = Plans(
             node,

@@ -29,6 +29,12 @@ class BeamSettings(HorizonSettings):
         description="η: of Σ log π in a plan's worth; near 0 plans follow errors of the model and "
         "lose",
     )
+    temperature: float = Field(
+        0.25,
+        ge=0,
+        description="of the noise that first actions are drawn by: without any difference in "
+        "worth they are those of softmax(logits / temperature)",
+    )
 
 
 class HorizonPlannerSettings(MethodSettings):

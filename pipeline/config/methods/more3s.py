@@ -43,12 +43,6 @@ class PlannerSettings(BeamSettings):
         ge=0,
         description="η: of Σ log π in a plan's worth; with .1 plans lost to none on Breakout",
     )
-    temperature: float = Field(
-        0.25,
-        ge=0,
-        description="of the noise that first actions are drawn by: without any difference in "
-        "worth they are those of softmax(logits / temperature)",
-    )
 
 
 class Settings(HorizonPlannerSettings, TransformerSettings):

@@ -8,77 +8,29 @@ import numpy as np
 import pytest
 import torch
 from interruption import assert_resumes
-from planners import part
+from jowa_learners import (
+    POLICY,
+    batch_of,
+    data_of,
+    learner_of,
+    losses_of,
+    windows_of,
+)
 from policies import (
     ACTIONS,
-    SPACE,
     TEXT,
     TOKENS,
     TORQUES,
     VECTOR,
-    RandomStore,
     moment_of,
-    trajectories_of,
 )
-from torch import Tensor, nn
 
 from pipeline.config.schema import MethodConfig
-from pipeline.data.trajectories import Trajectories
-from pipeline.environments.action_space import ActionSpace, joined
 from pipeline.errors import PipelineError
 from pipeline.methods import Spec, make
 from pipeline.methods.jowa import JOWA
-from pipeline.observations.batch import Batch
-from pipeline.observations.windows import Windows
 from pipeline.training import loop
 from pipeline.training.resume import Resumption
-
-POLICY: dict[str, Any] = {
-    **{"context_length": 6, "width": 32, "layers": 2, "heads": 2, "dropout": 0.0, "n_step": 2},
-    **{"pooling_queries": 4, "unknown_steps": 2, "history_dropout": 0.0},
-}
-OTHER = ActionSpace(("A", "C", "D"))
-LENGTHS = [12, 9, 14]
-
-
-def data_of(cut: tuple[int, ...] = (1,), seed: int = 0) -> Trajectories:
-    data = trajectories_of(LENGTHS, seed)
-    return replace(data, terminated=np.array([i not in cut for i in range(len(LENGTHS))]))
-
-
-def learner_of(
-    data: Trajectories | None = None, randomised: bool = False, several: bool = False, **policy: Any
-) -> JOWA:
-    """Of one game, or of two that have other actions; `data` is that of all of them."""
-    told: dict[str, Any] = {"text_tokens": TEXT}
-    if data is not None:
-        told["trajectories"] = data
-    spec = Spec(("Made up",), (SPACE,), TOKENS, told)
-    if several:
-        games, joint = (SPACE, OTHER), joined([SPACE, OTHER])
-        spec = Spec(("One", "Two"), games, TOKENS, {}, (told, told), joint)
-    torch.manual_seed(0)
-    settings = {"method": "jowa", "policy": {**POLICY, **policy}}
-    learner = make(MethodConfig.model_validate(settings), spec)
-    assert isinstance(learner, JOWA)
-    if randomised:
-        for each in learner.parameters():
-            nn.init.normal_(each, std=0.3)
-    return learner.eval()
-
-
-def windows_of(learner: JOWA, data: Trajectories) -> Windows:
-    store = RandomStore("more3s", len(data.actions))
-    return Windows(data, store, SPACE, 1.0, learner.settings)
-
-
-def batch_of(learner: JOWA, ends: list[int], data: Trajectories | None = None) -> Batch:
-    return windows_of(learner, data or data_of()).batch(np.array(ends))
-
-
-def losses_of(learner: JOWA, batch: Batch) -> dict[str, Tensor]:
-    return learner.parts(batch)[1]
-
 
 # Losses.
 
@@ -317,79 +269,6 @@ def test_an_action_that_a_game_does_not_have_is_never_played() -> None:
     for t in range(6):
         action, _ = planning.act(moment_of(batch, t), planning.start(2))
         assert planning.allowed[batch.task, action].all()
-
-
-# Plans.
-
-
-def played(learner: JOWA, batch: Batch, steps: int = 4) -> Tensor:
-    """What is done at each step, (episodes, steps)."""
-    state, done = learner.start(len(batch.mask)), []
-    with torch.no_grad():
-        for t in range(steps):
-            action, state = learner.act(moment_of(batch, t), state)
-            done.append(action)
-    return torch.stack(done, dim=1)
-
-
-@pytest.mark.parametrize("leaf", ["value", "max_q"])
-@pytest.mark.parametrize("imagined", ["expectation", "mode"])
-def test_a_batch_of_episodes_plans_as_single_ones(leaf: str, imagined: str) -> None:
-    planner = {"horizon": 3, "beams": 2, "leaf": leaf, "imagined": imagined}
-    learner = learner_of(data_of(), randomised=True, planner=planner)
-    batch = batch_of(learner, [11, 20, 30, 34])
-    together = played(learner, batch)
-    assert together.dtype == torch.int64
-    for row in range(4):
-        with torch.no_grad():
-            state = learner.start(1)
-            for t in range(4):
-                action, state = learner.act(part(moment_of(batch, t), [row]), state)
-                assert action == together[row, t]
-
-
-def test_one_imagined_step_with_all_weight_on_the_prior_is_what_q_prefers() -> None:
-    learner = learner_of(data_of(), randomised=True)
-    batch = batch_of(learner, [11, 20, 30, 34])
-    best = played(learner, batch).argmax(dim=-1)
-    for planner in ({"beams": 1, "prior_weight": 0.0}, {"beams": 3, "prior_weight": 1e4}):
-        planning = learner_of(data_of(), True, planner={"horizon": 1, **planner})
-        planning.load_state_dict(learner.state_dict())
-        assert torch.equal(played(planning, batch), best)
-
-
-@pytest.mark.parametrize("imagined", ["expectation", "mode"])
-@pytest.mark.parametrize("leaf", ["value", "max_q"])
-def test_a_plan_is_the_best_of_all_that_the_world_model_imagines(leaf: str, imagined: str) -> None:
-    planner = {"horizon": 2, "beams": ACTIONS, "leaf": leaf, "imagined": imagined}
-    learner = learner_of(data_of(), randomised=True, planner=planner)
-    batch = batch_of(learner, [11, 20, 30, 34])
-    scale, gamma, signs = learner.scales[0], learner.settings.discount, torch.arange(-1.0, 2)
-    with torch.no_grad():
-        seen = moment_of(batch, 0)
-        action, _ = learner.act(seen, learner.start(4))
-        x = learner.world.encode(seen.observation, seen.task)[:, 0]
-        now = learner.world.step(x, seen.task, seen.timestep, learner.start(4))
-        worth = {}
-        for plan in np.ndindex(ACTIONS, ACTIONS):
-            node, total, going_on = now, torch.zeros(4), torch.ones(4)
-            for d, a in enumerate(plan):
-                taken = torch.full((4,), a)
-                total += 0.1 * learner.log_prior(node)[:, a]
-                node, told = learner.world.imagine(node, taken)
-                paid = told.reward.softmax(dim=-1) @ signs
-                if imagined == "mode":
-                    paid = told.reward.argmax(dim=-1) - 1.0
-                total += gamma**d * going_on * paid / scale
-                if imagined == "expectation":
-                    going_on = going_on * (1 - told.end.sigmoid())
-            left = learner.support.mean(learner.value(node.hidden))[:, 0]
-            if leaf == "max_q":
-                left = learner.support.mean(learner.q(node.hidden)).amax(dim=-1)
-            worth[plan] = total + gamma**2 * going_on * left
-    for row in range(4):
-        best = max(worth, key=lambda each: float(worth[each][row]))
-        assert action[row] == best[0]
 
 
 def test_continuous_actions_are_refused() -> None:

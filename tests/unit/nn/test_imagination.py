@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -98,6 +99,20 @@ def test_each_node_is_followed_by_its_most_probable_actions_only() -> None:
         everything, _ = planned(table, states, prior_weight=0.0)
         different += int((found != everything).sum())
     assert different > 5
+
+
+def test_noise_is_added_to_the_first_actions_only() -> None:
+    """Both where the most probable ones are chosen and in what a plan is worth."""
+    table, states = Table(2), list(range(STATES))
+    noise = torch.randn(STATES, ACTIONS, generator=torch.Generator().manual_seed(0))
+    found, _ = planned(table, states, beams=1, prior_weight=0.0, noise=noise)
+    assert torch.equal(found, (table.prior + noise).argmax(dim=1))
+    found, worth = planned(table, states, prior_weight=1.0, noise=noise)
+    for state in states:
+        all_plans = list(product(range(ACTIONS), repeat=2))
+        each = [table.worth(state, a, 1.0) + float(noise[state, a[0]]) for a in all_plans]
+        assert float(worth[state]) == pytest.approx(max(each), abs=1e-5)
+        assert found[state] == all_plans[int(np.argmax(each))][0]
 
 
 @pytest.mark.parametrize("beams", [1, 2, 3])
