@@ -173,12 +173,13 @@ def _entries(
     }
     for number, entry in enumerate(given):
         place = f"{source}: settings[{number}]"
-        settings = _overlay(entry, place, sections, beside=("where",))
-        where = validate(Where, settings.pop("where", {}), f"{place}.where")
+        told = entry.get("where", {}) if isinstance(entry, dict) else {}
+        where = validate(Where, told, f"{place}.where")
         for kind, names in where:
             for name in names or ():
                 known(kind, name, allowed[kind], f"{place}.where")
-        yield Entry(where=where, settings=settings)
+        settings = _overlay(entry, place, sections, ("where",), where.method)
+        yield Entry(where=where, settings={k: v for k, v in settings.items() if k != "where"})
 
 
 def _overlay(
@@ -186,8 +187,11 @@ def _overlay(
     where: str,
     sections: Mapping[str, Mapping[str, Any]],
     beside: Iterable[str] = (),
+    methods: Iterable[str] | None = None,
 ) -> dict[str, Any]:
-    """Check settings that only say what differs: MethodConfig's but its name, and keys `beside`."""
+    """Check settings that only say what differs: MethodConfig's but its name, and keys `beside`;
+    they are of the `methods`, or else of all.
+    """
     if not isinstance(content, dict):
         raise PipelineError(f"{where}: expected keys and values, found {type(content).__name__}")
     allowed = [name for name in (*MethodConfig.model_fields, *beside) if name != "method"]
@@ -196,7 +200,7 @@ def _overlay(
     checked = {key: value for key, value in content.items() if key not in beside}
     if isinstance(content.get("features"), dict):
         validate(FeaturesConfig, checked.pop("features"), f"{where}: features")
-    _check_policy(checked.pop("policy", {}), where, content.get("where"))
+    _check_policy(checked.pop("policy", {}), where, methods)
     named = validate(MethodConfig, {**checked, "method": "any"}, where)
     if "features" in checked:
         known("features", named.features, sections["features"], where)
@@ -205,16 +209,14 @@ def _overlay(
     return dict(content)
 
 
-def _check_policy(content: object, where: str, runs: object) -> None:
+def _check_policy(content: object, where: str, named: Iterable[str] | None) -> None:
     """Check settings that several methods share, of which each takes those that it has, in sections
-    such as `planner` too: the methods that `runs` names, or else all.
+    such as `planner` too: the methods that are `named`, or else all.
     """
     if not isinstance(content, dict):
         found = type(content).__name__
         raise PipelineError(f"{where}: policy: expected keys and values, found {found}")
-    named = runs.get("method", []) if isinstance(runs, dict) else []
-    chosen = [named] if isinstance(named, str) else named
-    methods = [name for name in plugins.names("methods") if name in chosen or not chosen]
+    methods = list(named or plugins.names("methods"))
     _check_keys(content, map(settings_class, methods), f"{where}: policy")
     for name in methods:
         validate(MethodConfig, {"method": name, "policy": own(name, content)}, where)

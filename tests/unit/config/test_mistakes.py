@@ -237,6 +237,11 @@ def test_json_of_a_stage_names_the_key() -> None:
         ),
         (
             "config.yaml",
+            {"settings": [{"where": {"method": 3}, "policy": {"width": 8}}]},
+            rf"config.yaml: settings\[{NEW}\].where: method: .*list",
+        ),
+        (
+            "config.yaml",
             {"settings": [{"where": {"method": "more3s"}, "training": {"step": 3}}]},
             rf"config/config.yaml: settings\[{NEW}\]: training.step: .*'steps'",
         ),
