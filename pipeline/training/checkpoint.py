@@ -152,10 +152,11 @@ def load(path: Path, config: MethodConfig, device: str = "cpu") -> tuple[Learner
     `config`.
     """
     description, actions, joint, tensors = _read(path)
-    given = config.trained().model_dump(mode="json")
+    given = _trained(config.model_dump(mode="json"), config)
+    found = _trained(description.method, config)
     for section in DEFINING:
-        if description.method.get(section) != given[section]:
-            difference = _difference(section, description.method, given)
+        if found.get(section) != given[section]:
+            difference = _difference(section, found, given)
             raise PipelineError(
                 f"{path}: trained with another configuration ({difference}); "
                 "run train_policy again, or evaluate with the configuration it was trained with"
@@ -174,6 +175,17 @@ def load(path: Path, config: MethodConfig, device: str = "cpu") -> tuple[Learner
         ) from None
     learner.to(device).eval()
     return learner, description
+
+
+def _trained(method: Mapping[str, Any], config: MethodConfig) -> dict[str, Any]:
+    """The same without what only play depends on: its default may change, or have been another
+    when the policy was trained.
+    """
+    policy = method.get("policy") or {}
+    return {
+        **method,
+        "policy": {key: policy[key] for key in policy if key not in config.policy.acting},
+    }
 
 
 def begin_with(learner: Learner, path: Path) -> str:

@@ -187,6 +187,18 @@ def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> Non
         checkpoint.load(tmp_path / "missing", config)
 
 
+def test_how_a_checkpoint_plays_may_have_changed_since(tmp_path: Path) -> None:
+    config = method_config("more3s")
+    spec = spec_of("more3s", RandomStore("more3s", 1).attributes)
+    before = checkpoint.describe(config, 3, 1.0, spec)
+    del before.method["policy"]["planner"]["temperature"]
+    before.method["policy"]["planner"]["beams"] = 5
+    path = tmp_path / "policy.safetensors"
+    checkpoint.save(path, make(config, spec), before)
+    loaded, _ = checkpoint.load(path, config)
+    assert loaded.settings.planner.beams == 2
+
+
 def test_what_is_compared_with_is_where_the_windows_are() -> None:
     """`meta` stands for a graphics card."""
     vectors = replace(trajectories_of([20, 30]), actions=np.zeros((50, 2), np.float32))
