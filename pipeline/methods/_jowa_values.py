@@ -176,13 +176,13 @@ class JowaLearner(Learner, Generic[Node]):
             self, now, moment, planner, discount=self.settings.discount, actions=actions
         )
 
-    def logits(self, now: Node) -> Tensor:
-        """Q / τ."""
-        return self.worth(self.q(now.hidden), now.task) / self.settings.value_temperature
+    def preferred(self, hidden: Tensor, task: Tensor) -> Tensor:
+        """Q / τ (rows, actions) at h (rows, width)."""
+        return self.worth(self.q(hidden), task) / self.settings.value_temperature
 
     def log_prior(self, now: Node) -> Tensor:
         """log softmax(Q / τ)."""
-        return self.logits(now).log_softmax(dim=-1)
+        return self.preferred(now.hidden, now.task).log_softmax(dim=-1)
 
     def imagine(self, now: Node, actions: Tensor) -> tuple[Node, Tensor, Tensor]:
         """The next step, the scaled reward, and the probability that the episode goes on."""

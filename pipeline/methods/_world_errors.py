@@ -39,17 +39,24 @@ def world_errors(world: World, x: Tensor, hidden: Tensor, batch: Batch) -> dict[
     missed = masked_mean(_square(told.x[:, :-1] - following), followed)
     z = batch.observation["pooled"].flatten(2).float()  # frozen statistics of the data
     decoded, imagined = world.decode(x, batch.task), world.decode(told.x[:, :-1], batch.task)
-    sign = batch.rewards.sign().long() + 1
-    reward = functional.cross_entropy(told.reward.transpose(1, 2), sign, reduction="none")
-    end = functional.binary_cross_entropy_with_logits(
-        told.end, batch.terminal.to(torch.float32), reduction="none"
-    )
     return {
         "latent_error": missed / still,
         "decoder_error": masked_mean(_square(decoded - z), real),
         "imagined_error": masked_mean(_square(imagined - z[:, 1:]), followed),
-        "reward_error": masked_mean(reward, real),
-        "end_error": masked_mean(end, real),
+        **outcome_errors(told.reward, told.end, batch),
+    }
+
+
+def outcome_errors(reward: Tensor, end: Tensor, batch: Batch) -> dict[str, Tensor]:
+    """Cross-entropies of logits of the reward's sign (B, K, 3), and of the end (B, K)."""
+    sign = batch.rewards.sign().long() + 1
+    paid = functional.cross_entropy(reward.transpose(1, 2), sign, reduction="none")
+    ended = functional.binary_cross_entropy_with_logits(
+        end, batch.terminal.to(torch.float32), reduction="none"
+    )
+    return {
+        "reward_error": masked_mean(paid, batch.mask),
+        "end_error": masked_mean(ended, batch.mask),
     }
 
 

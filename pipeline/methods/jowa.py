@@ -62,8 +62,9 @@ class JOWA(JowaLearner[Step]):
         """Q / τ, or the first action of the best plan."""
         x = self.world.encode(moment.observation, moment.task)[:, 0]
         now = self.world.step(x, moment.task, moment.timestep, state)
-        planning = self.settings.planner.horizon > 0
-        return self.planned(now, moment) if planning else self.logits(now), now.memory
+        if self.settings.planner.horizon:
+            return self.planned(now, moment), now.memory
+        return self.preferred(now.hidden, now.task), now.memory
 
     def follow(self, now: Step, actions: Tensor) -> tuple[Step, Imagination]:
         """One token more."""

@@ -68,7 +68,7 @@ class Decoding:
     """Rows of equally many tokens, each with keys and values of its own."""
 
     net: Transformer
-    """With biases by distance, and without conditioning."""
+    """Without conditioning."""
     tokens_per_step: int
     span: int
     """Steps that a token sees before its own."""
@@ -95,15 +95,23 @@ class Decoding:
         """The hidden state of the last token, (rows, width), of sequences `x` (rows, tokens, width)
         that begin with a step. Without gradients.
         """
-        assert net.attention_span is not None
-        length = x.shape[1]
-        order = torch.arange(length)
+        order = torch.arange(x.shape[1])
         hidden, cache = net(x, Positions(order, order // tokens_per_step))
-        by_distance = torch.stack([_by_distance(each) for each in net.blocks])  # type: ignore[arg-type]
+        return hidden[:, -1], cls.after(net, cache, tokens_per_step)
+
+    @classmethod
+    @torch.no_grad()
+    def after(cls, net: Transformer, cache: KVCache, tokens_per_step: int) -> Self:
+        """What goes on from a cache of real tokens, of which the first begins a step."""
+        assert net.attention_span is not None
+        first, length = (int(cache.positions.order[i]) for i in (0, -1))
+        by_distance = torch.stack(
+            [_by_distance(each, net.attention_span) for each in net.blocks]  # type: ignore[arg-type]
+        )
         weights = tuple(_weights(each) for each in net.blocks)  # type: ignore[arg-type]
         fixed = net, tokens_per_step, net.attention_span, weights
         biases = by_distance.repeat_interleave(tokens_per_step, dim=2)
-        return hidden[:, -1], cls(*fixed, biases, _memory(cache), (), (), length, 0)
+        return cls(*fixed, biases, _memory(cache), (), (), length + 1, first)
 
     def select(self, rows: Tensor) -> Self:
         """The rows `rows`, each with buffers of its own."""
@@ -173,10 +181,12 @@ def _memory(cache: KVCache) -> Tensor:
     return torch.stack((keys, keys, values), dim=3)  # queries are never read again
 
 
-def _by_distance(block: Block) -> Tensor:
-    """(heads, span + 1), the farthest first."""
-    assert block.attention.distance_bias is not None
-    return block.attention.distance_bias.flip(1)
+def _by_distance(block: Block, span: int) -> Tensor:
+    """(heads, span + 1), the farthest first; zeros where attention has no biases."""
+    bias, attention = block.attention.distance_bias, block.attention
+    if bias is None:
+        return attention.input.weight.new_zeros(attention.heads, span + 1)
+    return bias.flip(1)
 
 
 def _weights(block: Block) -> Weights:

@@ -16,6 +16,7 @@ PRINTED = {
     "gato": "Gato",
     "iql": "IQL",
     "jowa": "JOWA",
+    "jowa_pixels": "JOWA on pixels",
     "mbop": "MBOP",
     "more3s": "MORE-3S",
     "multi_game_dt": "Multi-Game DT",

@@ -39,6 +39,7 @@ METHODS = {
     "tap": "#843c39",
     "gato": "#7b4173",
     "jowa": "#3182bd",
+    "jowa_pixels": "#6baed6",
     "scaled_ql": "#e6550d",
     "multi_game_dt": "#bd9e39",
     "elastic_dt": "#31a354",

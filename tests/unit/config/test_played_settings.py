@@ -9,6 +9,7 @@ PLAYED = {
     "diffuser": {"planner": {"plans": 8, "warm_start": 2}},
     "elastic_dt": {"return_inference": "expectile", "optimality": 3.0, "start_every": 1},
     "jowa": {"planner": {"horizon": 2}},
+    "jowa_pixels": {"planner": {"horizon": 2, "beams": 3}},
     "mbop": {"planner": {"horizon": 8, "noise": 0.2}},
     "more3s": {"planner": {"horizon": 2, "temperature": 0.5}},
     "multi_game_dt": {"return_inference": "best_of_128", "optimality": 3.0, "top_actions": 0.5},
