@@ -24,10 +24,10 @@ class BeamSettings(HorizonSettings):
         2, ge=1, description="K: plans that are kept, and actions tried after each of them"
     )
     prior_weight: float = Field(
-        0.1,
+        1.0,
         ge=0,
-        description="η: of Σ log π in a plan's worth; near 0 plans follow errors of the model and "
-        "lose",
+        description="η: of Σ log π in a plan's worth; plans follow errors of the model where it is "
+        "small: with 0.1 they lost to none",
     )
     temperature: float = Field(
         0.25,

@@ -38,11 +38,6 @@ class PlannerSettings(BeamSettings):
         description="H: steps that are imagined; 0 plays without plans, as it does without "
         "world_model.trained",
     )
-    prior_weight: float = Field(
-        1.0,
-        ge=0,
-        description="η: of Σ log π in a plan's worth; with .1 plans lost to none on Breakout",
-    )
 
 
 class Settings(HorizonPlannerSettings, TransformerSettings):

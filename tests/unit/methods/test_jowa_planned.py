@@ -76,7 +76,8 @@ def test_with_all_weight_on_the_prior_first_actions_are_drawn_at_the_temperature
 @pytest.mark.parametrize("imagined", ["expectation", "mode"])
 @pytest.mark.parametrize("leaf", ["value", "max_q"])
 def test_a_plan_is_the_best_of_all_that_the_world_model_imagines(leaf: str, imagined: str) -> None:
-    planner = {"horizon": 2, "beams": ACTIONS, "leaf": leaf, "imagined": imagined}
+    planner = {"horizon": 2, "beams": ACTIONS, "prior_weight": 0.1}
+    planner |= {"leaf": leaf, "imagined": imagined}
     learner = learner_of(data_of(), randomised=True, planner=planner)
     batch = batch_of(learner, [11, 20, 30, 34])
     scale, gamma, signs = learner.scales[0], learner.settings.discount, torch.arange(-1.0, 2)
