@@ -22,9 +22,8 @@ DEMO_THREADS := $(foreach rule,detect_regions pretrain_encoder build_cache train
 table1: $(RUNTIME)  ## Table 1 with the default configuration: results/table1.csv and .md
 	$(BIN)/snakemake results/table1.csv --cores $(CORES)
 
-demo: $(RUNTIME)  ## one game, one seed, MORE-3S alone: a rollout video and a picture of the regions
+demo: $(RUNTIME)  ## one game, one seed, MORE-3S alone: its scores, a rollout video and a picture of the regions
 	$(BIN)/snakemake demo --cores all --set-threads $(DEMO_THREADS)
-	@ls results/runs/*/more3s/default/seed-*/rollout.mp4 results/regions/*/*.png
 
 test: check  ## everything that continuous integration runs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup

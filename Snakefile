@@ -36,7 +36,6 @@ onstart:
 
 localrules:
     all,
-    demo,
 
 
 rule all:
@@ -54,19 +53,6 @@ rule all:
             **PLAYED_ON,
         ),
         report_contents(),
-
-
-rule demo:
-    """One game, one seed, one method: a policy that plays, on video, and what its eyes see."""
-    input:
-        each(rules.evaluate_policy.output.episodes, RUNS.where(trained=True)[:1]),
-        each(rules.film_policy.output.video, RUNS.where(trained=True)[:1]),
-        each(
-            rules.draw_regions.output.picture,
-            RUNS.where(from_cache=True)[:1],
-            features="regions",
-            **PLAYED_ON,
-        ),
 
 
 # What no rule makes is said in one line, with what may have been meant.

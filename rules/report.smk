@@ -17,6 +17,7 @@ localrules:
     plot_costs,
     list_prompts,
     list_runs,
+    demo,
 
 
 rule render_table:
@@ -237,3 +238,28 @@ rule list_runs:
         **stage("list_runs", runs=places_of_runs()),
     shell:
         STAGE
+
+
+SHOWN_FIRST = RUNS.where(trained=True)[:1]
+
+
+rule demo:
+    """One game, one seed, one method: how a policy plays, on video, and what its eyes see."""
+    input:
+        episodes=each(rules.evaluate_policy.output.episodes, SHOWN_FIRST),
+        run=each(rules.evaluate_policy.output.run, SHOWN_FIRST),
+        video=each(rules.film_policy.output.video, SHOWN_FIRST),
+        regions=each(
+            rules.draw_regions.output.picture,
+            RUNS.where(from_cache=True)[:1],
+            features="regions",
+            **PLAYED_ON,
+        ),
+    log:
+        "results/logs/demo.log",
+    conda:
+        "../envs/policy.yaml"
+    params:
+        **stage("demo", runs=lambda wildcards: [run.place for run in SHOWN_FIRST]),
+    shell:
+        "{params.command:q} {params.settings:q} 2>&1 | tee {log:q}"

@@ -199,5 +199,5 @@ def test_a_stage_is_a_function_of_its_modules_name(name: str) -> None:
     assert module.__doc__.splitlines()[0] in parser_of(stage).format_help()
     found = [option.name for option in options_of(stage)]
     assert len(found) == len(set(found))
-    if name not in ("explain", "plan", "verify_cache"):
+    if name not in ("demo", "explain", "plan", "verify_cache"):
         assert any(option.kind is Kind.OUTPUT for option in options_of(stage))
