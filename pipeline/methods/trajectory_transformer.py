@@ -22,6 +22,7 @@ from pipeline.data.trajectories import Trajectories
 from pipeline.methods import Learner, Moment, Spec
 from pipeline.methods._robots import robot_actions
 from pipeline.nn.discretise import Discretiser
+from pipeline.nn.histogram_loss import histogram_loss
 from pipeline.nn.masking import masked_mean
 from pipeline.nn.token_model import Columns, TokenModel
 from pipeline.nn.token_planning import Planner
@@ -33,6 +34,8 @@ class Targets(NamedTuple):
 
     tokens: Tensor
     """(B, K, J) int64."""
+    read: Tensor
+    """(B, K, J − 1) int64: the same as they are read, of states with the noise of training."""
     following: Tensor
     """(B, K) int64: column 0 of the next step."""
     followed: Tensor
@@ -61,6 +64,8 @@ class TrajectoryTransformer(Learner):
     settings: Settings
     recorded_values: Tensor
     """(T,) V of every recorded step; in training only."""
+    deviation: Tensor
+    """(D,) of the recorded states; in training only."""
 
     def __init__(self, settings: Settings, spec: Spec) -> None:
         """Raises PipelineError where actions are discrete."""
@@ -81,35 +86,43 @@ class TrajectoryTransformer(Learner):
     def _learn_from(self, data: Trajectories) -> None:
         gamma = self.settings.discount
         values = (discounted_returns(data, gamma) - data.rewards) / gamma
-        parts = (data.observations, data.actions, data.rewards[:, None], values[:, None])
-        self.bins.fit(np.concatenate([np.asarray(x, np.float32) for x in parts], axis=1))
-        self.register_buffer(
-            "recorded_values", torch.from_numpy(values.astype(np.float32)), persistent=False
-        )
+        columns = (data.observations, data.actions, data.rewards[:, None], values[:, None])
+        numbers = np.concatenate([np.asarray(x, np.float32) for x in columns], axis=1)
+        self.bins.fit(numbers)
+        deviation = numbers[:, : self.columns.states].std(axis=0)
+        known = {"recorded_values": values, "deviation": deviation}
+        for name, each in known.items():
+            buffer = torch.from_numpy(each.astype(np.float32))
+            self.register_buffer(name, buffer, persistent=False)
 
     # Losses.
 
-    def targets(self, batch: Batch) -> Targets:
-        """The tokens of windows, and what follows each of their steps."""
-        mask, ended = batch.mask, batch.terminal
+    def targets(self, batch: Batch, noise: float = 0) -> Targets:
+        """The tokens of windows, and what follows each of their steps; states are read with `noise`
+        of so many deviations of the data.
+        """
+        mask, ended, seen = batch.mask, batch.terminal, batch.observation["state"]
         steps = batch.index[:, None] + torch.arange(1 - mask.shape[1], 1, device=mask.device)
         value = self.recorded_values[steps.clamp(min=0)]  # padding is masked
         paid = torch.stack((batch.rewards, value), dim=-1)
-        told = torch.cat((batch.observation["state"], batch.actions, paid), dim=-1)
-        tokens = self.bins.tokens(told)
+        tokens = self.bins.tokens(torch.cat((seen, batch.actions, paid), dim=-1))
+        read = tokens[..., :-1]
+        if noise:
+            near = seen + noise * self.deviation * torch.randn_like(seen)
+            read = torch.cat((self.bins.tokens(near), read[..., self.columns.states :]), dim=-1)
         after = functional.pad(tokens[:, 1:, 0], (0, 1))
         real = mask & (ended | functional.pad(mask[:, 1:], (0, 1)))
-        return Targets(tokens, torch.where(ended, self.bins.end, after), real, mask)
+        return Targets(tokens, read, torch.where(ended, self.bins.end, after), real, mask)
 
-    def nats(self, batch: Batch, smoothing: float = 0) -> dict[str, tuple[Tensor, Tensor]]:
+    def nats(
+        self, batch: Batch, noise: float = 0, width: float = 0
+    ) -> dict[str, tuple[Tensor, Tensor]]:
         """Of each kind of token the cross-entropies, and which of them count."""
-        of = self.targets(batch)
-        within, next_ = self.model(of.tokens[..., :-1], of.mask)
+        of = self.targets(batch, noise)
+        within, next_ = self.model(of.read, of.mask)
         goals = torch.cat((of.following[..., None], of.tokens[..., 1:]), dim=-1)  # (B, K, J)
         logits = torch.cat((next_[:, :, None], within), dim=2)
-        errors = functional.cross_entropy(
-            logits.flatten(0, 2), goals.flatten(), reduction="none", label_smoothing=smoothing
-        ).view(goals.shape)
+        errors = histogram_loss(logits, goals, width, ordered=self.bins.bins)
         real = of.mask[..., None].expand(goals.shape).clone()
         real[..., 0] = of.followed
         return {
@@ -118,7 +131,7 @@ class TrajectoryTransformer(Learner):
 
     def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor]]:
         """The mean over all tokens, those of actions weighted."""
-        parts = self.nats(batch, self.settings.label_smoothing)
+        parts = self.nats(batch, self.settings.state_noise, self.settings.target_width)
         errors = [
             (self.settings.action_weight if name == "action" else 1) * x
             for name, (x, _) in parts.items()

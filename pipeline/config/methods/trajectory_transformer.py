@@ -44,7 +44,10 @@ class Settings(HorizonPlannerSettings):
     dropout: float = Field(0.1, ge=0, lt=1)
     activation: Activation = "gelu"
     action_weight: float = Field(5.0, gt=0, description="of an action's tokens in the loss")
-    label_smoothing: float = Field(
-        0.0, ge=0, lt=1, description="share of a target's mass that goes to all tokens alike"
+    target_width: float = Field(
+        0.0, ge=0, description="of the normal density over bins that is the target; 0: one bin"
+    )
+    state_noise: float = Field(
+        0.0, ge=0, description="on the states that are read in training, in the data's deviations"
     )
     planner: PlannerSettings = PlannerSettings()

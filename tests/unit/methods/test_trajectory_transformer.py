@@ -9,14 +9,7 @@ import pytest
 import torch
 from interruption import assert_resumes
 from planners import KIND, A, moments, part
-from policies import (
-    STATE,
-    TORQUES,
-    RandomStore,
-    method_config,
-    spec_of,
-    trajectories_of,
-)
+from policies import STATE, TORQUES, RandomStore, method_config, spec_of, trajectories_of
 from torch import Tensor
 
 from pipeline.config.schema import MethodConfig
@@ -149,8 +142,19 @@ def test_the_loss_is_the_weighted_mean_over_all_tokens() -> None:
         total += weight * float((errors * real).detach().sum())
         count += int(real.sum())
     assert loss.item() == pytest.approx(total / count, rel=1e-5)
-    ((_, smoothed),) = learner_of(label_smoothing=0.2).losses(batch, 0)
+    ((_, smoothed),) = learner_of(action_weight=3.0, target_width=1.0).losses(batch, 0)
     assert smoothed != loss
+
+
+def test_noise_changes_only_the_states_that_are_read() -> None:
+    learner = learner_of(bins=50)
+    batch = windows_of(learner).batch(np.array([7, 11]))
+    clean, noisy = learner.targets(batch), learner.targets(batch, noise=0.5)
+    assert torch.equal(clean.tokens, noisy.tokens)
+    assert torch.equal(clean.following, noisy.following)
+    changed = (clean.read != noisy.read).float().mean(dim=(0, 1))
+    assert changed[:STATE].min() > 0.2
+    assert changed[STATE:].max() == 0
 
 
 def test_one_batch_can_be_overfitted() -> None:
@@ -162,9 +166,8 @@ def test_one_batch_can_be_overfitted() -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    means = learner.read(batch)[1]
-    # the first state of a window is not predicted, so all the rest can be known
-    assert max(float(each) for each in means.values()) < 0.15
+    means = learner.read(batch)[1]  # a window's first state is not predicted, so all can be known
+    assert max(each.item() for each in means.values()) < 0.15
 
 
 # Plans.
