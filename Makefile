@@ -10,14 +10,15 @@ CORES ?= 8
 BIN := .venv/bin
 # Stamps: installing again is for a change of these files only.
 PINS := pyproject.toml requirements.lock
-INSTALL = $(BIN)/pip install --constraint requirements.lock $(PIP_ARGS) --editable
+# Of 20,000 files Python compiles the few that are imported when they first are; pip would take a minute for all.
+INSTALL = $(BIN)/pip install --no-compile --constraint requirements.lock $(PIP_ARGS) --editable
 RUNTIME := .venv/.installed
 DEVELOPMENT := .venv/.installed-dev
 # One job at a time is all a demo has to do, so each may use two threads.
 DEMO_THREADS := $(foreach rule,detect_regions pretrain_encoder build_cache train_policy \
 	evaluate_policy film_policy,$(rule)=2)
 
-.PHONY: table1 demo test fuzz check docs clean
+.PHONY: table1 demo test pytest fuzz check docs clean
 
 table1: $(RUNTIME)  ## Table 1 with the default configuration: results/table1.csv and .md
 	$(BIN)/snakemake results/table1.csv --cores $(CORES)
@@ -25,7 +26,10 @@ table1: $(RUNTIME)  ## Table 1 with the default configuration: results/table1.cs
 demo: $(RUNTIME)  ## one game, one seed, MORE-3S alone: its scores, a rollout video and a picture of the regions
 	$(BIN)/snakemake demo --cores all --set-threads $(DEMO_THREADS)
 
-test: check  ## everything that continuous integration runs
+test: $(DEVELOPMENT)  ## everything that continuous integration runs
+	@$(MAKE) --no-print-directory --jobs 2 check pytest
+
+pytest: $(DEVELOPMENT)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 fuzz: $(DEVELOPMENT)  ## ten times as many bad inputs as the tests try
