@@ -19,7 +19,6 @@ from pipeline.config.methods.gato import Settings
 from pipeline.data.trajectories import Trajectories
 from pipeline.methods import Learner, Moment, Spec
 from pipeline.nn.beam_search import drawn
-from pipeline.nn.histogram_loss import histogram_loss
 from pipeline.nn.kv_cache import KVCache, Positions, join
 from pipeline.nn.masking import masked_mean
 from pipeline.nn.step_tokens import StepTokens
@@ -107,9 +106,10 @@ class Gato(Learner):
         """The mean cross-entropy of action tokens, and their logits (B, K, A, choices)."""
         tokens = self.tokens(batch.observation["state"], batch.actions)
         read = self.logits(prompt, prompted, tokens, batch.mask)
-        width = 0 if self.tokens.bounds is None else self.settings.target_width
-        error = histogram_loss(read, tokens[..., self.size + 1 :], width, self.tokens.choices)
-        return masked_mean(error.mean(dim=-1), batch.mask), read
+        error = functional.cross_entropy(
+            read.flatten(0, 2), tokens[..., self.size + 1 :].flatten(), reduction="none"
+        )
+        return masked_mean(error.view(read.shape[:3]).mean(dim=-1), batch.mask), read
 
     def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor]]:
         """Prompts are the endings of the batch's other episodes; the best of all is kept."""

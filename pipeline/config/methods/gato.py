@@ -22,12 +22,6 @@ class Settings(MethodSettings):
     )
     bins: int = Field(1024, ge=2, description="of a state's number, bent into [-1, 1]")
     action_bins: int = Field(1024, ge=2, description="of a component of a continuous action")
-    target_width: float = Field(
-        0.0,
-        ge=0,
-        description="of the normal density over the bins of a continuous action that is the "
-        "target; 0: one bin",
-    )
     mu: float = Field(100.0, gt=0, description="μ of the law that a state's numbers are bent by")
     largest: float = Field(256.0, gt=0, description="M: the number that the law bends to 1")
     width: int = Field(128, ge=8)
