@@ -76,8 +76,7 @@ class JowaLearner(Learner, Generic[Node]):
         self.target = copy.deepcopy(self.q).requires_grad_(False)
         self.register_buffer("allowed", spec.allowed, persistent=False)
         self.register_buffer("scales", torch.ones(len(told)))
-        data = [each["trajectories"] for each in told if "trajectories" in each]
-        if data:
+        if data := [each["trajectories"] for each in told if "trajectories" in each]:
             self.recorded = RecordedReturns(data, settings.discount, settings.unknown_steps)
             self.scales.copy_(self.recorded.scales)
 
@@ -110,13 +109,12 @@ class JowaLearner(Learner, Generic[Node]):
 
     def total(self, parts: Mapping[str, Tensor]) -> Tensor:
         """What the trunk and Q are trained on."""
-        of, settings = parts, self.settings
-        share = settings.recorded_share
-        value = (1 - share) * of["td_error"] + share * of["recorded_error"]
+        settings, share = self.settings, self.settings.recorded_share
+        value = (1 - share) * parts["td_error"] + share * parts["recorded_error"]
         return (
-            settings.world_loss_weight * self.world_error(of)
+            settings.world_loss_weight * self.world_error(parts)
             + settings.value_loss_weight * value
-            + settings.conservative_weight * of["conservative_error"]
+            + settings.conservative_weight * parts["conservative_error"]
         )
 
     def value_errors(self, hidden: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:

@@ -118,8 +118,7 @@ class MultiGameDecisionTransformer(Learner):
         rewards = reward_tokens(batch.rewards, batch.terminal)
         seen = self.seen(batch.observation["frames"], batch.timesteps)
         x = self.tokens(seen, returns, first, batch.actions, rewards)
-        places = self.positions(mask.shape[1])
-        hidden, _ = self.transformer(x, places, self.visible(mask, first))
+        hidden, _ = self.transformer(x, self.positions(mask.shape[1]), self.visible(mask, first))
         hidden = hidden.unflatten(1, (mask.shape[1], -1))  # (B, K, P + 3, width)
         read = only_allowed(self.action_head(hidden[:, :, patches]), self.allowed[batch.task])
         told = {

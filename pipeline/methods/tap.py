@@ -8,7 +8,6 @@ large and whose probability is not too small, and the first action of the best i
 """
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -22,23 +21,9 @@ from pipeline.nn.codebook import Codebook
 from pipeline.nn.latent_search import gumbel, latent_search
 from pipeline.nn.masking import masked_mean
 from pipeline.nn.mlp import Standardise
-from pipeline.nn.trajectory_codes import CodePrior, TrajectoryAutoencoder, nearest_codes
+from pipeline.nn.trajectory_codes import CodePrior, Steps, TrajectoryAutoencoder, nearest_codes
 from pipeline.observations.batch import Batch
 from pipeline.observations.n_step import sums_ahead
-
-
-class Steps(NamedTuple):
-    """W steps of B windows: numbers are [state, action, reward, value, whether it has ended]."""
-
-    x: Tensor
-    """(B, W, D + A + 3), standardised; zeros after the end, but that it has ended."""
-    known: Tensor
-    """(B, W, D + A + 3) bool: what was recorded. After an end only that it has ended is."""
-
-    @property
-    def whole(self) -> Tensor:
-        """(B, W) bool: it is known at least whether the episode has ended."""
-        return self.known[..., -1]
 
 
 class TAP(Learner):
@@ -187,8 +172,9 @@ class TAP(Learner):
         seen, planner = self.states(moment.observation[STATE][:, 0]), self.settings.planner
         codes = min(planner.codes, self.settings.window_codes)
         shape = codes, planner.beams, self.settings.codebook
-        drawn = planner.temperature > 0
-        noise = moment.noise(*shape) if drawn else seen.new_zeros(len(seen), *shape)
+        noise = seen.new_zeros(len(seen), *shape)
+        if planner.temperature:
+            noise = planner.temperature * gumbel(moment.noise(*shape))
 
         def rows(index: Tensor) -> Tensor:
             """The episodes' states, of as many beams as there are."""
@@ -198,7 +184,7 @@ class TAP(Learner):
         best = latent_search(
             lambda index: self.prior(index, rows(index))[:, -1],
             lambda index: self.worth(self.autoencoder.imagine(index, rows(index))),
-            planner.temperature * gumbel(noise) if drawn else noise,
+            noise,
             beams=planner.beams,
             expand=planner.expand,
             threshold=planner.threshold,

@@ -6,12 +6,28 @@ state is known, so codes say what happens from there on. Codes come in the order
 trajectory's first steps do not depend on later codes.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
 from pipeline.nn.codebook import Codebook, Quantised
 from pipeline.nn.kv_cache import Positions
 from pipeline.nn.transformer import Transformer, TransformerShape
+
+
+class Steps(NamedTuple):
+    """W steps of B windows: numbers are [state, action, reward, value, whether it has ended]."""
+
+    x: Tensor
+    """(B, W, D + A + 3), standardised; zeros after the end, but that it has ended."""
+    known: Tensor
+    """(B, W, D + A + 3) bool: what was recorded. After an end only that it has ended is."""
+
+    @property
+    def whole(self) -> Tensor:
+        """(B, W) bool: it is known at least whether the episode has ended."""
+        return self.known[..., -1]
 
 
 class TrajectoryAutoencoder(nn.Module):

@@ -79,6 +79,8 @@ def test_files_and_rules_stay_small() -> None:
     for path in (ROOT / "rules").glob("*.smk"):
         for block in re.findall(r"^rule \w+:\n(?:(?: .*)?\n)*", path.read_text(), re.MULTILINE):
             assert len([line for line in block.splitlines() if line.strip()]) <= 25, block
+    for path in (ROOT / "pipeline" / "methods").glob("*.py"):
+        assert len(path.read_text().splitlines()) < 200, path
     for path in (ROOT / "pipeline" / "stages").glob("[!_]*.py"):
         lines = len(path.read_text().splitlines())
         assert lines <= 50, f"{path} has {lines} lines: logic belongs in a package"
