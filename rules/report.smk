@@ -1,4 +1,4 @@
-"""What the report shows beside tables, curves and regions; all rules but one take seconds.
+"""What the report shows beside tables, curves and regions, and the demo; all rules but one take seconds.
 
 The exception is a sweep: 25 episodes, at the default scale about two minutes of CPU time for MORE-3S and one for DT.
 Sweeps, attention and videos are therefore of one seed of each method (`shown` in the table of runs): of the default
