@@ -91,11 +91,18 @@ class StandardisedStates(nn.Module):
 
 class FrameEncoder(StandardisedFrames):
     """DQN's convolutions (Mnih et al. 2015) and one linear layer: (batch, steps, 4, 84, 84) uint8 →
-    (batch, steps, width) in [-1, 1].
+    (batch, steps, width), in [-1, 1] by a tanh, or as `activation` has it.
     """
 
-    def __init__(self, shape: tuple[int, ...], width: int, tasks: int = 0) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        width: int,
+        tasks: int = 0,
+        activation: type[nn.Module] = nn.Tanh,
+    ) -> None:
         super().__init__(shape[1:], tasks)
+        self.activation = activation()
         self.first = nn.Conv2d(shape[0], 32, 8, stride=4)
         self.convolutions = nn.Sequential(
             nn.ReLU(inplace=True),
@@ -121,7 +128,7 @@ class FrameEncoder(StandardisedFrames):
             memory_format=torch.channels_last
         )  # faster convolutions on a CPU
         x = functional.conv2d(levels, self.first.weight / self.divisor, self.first.bias, stride=4)
-        encoded: Tensor = self.output(self.convolutions(x)).float().tanh()
+        encoded: Tensor = self.activation(self.output(self.convolutions(x)).float())
         return encoded.view(batch, steps, -1)
 
 

@@ -34,7 +34,7 @@ class StepFeatures(nn.Module):
         super().__init__()
         (self.kind,) = {"frames", "tokens", "state"} & shape.keys()
         self.encoder: FrameEncoder | StateEncoder | AttentionPooling
-        self.hidden: nn.Module = nn.Identity()  # frames end in a tanh
+        self.hidden: nn.Module = nn.Identity()  # frames end in a ReLU, as DQN's do
         if self.kind == "tokens":
             embed, text = shape["tokens"][1], int(statistics["text_tokens"])
             self.encoder = AttentionPooling(text, embed, queries, width)
@@ -45,7 +45,8 @@ class StepFeatures(nn.Module):
                 nn.LayerNorm(width), nn.Linear(width, width), nn.ReLU(inplace=True)
             )
         elif self.kind == "frames":
-            self.encoder = FrameEncoder(shape["frames"], width, len(per_task))
+            # a tanh saturated within 50 updates, and then told no states apart (docs/baselines.md)
+            self.encoder = FrameEncoder(shape["frames"], width, len(per_task), nn.ReLU)
             self.encoder.fit(statistics, per_task)
         else:
             self.encoder = StateEncoder(shape["state"], width)

@@ -51,3 +51,14 @@ def test_every_kind_of_observation_gives_values(method: str) -> None:
     other = {name: x.flip(0) for name, x in observation.items()}
     torch.testing.assert_close(network(other), values.flip(0))
     assert (values[0] - values[1]).abs().max() > 1e-4  # what is seen matters
+
+
+def test_features_of_frames_do_not_saturate() -> None:
+    """Values need rates at which a tanh would be ±1 for every state."""
+    spec = spec_of("decision_transformer")
+    features = StepFeatures(spec.shape, spec.statistics, 16)
+    observation = observation_of("decision_transformer", 2, 1)
+    with torch.no_grad():
+        features.encoder.output.weight *= 1000
+        apart = features(observation).diff(dim=0).abs()
+    assert apart.max() > 1
