@@ -17,6 +17,12 @@ MEASURED = {
 """What the curve of a method that reads actions has one of, and what it is called."""
 CPU_SECONDS, LATE_GAIN, ACCURACY = "cpu_seconds", "late_gain", "held_out_accuracy"
 """Columns that `join` adds to scores."""
+VALUES = (
+    *("held_out_q", "held_out_q_of_policy", "held_out_value", "monte_carlo_return"),
+    *("held_out_td_error", "held_out_multiplier", "held_out_entropy_weight"),
+    *("held_out_divergence", "held_out_gap"),
+)
+"""Columns of curves that methods have which learn values; `join` adds their last figures."""
 LEVEL = 0.05
 """A run has levelled off if its `late_gain` is below this."""
 
@@ -89,9 +95,9 @@ def late_gain(curve: pd.DataFrame) -> float:
     return float(1 - last / before) if before else 0.0
 
 
-def last_accuracy(curve: pd.DataFrame) -> float:
-    """The held-out accuracy when training ended; NaN where the curve has none."""
-    return float(curve[ACCURACY].iloc[-1]) if ACCURACY in curve else float("nan")
+def _last(curve: pd.DataFrame, column: str) -> float:
+    """What stood there when training ended; NaN where the curve has no such column."""
+    return float(curve[column].iloc[-1]) if column in curve else float("nan")
 
 
 def join(
@@ -100,23 +106,19 @@ def join(
     curves: Sequence[pd.DataFrame],
     seconds: Sequence[float],
 ) -> pd.DataFrame:
-    """`scores` with CPU_SECONDS, LATE_GAIN and ACCURACY of the run of each row; NaN of random
-    play.
+    """`scores` with CPU_SECONDS, LATE_GAIN and the last of MEASURED and VALUES of the run of each
+    row; NaN of random play.
     """
     keys = ["dataset", "method", "variant", "seed"]
+    last = [*MEASURED, *VALUES]
     rows = [
         (
-            run.dataset,
-            run.method,
-            run.variant,
-            run.seed,
-            spent,
-            late_gain(curve),
-            last_accuracy(curve),
+            *(run.dataset, run.method, run.variant, run.seed, spent, late_gain(curve)),
+            *(_last(curve, name) for name in last),
         )
         for run, curve, spent in zip(runs, curves, seconds, strict=True)
     ]
-    added = [CPU_SECONDS, LATE_GAIN, ACCURACY]
+    added = [CPU_SECONDS, LATE_GAIN, *last]
     known = pd.DataFrame(rows, columns=[*keys, *added])
     if not len(known):
         return scores.assign(**dict.fromkeys(added, np.nan))

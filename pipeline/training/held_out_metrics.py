@@ -52,7 +52,7 @@ class HeldOut:
     """
     monte_carlo: float | None = None
     """Of a method that discounts rewards: the mean discounted return of the windows' last steps,
-    to set its values beside.
+    to set its values beside; of clipped rewards, where it clips them.
     """
     tasks: Sequence[str] = ()
     """Where there are several: each batch is of one, and every column is there for each as well."""
@@ -129,7 +129,10 @@ def draw_held_out(windows: Windows, settings: TrainingConfig, seed: int) -> Held
     discount: float | None = getattr(windows.settings, "discount", None)
     if discount is None:
         return HeldOut(batches, constant, tasks=tasks)
-    returns = discounted_returns(windows.trajectories, discount)[np.concatenate(drawn)]
+    data = windows.trajectories
+    clips = getattr(windows.settings, "clip_rewards", False)
+    paid = data.rewards.clip(-1, 1) if clips else data.rewards
+    returns = discounted_returns(data, discount, paid)[np.concatenate(drawn)]
     mean = float(returns.mean()) if len(returns) else math.nan
     return HeldOut(batches, constant, mean, tasks)
 

@@ -27,6 +27,7 @@ class JowaSettings(HorizonPlannerSettings, TransformerSettings):
     acting: ClassVar[tuple[str, ...]] = ("planner",)
     needs_rewards: ClassVar[bool] = True
     several_tasks: ClassVar[bool] = True
+    clip_rewards: ClassVar[bool] = True
 
     task_embedding: bool = Field(True, description="whether the trunk is told which game it is")
     discount: float = Field(0.97, ge=0, lt=1, description="γ, of the signs of rewards")

@@ -10,7 +10,7 @@ from pipeline.config.schema import EnvironmentConfig
 from pipeline.config.table import TableConfig
 from pipeline.reporting.formatting import figure, plus_minus
 from pipeline.reporting.statistics import share_of_data
-from pipeline.reporting.tables import Table, _budget, printed, summarise
+from pipeline.reporting.tables import Table, _budget, _values, printed, summarise
 from pipeline.reporting.tables._across import across_games, section
 from pipeline.reporting.tables._markdown import explained, footnote, game_grid, with_intervals
 
@@ -50,6 +50,7 @@ def build(
         game_grid(shown, "g_text", lambda row: "1.00"),
         *_best(shown),
         section(across, printed),
+        *_values.section(rows, scores),
         _budget.section(rows, scores, printed),
         footnote(rows, scores, table, environments, scale),
     ]

@@ -2,6 +2,7 @@
 chain whose values are known.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from policies import TORQUES, VECTOR, moment_of
 from torch.nn import functional
 
 from pipeline.config.schema import MethodConfig, TrainingConfig
+from pipeline.data.statistics import discounted_returns
 from pipeline.errors import PipelineError
 from pipeline.methods import Spec, make
 from pipeline.methods.cql import gap
@@ -21,6 +23,7 @@ from pipeline.observations.batch import Batch
 from pipeline.observations.n_step import NStep
 from pipeline.observations.windows import Windows
 from pipeline.training.curve import CurveRow
+from pipeline.training.held_out_metrics import draw_held_out
 from pipeline.training.loop import train
 from pipeline.training.resume import Resumption
 
@@ -172,6 +175,19 @@ def test_rewards_are_clipped_before_they_are_added() -> None:
     both = told.discounts > 0
     assert both.any()
     assert told.rewards[both].max().item() == pytest.approx(1 + DISCOUNT)
+
+
+@pytest.mark.parametrize("clipped", [True, False])
+def test_returns_beside_values_are_clipped_as_rewards_are(clipped: bool) -> None:
+    learner = learner_of("qr_dqn", clip_rewards=clipped)
+    data, store = chain()
+    data = replace(data, rewards=3 * data.rewards, score=3 * data.score)
+    windows = Windows(data, store, SPACE, 1.0, learner.settings)
+    held_out = draw_held_out(windows, TRAINING, seed=0)
+    paid = data.rewards.clip(-1, 1) if clipped else data.rewards
+    steps = np.concatenate([batch.index.numpy() for batch in held_out.batches])
+    expected = discounted_returns(data, DISCOUNT, paid)[steps].mean()
+    assert held_out.monte_carlo == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("method", METHODS)

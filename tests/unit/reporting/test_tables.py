@@ -188,6 +188,24 @@ def test_the_budget_is_said(scores: pd.DataFrame) -> None:
     assert "| pong | 2,000; 8,000; 120 s | 800; 3,200 |" in build(known).markdown
 
 
+def test_values_stand_beside_returns(scores: pd.DataFrame) -> None:
+    """Only where a row has a Q; the last figures of curves, means over seeds."""
+    runs = [Run("pong", "more3s", "default", seed) for seed in (0, 1)]
+
+    def made(**columns: float) -> list[str]:
+        """With 1 more in the first seed's curve, and a first row that must not count."""
+        last = pd.DataFrame({"step": [50, 100], **{k: [-9.0, v] for k, v in columns.items()}})
+        first = last.assign(**{name: [-9.0, value + 1] for name, value in columns.items()})
+        known = join(scores, runs, [first, last], [1.0, 1.0])
+        return build(known).markdown.splitlines()
+
+    lines = made(held_out_mse=0.02, held_out_q=3.0, monte_carlo_return=4.0)
+    assert "| data | row | squared error | Q recorded | return |" in lines
+    assert "| pong | MORE-3S | 0.520 | 3.50 | 4.50 |" in lines
+    assert "| pong | my_method |  |  |  |" in lines
+    assert not any("Q recorded" in line for line in made(held_out_mse=0.02))
+
+
 def test_a_row_that_is_still_learning_is_warned_of(scores: pd.DataFrame) -> None:
     """The error of the last fifth against that of the fifth before it, on the mean over seeds."""
     runs = [Run("pong", "more3s", "default", seed) for seed in (0, 1)]
