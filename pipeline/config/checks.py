@@ -107,9 +107,8 @@ def check_tables(config: Config, said_by: Callable[[str], str]) -> None:
         for dataset_name in table.datasets:
             known("dataset", dataset_name, [*config.datasets, *config.together], place)
         _check_parts(config, table, place)
-        for method in (*table.methods, *table.beside):
+        for method, variant in table.rows:
             known("method", method, methods, place)
-        for variant in table.variants:
             known("variant", variant, config.variants, place)
         for (method, variant), dataset in product(table.rows, table.datasets):
             run = f"{place}: {method}, {variant}, {dataset}"

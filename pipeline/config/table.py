@@ -35,7 +35,9 @@ class TableConfig(Section):
     variants: Distinct[str] = Field(["default"], min_length=1)
     seeds: Distinct[RunSeed] = Field(min_length=1)
     beside: Distinct[str] = Field(
-        [], description="further methods, in their default variant only, to compare with"
+        [],
+        description="further methods to compare with, each in its default variant, or in that of "
+        "`<method>/<variant>`",
     )
     checkpoints: bool = Field(
         False, description="whether the checkpoints before the last are played as well"
@@ -67,8 +69,14 @@ class TableConfig(Section):
         """(method, variant) of every row that is trained, in order."""
         return [
             *((method, variant) for method in self.methods for variant in self.variants),
-            *((method, "default") for method in self.beside),
+            *(_row(name) for name in self.beside),
         ]
+
+
+def _row(name: str) -> tuple[str, str]:
+    """(method, variant) of an entry of `beside`."""
+    method, _, variant = name.partition("/")
+    return method, variant or "default"
 
 
 def _value(settings: Mapping[str, Any], path: str) -> Any:

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.config.load import load
 from pipeline.config.runs import Runs, runs_of
+from pipeline.config.table import TableConfig
 from pipeline.errors import PipelineError
 
 ROOT = Path(__file__).parents[3]
@@ -118,3 +119,17 @@ def test_a_variant_with_a_model_is_asked_how_far_ahead_it_is_right() -> None:
     trained = {(run.method, run.variant): run.trained_as for run in runs if run.trained}
     assert trained["more3s", "planned"] == "planned"  # the model has to be trained
     assert trained["jowa", "planned"] == "default"
+
+
+def test_a_method_stands_beside_in_a_variant_of_its_own() -> None:
+    table = TableConfig(
+        datasets=["hopper_medium"],
+        methods=["more3s"],
+        variants=["default", "image_only"],
+        beside=["bear", "bear/behaviour_phase"],
+        seeds=[0],
+    )
+    of_its_own = [("bear", "default"), ("bear", "behaviour_phase")]
+    assert table.rows == [("more3s", "default"), ("more3s", "image_only"), *of_its_own]
+    with pytest.raises(ValueError, match="listed twice"):
+        table.model_validate(table.model_dump() | {"beside": ["bear", "bear/default"]})
