@@ -19,6 +19,7 @@ from pipeline.errors import PipelineError
 from pipeline.methods import Learner, Moment, Spec
 from pipeline.methods._robots import robot_actions
 from pipeline.nn.action_head import ActionBounds
+from pipeline.nn.dropout import Noise
 from pipeline.nn.masking import masked_mean
 from pipeline.nn.mlp import BatchedMLP, Standardise
 from pipeline.nn.planning import Plan, collected, dealt, weighted_plan
@@ -57,6 +58,7 @@ class MBOP(Learner):
         space = robot_actions(spec)
         (size,), actions = spec.shape["state"], space.size
         hidden, members = [settings.width] * settings.layers, settings.members
+        self.blurred = Noise(settings.previous_noise)
         self.states, self.bounds = Standardise(size, spec.statistics), ActionBounds(space)
         self.model = BatchedMLP(members, [size + actions, *hidden, size + 1])
         self.behaviour = BatchedMLP(members, [size + actions, *hidden, actions])
@@ -83,7 +85,7 @@ class MBOP(Learner):
         return Targets(
             state=self.states(raw[:, 0]),
             action=self.bounds.scaled(batch.actions[:, 0]),
-            previous=self.bounds.scaled(batch.previous_actions[:, 0]),
+            previous=self.blurred(self.bounds.scaled(batch.previous_actions[:, 0])),
             outcome=torch.cat((change, paid[0][:, None]), dim=-1),
             returns=paid[1],
             followed=followed,
@@ -174,7 +176,6 @@ class MBOP(Learner):
         """
         count, horizon, trajectories, _ = noise.shape
         members, inertia = self.settings.members, self.settings.planner.inertia
-
         state, action = (
             dealt(x[:, None].expand(-1, trajectories, -1), members) for x in (seen, previous)
         )

@@ -1,5 +1,6 @@
-"""Dropout whose random numbers are drawn on the processor; it does nothing where no gradient is
-taken. And the dropout of what whole windows remember of their actions.
+"""What makes an input uncertain in training: dropout whose random numbers are drawn on the
+processor, and which does nothing where no gradient is taken; the dropout of what whole windows
+remember of their actions; and noise.
 """
 
 import torch
@@ -60,3 +61,17 @@ class HistoryDropout(nn.Module):
             kept = torch.rand(len(x), 1, 1) >= self.probability
             x = x * kept.to(x.device)
         return x
+
+
+class Noise(nn.Module):
+    """Adds normal noise of a given deviation in training, and nothing else."""
+
+    def __init__(self, deviation: float) -> None:
+        super().__init__()
+        self.deviation = deviation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As large as `x`."""
+        if not (self.training and self.deviation > 0):
+            return x
+        return x + self.deviation * torch.randn(x.shape).to(x.device)

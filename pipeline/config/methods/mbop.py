@@ -35,6 +35,12 @@ class Settings(HorizonPlannerSettings):
     members: int = Field(3, ge=2, description="E: number of members of each of the three ensembles")
     width: int = Field(128, ge=8, description="width of hidden layers")
     layers: int = Field(2, ge=1, description="number of hidden layers of each member")
+    previous_noise: float = Field(
+        0.0,
+        ge=0,
+        description="deviation of noise that is added to a_{t-1} in training, lest f_b repeats it; "
+        "1 is half the range of an action",
+    )
     return_horizon: int = Field(10, ge=1, description="HR: number of rewards that f_R sums up")
     planner: PlannerSettings = PlannerSettings()
 

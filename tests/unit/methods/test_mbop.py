@@ -72,6 +72,18 @@ def test_a_window_teaches_one_member() -> None:
         assert same == [True, False, True]
 
 
+def test_only_the_action_before_is_blurred_and_only_in_training() -> None:
+    """Lest the prior repeats it: 600 draws have the deviation that was asked for."""
+    learner = planner_of(previous_noise=0.3)
+    windows = windows_of(learner, [600])
+    batch = windows.batch(np.arange(600))
+    plain, blurred = learner.targets(batch), learner.train().targets(batch)
+    apart = (blurred.previous - plain.previous).std()
+    assert apart.item() == pytest.approx(0.3, rel=0.1)
+    assert torch.equal(blurred.action, plain.action)
+    assert torch.equal(blurred.state, plain.state)
+
+
 def test_plans_weigh_by_return() -> None:
     torch.manual_seed(0)
     actions, returns = torch.randn(2, 9, 3, A), torch.randn(2, 9)
