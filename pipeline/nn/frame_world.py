@@ -14,33 +14,17 @@ from torch import Tensor, nn
 from pipeline.nn.decoding import Decoding
 from pipeline.nn.kv_cache import Positions, TransformerState
 from pipeline.nn.per_task import TaskEmbedding
-from pipeline.nn.step_world import SIGNS
+from pipeline.nn.step_world import SIGNS, TrunkShape
 from pipeline.nn.time_embedding import TimeEmbedding
-from pipeline.nn.transformer import Transformer, TransformerShape, initialise
+from pipeline.nn.transformer import Transformer, initialise
 
 
-class FrameWorldShape(TransformerShape, Protocol):
+class FrameWorldShape(TrunkShape, Protocol):
     """What settings say of it."""
-
-    @property
-    def context_length(self) -> int:
-        """Steps that a token sees, its own included."""
 
     @property
     def codebook(self) -> int:
         """K."""
-
-    @property
-    def time_embedding(self) -> str:
-        """As `TimeEmbedding` takes it."""
-
-    @property
-    def max_timesteps(self) -> int:
-        """Of the learned time embedding."""
-
-    @property
-    def task_embedding(self) -> bool:
-        """Whether the trunk is told which game it is."""
 
 
 class Outcome(NamedTuple):

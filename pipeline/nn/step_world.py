@@ -25,20 +25,12 @@ SIGNS = 3
 """Of a reward: −, 0, +."""
 
 
-class WorldShape(TransformerShape, Protocol):
-    """What settings say of a world model."""
+class TrunkShape(TransformerShape, Protocol):
+    """What settings say of the transformer of a world model, whatever its tokens are."""
 
     @property
     def context_length(self) -> int:
         """Steps that a token sees, its own included."""
-
-    @property
-    def pooling_queries(self) -> int:
-        """Of each modality, in an adapter."""
-
-    @property
-    def history_dropout(self) -> float:
-        """Share of windows in which the previous action's prompt is hidden in training."""
 
     @property
     def time_embedding(self) -> str:
@@ -51,6 +43,18 @@ class WorldShape(TransformerShape, Protocol):
     @property
     def task_embedding(self) -> bool:
         """Whether the trunk is told which game it is."""
+
+
+class WorldShape(TrunkShape, Protocol):
+    """What settings say of a world model."""
+
+    @property
+    def pooling_queries(self) -> int:
+        """Of each modality, in an adapter."""
+
+    @property
+    def history_dropout(self) -> float:
+        """Share of windows in which the previous action's prompt is hidden in training."""
 
 
 class Imagination(NamedTuple):

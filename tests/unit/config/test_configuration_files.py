@@ -82,6 +82,6 @@ def test_files_that_cannot_be_read(folder: Path) -> None:
 def test_the_tables_of_all_methods_are_laid_over_the_default() -> None:
     config = load(CONFIG / "config.yaml", further=[CONFIG / "all_methods.yaml"])
     assert {"table1", "table1_all", "table2_all"} <= config.tables.keys()
-    tables = ("table1_all", "table2_all", "games", "planners")
+    tables = ("table1_all", "table2_all", "games", "games_pixels", "planners")
     rows = {method for name in tables for method, _ in config.tables[name].rows}
     assert rows == set(plugins.names("methods"))
