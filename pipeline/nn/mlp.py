@@ -25,7 +25,8 @@ class Standardise(nn.Module):
         super().__init__()
         mean = statistics.get("state_mean", torch.zeros(size))
         std = statistics.get("state_std", torch.ones(size))
-        self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32))
+        # a copy: where two networks held the data's own array, no checkpoint could be written
+        self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32).clone())
         self.register_buffer("std", torch.as_tensor(std, dtype=torch.float32) + SPREAD)
 
     def forward(self, states: Tensor) -> Tensor:

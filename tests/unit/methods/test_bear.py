@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from interruption import assert_same_weights, killed
-from policies import TORQUES, RandomStore, method_config, spec_of, trajectories_of
+from policies import STATE, TORQUES, RandomStore, method_config, spec_of, trajectories_of
 
 from pipeline.config.schema import MethodConfig
 from pipeline.errors import PipelineError
@@ -184,3 +184,13 @@ def test_bad_input_is_one_line() -> None:
         make(method_config("bear"), spec_of("decision_transformer"))
     with pytest.raises(PipelineError, match=r"policy.samples: .*greater than or equal to 2"):
         MethodConfig.from_json(json.dumps({"method": "bear", "policy": {"samples": 1}}))
+
+
+@pytest.mark.parametrize("method", ["bear", "brac_v", "cql_continuous", "iql", "td3_bc", "mbop"])
+def test_networks_hold_copies_of_the_data_s_statistics(method: str) -> None:
+    """A store's arrays are float32 as weights are, and shared tensors can't be saved."""
+    arrays = {name: np.ones(STATE, np.float32) for name in ("state_mean", "state_std")}
+    held = make(method_config(method), spec_of(KIND, arrays)).state_dict()
+    places = [tensor.untyped_storage().data_ptr() for tensor in held.values()]
+    assert len(set(places)) == len(places)
+    assert not {array.ctypes.data for array in arrays.values()} & set(places)
