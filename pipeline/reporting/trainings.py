@@ -17,12 +17,20 @@ MEASURED = {
 """What the curve of a method that reads actions has one of, and what it is called."""
 CPU_SECONDS, LATE_GAIN, ACCURACY = "cpu_seconds", "late_gain", "held_out_accuracy"
 """Columns that `join` adds to scores."""
-VALUES = (
-    *("held_out_q", "held_out_q_of_policy", "held_out_value", "monte_carlo_return"),
-    *("held_out_td_error", "held_out_multiplier", "held_out_entropy_weight"),
-    *("held_out_divergence", "held_out_gap"),
-)
-"""Columns of curves that methods have which learn values; `join` adds their last figures."""
+VALUES = {
+    "held_out_q": "Q recorded",
+    "held_out_q_of_policy": "Q policy",
+    "held_out_value": "V",
+    "monte_carlo_return": "return",
+    "held_out_td_error": "TD error",
+    "held_out_multiplier": "multiplier",
+    "held_out_entropy_weight": "entropy weight",
+    "held_out_divergence": "divergence",
+    "held_out_gap": "conservative gap",
+}
+"""Columns of curves that methods have which learn values, and how tables head them; `join` adds
+their last figures.
+"""
 LEVEL = 0.05
 """A run has levelled off if its `late_gain` is below this."""
 

@@ -4,22 +4,10 @@ import pandas as pd
 
 from pipeline.reporting.formatting import figure, markdown_grid
 from pipeline.reporting.tables import printed
-from pipeline.reporting.trainings import MEASURED
+from pipeline.reporting.trainings import MEASURED, VALUES
 
 Q = "held_out_q"
-SHOWN = {
-    "held_out_accuracy": "accuracy",
-    "held_out_mse": "squared error",
-    Q: "Q recorded",
-    "held_out_q_of_policy": "Q policy",
-    "held_out_value": "V",
-    "monte_carlo_return": "return",
-    "held_out_td_error": "TD error",
-    "held_out_multiplier": "multiplier",
-    "held_out_entropy_weight": "entropy weight",
-    "held_out_divergence": "divergence",
-    "held_out_gap": "conservative gap",
-}
+SHOWN = {"held_out_accuracy": "accuracy", "held_out_mse": "squared error", **VALUES}
 """Columns of a training curve, in the order they are printed."""
 EXPLAINED = (
     "Values when training ended, on held-out steps, means over seeds. Accuracy or squared error: "
