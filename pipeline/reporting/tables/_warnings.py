@@ -11,6 +11,8 @@ from pipeline.evaluation.stillness import SECONDS, SHARE
 from pipeline.reporting.tables import best_per_seed, printed, select
 from pipeline.reporting.trainings import ACCURACY, LATE_GAIN, LEVEL
 
+NO_SCORE = ("evaluation.video_steps", "training.checkpoint_every", "training.evaluate_every")
+"""Settings that change no score, and may differ between games."""
 TOLD = (
     (("decision_transformer", "default"), ("behaviour_cloning", "default")),
     (("more3s", "default"), ("more3s", "no_return")),
@@ -60,35 +62,37 @@ def serving(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
 
 
 def standing_still(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
-    """Rows some of whose episodes stand still, for `SECONDS` in a row or in more than `SHARE` of
-    their steps: what such a row measures is not how well it plays.
+    """Data sets on which episodes of some rows stand still, for `SECONDS` in a row or in more than
+    `SHARE` of their steps: what such a row measures is not how well it plays.
     """
-    for dataset, row, episodes in _rows(scores, table):
-        limit = episodes["still_limit"].astype(float)  # none where nothing can stand still
-        long = episodes["still_steps_longest"] >= limit
-        if still := int((long | (episodes["still_share"] > SHARE)).sum()):
-            yield (
-                f"{dataset}, {printed(*row)}: {still} of {len(episodes)} episodes stand still, for "
-                f"{SECONDS} seconds of play in a row or in more than {SHARE:.0%} of their steps; "
-                f"longest {int(episodes['still_steps_longest'].max())} steps"
-            )
+    limits = f"{SECONDS} seconds of play in a row, or in more than {SHARE:.0%} of their steps"
+    for dataset in table.datasets:
+        told = []
+        for row, episodes in _rows(scores, table, dataset):
+            limit = episodes["still_limit"].astype(float)  # none where nothing can stand still
+            long = episodes["still_steps_longest"] >= limit
+            if still := int((long | (episodes["still_share"] > SHARE)).sum()):
+                longest = int(episodes["still_steps_longest"].max())
+                told.append(f"{printed(*row)} {still} of {len(episodes)}, longest {longest} steps")
+        if told:
+            yield f"{dataset}: episodes stand still for {limits}: {'; '.join(told)}"
 
 
 def cut_episodes(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
     """How many episodes of each row the step limit has cut, where it has cut any."""
-    for dataset, row, episodes in _rows(scores, table):
-        if cut := int((episodes["terminated"].astype(str) == "False").sum()):
-            yield f"{dataset}, {printed(*row)}: {cut} of {len(episodes)}"
+    for dataset in table.datasets:
+        for row, episodes in _rows(scores, table, dataset):
+            if cut := int((episodes["terminated"].astype(str) == "False").sum()):
+                yield f"{dataset}, {printed(*row)}: {cut} of {len(episodes)}"
 
 
 def _rows(
-    scores: pd.DataFrame, table: TableConfig
-) -> Iterator[tuple[str, tuple[str, str], pd.DataFrame]]:
-    """The episodes of every row but random play, by data set."""
-    for dataset in table.datasets:
-        for row in table.rows:
-            episodes = select(scores, dataset, *row)
-            yield dataset, row, episodes[episodes["seed"].isin(table.seeds)]
+    scores: pd.DataFrame, table: TableConfig, dataset: str
+) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+    """The episodes of every row but random play."""
+    for row in table.rows:
+        episodes = select(scores, dataset, *row)
+        yield row, episodes[episodes["seed"].isin(table.seeds)]
 
 
 def repeated_episodes(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
@@ -98,15 +102,15 @@ def repeated_episodes(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]
     same episode, so that the effective sample size is the number of distinct ones.
     """
     for dataset in table.datasets:
-        for method, variant in (("random", "default"), *table.rows):
-            episodes = select(scores, dataset, method, variant)
+        told = []
+        for row in (("random", "default"), *table.rows):
+            episodes = select(scores, dataset, *row)
             episodes = episodes[episodes["seed"].isin(table.seeds)]
             distinct = len(episodes[["return", "length"]].drop_duplicates())
             if distinct < len(episodes):
-                yield (
-                    f"{dataset}, {printed(method, variant)}: {len(episodes)} episodes with only "
-                    f"{distinct} distinct pairs of return and length"
-                )
+                told.append(f"{printed(*row)} {distinct} of {len(episodes)}")
+        if told:
+            yield f"{dataset}: episodes with distinct pairs of return and length: {'; '.join(told)}"
 
 
 def best_against_last(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
@@ -131,18 +135,21 @@ def best_against_last(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]
 
 def settings_by_game(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
     """Rows whose settings differ between games: tuned per game, or data of different sizes."""
+    rows: dict[str, list[str]] = {}
     for method, variant in table.rows:
         settings = {
             dataset: _flat(json.loads(text))
             for dataset in table.datasets
             for text in select(scores, dataset, method, variant)["settings"].iloc[:1]
         }
-        keys = sorted({key for flat in settings.values() for key in flat})
+        keys = sorted({key for flat in settings.values() for key in flat}.difference(NO_SCORE))
         differing = [
             key for key in keys if len({str(flat.get(key)) for flat in settings.values()}) > 1
         ]
         if differing:
-            yield f"{printed(method, variant)}: set per game: {', '.join(differing)}"
+            rows.setdefault(", ".join(differing), []).append(printed(method, variant))
+    for told, alike in rows.items():
+        yield f"{told} set per game: {', '.join(alike)}"
 
 
 def clipped_returns(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
@@ -161,14 +168,17 @@ def still_learning(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
     if LATE_GAIN not in scores:
         return
     for dataset in table.datasets:
-        for method, variant in table.rows:
-            gains = select(scores, dataset, method, variant).groupby("seed")[LATE_GAIN].first()
-            if gains.mean() >= LEVEL:
-                yield (
-                    f"{dataset}, {printed(method, variant)}: still learning when training ended; "
-                    f"the held-out error fell by {gains.mean():.0%} from the last fifth but one of "
-                    f"its updates to the last, and levelled off means less than {LEVEL:.0%}"
-                )
+        told = []
+        for row in table.rows:
+            gain = select(scores, dataset, *row).groupby("seed")[LATE_GAIN].first().mean()
+            if gain >= LEVEL:
+                told.append(f"{printed(*row)} {gain:.0%}")
+        if told:
+            yield (
+                f"{dataset}: still learning when training ended; the held-out error fell from the "
+                f"last fifth but one of the updates to the last, and levelled off means less than "
+                f"{LEVEL:.0%}: {'; '.join(told)}"
+            )
 
 
 def what_a_return_says(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:

@@ -147,7 +147,7 @@ def test_settings_that_differ_between_games_are_warned_of(scores: pd.DataFrame) 
     chosen = (scores["dataset"] == "qbert") & (scores["method"] == "more3s")
     scores.loc[chosen & (scores["variant"] == "default"), "settings"] = json.dumps(tuned)
     text = made("table3", scores).markdown
-    assert "Warning: MORE-3S: set per game: policy.memory_length." in text
+    assert "Warning: policy.memory_length set per game: MORE-3S." in text
 
 
 FIGURE = TableConfig(**{**GRID.model_dump(exclude_unset=True), "beside": [], "checkpoints": True})

@@ -164,9 +164,10 @@ def test_a_row_that_is_still_learning_is_warned_of(scores: pd.DataFrame) -> None
         curve = pd.DataFrame({"step": steps, column: [0.1, 0.1, 0.1, *late]})
         return build(join(scores, runs, [curve, curve], [1.0, 1.0])).markdown
 
-    expected = "pong, MORE-3S: still learning when training ended; the held-out error fell by 20%"
-    assert expected in markdown("held_out_accuracy", 0.5, 0.6)
-    assert expected in markdown("held_out_mse", 0.05, 0.04)
+    for column, late in (("held_out_accuracy", (0.5, 0.6)), ("held_out_mse", (0.05, 0.04))):
+        made = markdown(column, *late)
+        assert "pong: still learning when training ended; the held-out error fell" in made
+        assert "levelled off means less than 5%: MORE-3S 20%." in made
     for level in (
         *(markdown("held_out_accuracy", 0.5, 0.52), markdown("held_out_mse", 0.05, 0.048)),
         *(markdown("held_out_mse", 0.05, 0.06), markdown("train_loss", 0.05, 0.01)),
@@ -195,7 +196,7 @@ def test_whether_a_return_predicts_the_action_is_said(scores: pd.DataFrame) -> N
 def test_repeated_episodes_are_warned_of(scores: pd.DataFrame) -> None:
     pong = (scores["dataset"] == "pong") & (scores["method"] == "more3s")
     scores.loc[pong, ["return", "length"]] = [5.0, 77]
-    expected = "Warning: pong, MORE-3S: 8 episodes with only 1 distinct pairs of return and length."
+    expected = "Warning: pong: episodes with distinct pairs of return and length: MORE-3S 1 of 8."
     assert expected in build(scores).markdown
 
 
@@ -218,8 +219,8 @@ def test_episodes_that_stand_still_are_warned_of_and_cut_ones_counted(
     scores.loc[rows[2], "still_share"] = 0.51
     scores.loc[rows[:3], "terminated"] = False
     made = build(scores).markdown
-    assert "Warning: pong, MORE-3S: 2 of 8 episodes stand still" in made
-    assert "longest 75 steps." in made
+    assert "Warning: pong: episodes stand still for 5 seconds of play in a row" in made
+    assert "their steps: MORE-3S 2 of 8, longest 75 steps." in made
     assert "- Episodes cut there: pong, MORE-3S: 3 of 8." in made
 
 
