@@ -27,6 +27,21 @@ def count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
+WIDEST = 9
+"""Columns beyond which methods are lines."""
+
+
+def method_grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table of a line for each game and a column for each method, or the other way round
+    where it would be too wide to read.
+    """
+    lines = [header, *rows]
+    if len(header) > max(WIDEST, len(lines)):
+        (_, *games), *methods = zip(*lines, strict=True)
+        return markdown_grid(["method", *games], methods)
+    return markdown_grid(lines[0], lines[1:])
+
+
 def markdown_grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table: the first column to the left, the others to the right."""
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from pipeline.errors import PipelineError
 from pipeline.io.csv import read_csv
-from pipeline.reporting.formatting import markdown_grid, plus_minus
+from pipeline.reporting.formatting import method_grid, plus_minus
 
 COLUMNS = ("table", "dataset", "method", "mean", "std", "unit", "source")
 
@@ -61,7 +61,7 @@ def _grid(scores: pd.DataFrame) -> str:
     for dataset, rows in scores.groupby("dataset", sort=False):
         cells = {row["method"]: _text(row) for _, row in rows.iterrows()}
         lines.append([str(dataset), *(cells.get(method, "") for method in methods)])
-    return markdown_grid(["data set", *methods], lines)
+    return method_grid(["data set", *methods], lines)
 
 
 def _text(row: "pd.Series[float]") -> str:

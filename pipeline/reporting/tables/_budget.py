@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from pipeline.reporting.formatting import figure, markdown_grid
+from pipeline.reporting.formatting import figure, method_grid
 from pipeline.reporting.tables._markdown import Label
 from pipeline.reporting.trainings import CPU_SECONDS
 
@@ -26,7 +26,7 @@ def section(rows: pd.DataFrame, scores: pd.DataFrame, label: Label) -> str:
         [
             "Budget of a run: windows; environment steps in them that carried loss; CPU seconds of "
             "its training, where they were measured.",
-            markdown_grid(["game", *(label(*key) for key in keys)], lines),
+            method_grid(["game", *(label(*key) for key in keys)], lines),
         ]
     )
 

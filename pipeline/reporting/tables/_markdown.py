@@ -6,7 +6,7 @@ import pandas as pd
 
 from pipeline.config.schema import EnvironmentConfig
 from pipeline.config.table import TableConfig
-from pipeline.reporting.formatting import count, interval, markdown_grid, plus_minus
+from pipeline.reporting.formatting import count, interval, method_grid, plus_minus
 from pipeline.reporting.tables import listing, printed, settings_of
 from pipeline.reporting.tables._warnings import cut_episodes, warnings
 
@@ -29,7 +29,7 @@ def game_grid(
         best = ahead(game) if bold else None
         cells = [f"**{cell}**" if row == best else cell for row, cell in game[text].items()]
         lines.append([str(dataset), *cells, *([data(game.iloc[0])] if data else [])])
-    return markdown_grid(header, lines)
+    return method_grid(header, lines)
 
 
 def ahead(game: pd.DataFrame) -> Hashable | None:

@@ -15,10 +15,10 @@ from pipeline.environments.action_space import ActionSpace
 from pipeline.errors import PipelineError
 from pipeline.evaluation.video import writing_video
 from pipeline.features import prompts
+from pipeline.reporting.formatting import markdown_grid
 from pipeline.reporting.pages import listings, markdown, page
 from pipeline.reporting.pages.film import fitting
 from pipeline.reporting.scores import Run
-from pipeline.reporting.tables._markdown import markdown_grid
 
 RESOURCES = Path(__file__).parents[3] / "resources"
 

@@ -19,7 +19,7 @@ def test_shipped_scores_are_whole() -> None:
 
 def test_a_section_names_each_source_and_only_the_table_s_data_sets() -> None:
     text = published_scores.section(published_scores.read(SHIPPED), "table2", ["hopper_medium"])
-    assert "| hopper-medium | 67.6 ± 1.0 | 58.0 |" in text
+    assert "| method | hopper-medium |\n| --- | ---: |\n| DT | 67.6 ± 1.0 |\n| CQL | 58.0 |" in text
     assert "halfcheetah" not in text
     assert "DT, BEAR, BRAC-v, AWR, BC: Decision Transformer paper Table 2." in text
     assert "CQL: Decision Transformer paper Table 2 (as on D4RL v0;" in text
