@@ -14,7 +14,8 @@ EXPLAINED = (
     "of the played action against the recorded one. Q recorded, Q policy: value of the recorded "
     "action and of the policy's own. V: value of the state. Return: what was paid after these "
     "steps, discounted, and clipped as the method clips rewards. TD error: mean square, in the "
-    "method's scaled rewards. A score is no evidence of value learning where Q is far from the "
+    "method's scaled rewards. Of a policy of several games all but the accuracy is of all games "
+    "together. A score is no evidence of value learning where Q is far from the "
     "return, or where cloning alone scores as much."
 )
 
