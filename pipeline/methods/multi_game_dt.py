@@ -50,8 +50,8 @@ class MultiGameDecisionTransformer(Learner):
     def __init__(self, settings: Settings, spec: Spec) -> None:
         """Raises PipelineError where actions are continuous."""
         super().__init__(settings, spec)
-        actions, width = discrete_choices(spec), settings.width
-        self.patches = FrameTokens(spec.shape["frames"], settings.patch_size, width)
+        actions, width, tasks = discrete_choices(spec), settings.width, len(spec.tasks)
+        self.patches = FrameTokens(spec.shape["frames"], settings.patch_size, width, tasks)
         self.bins = ReturnBins(HIGHEST - LOWEST + 1, LOWEST, HIGHEST)
         self.returns = nn.Embedding(self.bins.count, width)
         self.actions = ActionEmbedding(actions, width)
@@ -69,9 +69,9 @@ class MultiGameDecisionTransformer(Learner):
         for part in (self.returns, self.actions, self.rewards, self.return_head, self.reward_head):
             part.apply(initialise)
         nn.init.normal_(self.patches.place, std=0.02)
-        self.patches.fit(spec.statistics)
         self.register_buffer("allowed", spec.allowed, persistent=False)
         told = spec.per_task or (spec.statistics,)
+        self.patches.fit(spec.statistics, told)
         if all("trajectories" in each for each in told):  # in training
             clipped = np.concatenate([clipped_returns(each["trajectories"]) for each in told])
             self.register_buffer("clipped_returns", torch.from_numpy(clipped), persistent=False)
@@ -101,10 +101,10 @@ class MultiGameDecisionTransformer(Learner):
         visible[..., self.patches.count] = told
         return visible.flatten(1)
 
-    def seen(self, frames: Tensor, timesteps: Tensor) -> Tensor:
-        """The patches of frames (B, S, …): (B, S, P, width)."""
-        patches: Tensor = self.patches(frames) + self.time(timesteps)[..., None, :]
-        return patches
+    def seen(self, batch: Batch | Moment, timesteps: Tensor) -> Tensor:
+        """The patches of frames (B, S, …), of each game as its own are: (B, S, P, width)."""
+        patches: Tensor = self.patches(batch.observation["frames"], batch.task)
+        return patches.add(self.time(timesteps)[..., None, :])
 
     # Losses.
 
@@ -116,7 +116,7 @@ class MultiGameDecisionTransformer(Learner):
         steps = batch.index[:, None] + torch.arange(1 - mask.shape[1], 1, device=mask.device)
         returns = self.bins.encode(self.clipped_returns[steps.clamp(min=0)])  # padding is masked
         rewards = reward_tokens(batch.rewards, batch.terminal)
-        seen = self.seen(batch.observation["frames"], batch.timesteps)
+        seen = self.seen(batch, batch.timesteps)
         x = self.tokens(seen, returns, first, batch.actions, rewards)
         hidden, _ = self.transformer(x, self.positions(mask.shape[1]), self.visible(mask, first))
         hidden = hidden.unflatten(1, (mask.shape[1], -1))  # (B, K, P + 3, width)
@@ -149,7 +149,7 @@ class MultiGameDecisionTransformer(Learner):
         """Logits of a_t, for the return that an expert would reach from the window's first step."""
         paid = moment.previous_reward
         step = {
-            "patches": self.seen(moment.observation["frames"], moment.timestep),
+            "patches": self.seen(moment, moment.timestep),
             "before_action": moment.previous_action,
             "before_reward": reward_tokens(paid, torch.zeros_like(paid).bool()),
         }

@@ -14,10 +14,10 @@ class FrameTokens(StandardisedFrames):
     width).
     """
 
-    def __init__(self, shape: tuple[int, ...], patch_size: int, width: int) -> None:
+    def __init__(self, shape: tuple[int, ...], patch_size: int, width: int, tasks: int = 0) -> None:
         """Raises PipelineError where squares of that size do not fill the frame."""
         stack, height, across = shape
-        super().__init__((height, across))
+        super().__init__((height, across), tasks)
         if height % patch_size or across % patch_size:
             raise PipelineError(
                 f"policy.patch_size: {patch_size} does not divide {height} by {across} pixels"
@@ -27,11 +27,12 @@ class FrameTokens(StandardisedFrames):
         nn.init.normal_(self.embed.weight, std=0.02)
         self.place = nn.Parameter(torch.zeros(self.count, width))
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """Cut and embed; see the class."""
-        squares = nn.functional.conv2d(
-            self.levels(frames), self.embed.weight / self.std, self.embed.bias, self.embed.stride
-        )  # (batch · steps, width, rows, columns)
+    def forward(self, frames: Tensor, task: Tensor | None = None) -> Tensor:
+        """Cut and embed; see the class. With several tasks, `task` (batch,) says each row's."""
+        weight, stride = self.embed.weight / self.divisor, self.embed.stride
+        levels = self.levels(frames, task)
+        # (batch · steps, width, rows, columns)
+        squares = nn.functional.conv2d(levels, weight, self.embed.bias, stride)
         tokens = squares.flatten(2).transpose(1, 2).float() + self.place
         return tokens.view(*frames.shape[:2], *tokens.shape[1:])
 

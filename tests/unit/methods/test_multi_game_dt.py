@@ -72,7 +72,7 @@ def window(steps: int = 4, batch: int = 2, seed: int = 1) -> Batch:
 def hidden(learner: MultiGameDecisionTransformer, batch: Batch, returns: Tensor) -> Tensor:
     """Of all tokens, (B, S, 39, width), for bins of returns (B, S)."""
     first, steps = first_real(batch.mask), batch.mask.shape[1]
-    seen = learner.seen(batch.observation["frames"], batch.timesteps)
+    seen = learner.seen(batch, batch.timesteps)
     rewards = reward_tokens(batch.rewards, batch.terminal)
     x = learner.tokens(seen, returns, first, batch.actions, rewards)
     visible = learner.visible(batch.mask, first)
