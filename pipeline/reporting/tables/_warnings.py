@@ -81,9 +81,12 @@ def standing_still(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
 def cut_episodes(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
     """How many episodes of each row the step limit has cut, where it has cut any."""
     for dataset in table.datasets:
+        told = []
         for row, episodes in _rows(scores, table, dataset):
             if cut := int((episodes["terminated"].astype(str) == "False").sum()):
-                yield f"{dataset}, {printed(*row)}: {cut} of {len(episodes)}"
+                told.append(f"{printed(*row)} {cut} of {len(episodes)}")
+        if told:
+            yield f"{dataset}: {', '.join(told)}"
 
 
 def _rows(

@@ -221,7 +221,7 @@ def test_episodes_that_stand_still_are_warned_of_and_cut_ones_counted(
     made = build(scores).markdown
     assert "Warning: pong: episodes stand still for 5 seconds of play in a row" in made
     assert "their steps: MORE-3S 2 of 8, longest 75 steps." in made
-    assert "- Episodes cut there: pong, MORE-3S: 3 of 8." in made
+    assert "- Episodes cut there: pong: MORE-3S 3 of 8." in made
 
 
 def test_clipped_rewards_are_warned_of(scores: pd.DataFrame) -> None:
