@@ -63,8 +63,7 @@ class Diffuser(Learner):
     def trajectories(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """What windows hold, (B, H, J), and which steps are to be learned, (B, H) bool.
 
-        After an end there is nothing, zeros, and that is learned; after a cut it is not known what
-        there was.
+        After an end there are zeros, which are learned; what follows a cut is not known.
         """
         steps = slice(self.settings.horizon)
         real = batch.mask[:, steps]
@@ -90,8 +89,9 @@ class Diffuser(Learner):
         return torch.where(self.given, clean, self.schedule.noised(clean, level, noise))
 
     def freed(self, noisy: Tensor, level: Tensor) -> Tensor:
-        """What trajectories (B, H, J) are without their noise, their first state as it is given."""
-        return torch.where(self.given, noisy, self.plan(noisy, level))
+        """Trajectories (B, H, J) without noise: the first state as given, actions by a tanh."""
+        actions, states = self.plan(noisy, level).tensor_split((self.components,), dim=-1)
+        return torch.where(self.given, noisy, torch.cat((actions.tanh(), states), dim=-1))
 
     def errors(self, clean: Tensor, learned: Tensor, noisy: Tensor, level: Tensor) -> Tensor:
         """Mean square of a plan's error, the first action weighed more."""
@@ -120,7 +120,7 @@ class Diffuser(Learner):
         action = self.freed(self.noised(clean, most, noise), most)[:, :1, : self.components]
         worth, known = self.worth(batch)
         noisy = self.noised(clean, level, noise)
-        return self.bounds.restored(action.clamp(-1, 1)), {
+        return self.bounds.restored(action), {
             "plan_error": self.errors(clean, learned, noisy, level),
             "value_error": masked_mean((self.value(clean, least) - worth).square(), known),
         }
@@ -141,7 +141,7 @@ class Diffuser(Learner):
         plans = self.planned(seen, noise, state.steps if warm else None)
         worth = self.value(plans.flatten(0, 1), seen.new_zeros(1).long()).view(plans.shape[:2])
         best = plans[torch.arange(len(plans), device=plans.device), worth.argmax(dim=1)]
-        return self.bounds.restored(best[:, 0, : self.components].clamp(-1, 1)), Plan(best)
+        return self.bounds.restored(best[:, 0, : self.components]), Plan(best)
 
     def planned(self, seen: Tensor, noise: Tensor, last: Tensor | None) -> Tensor:
         """Plans (B, N, H, J) that begin at `seen` (B, D).

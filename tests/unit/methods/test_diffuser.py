@@ -84,6 +84,16 @@ def test_the_first_state_is_given_at_every_level_and_costs_nothing() -> None:
     torch.testing.assert_close(plan[:, :, 0, A:], clean[:, None, 0, A:].expand(5, 3, STATE))
 
 
+def test_actions_of_plans_are_within_their_bounds_and_states_are_free() -> None:
+    learner = planner_of()
+    learner.plan = torch.nn.Module()
+    learner.plan.forward = lambda noisy, level: 3 * noisy  # type: ignore[method-assign]
+    noisy = torch.randn(5, H, A + STATE)
+    freed = learner.freed(noisy, torch.arange(5))
+    torch.testing.assert_close(freed[..., :A], (3 * noisy[..., :A]).tanh())
+    torch.testing.assert_close(freed[:, 1:, A:], 3 * noisy[:, 1:, A:])
+
+
 def test_the_first_action_weighs_more() -> None:
     learner = planner_of(action_weight=3.0)
     learner.freed = lambda noisy, level: noisy  # type: ignore[method-assign]
@@ -107,9 +117,7 @@ def test_the_plan_that_is_executed_is_ranked_as_it_is_executed() -> None:
             best = plans[episode, int(worth.argmax())]
             assert state.steps is not None
             torch.testing.assert_close(state.steps[episode], best)
-            torch.testing.assert_close(
-                action[episode], learner.bounds.restored(best[0, :A].clamp(-1, 1))
-            )
+            torch.testing.assert_close(action[episode], learner.bounds.restored(best[0, :A]))
     assert (action[:, 1].abs() <= 2).all()
 
 
