@@ -22,10 +22,11 @@ from pipeline.methods._discrete_values import discrete_choices
 from pipeline.nn.action_head import ActionEmbedding, ActionHead
 from pipeline.nn.dropout import HistoryDropout
 from pipeline.nn.kv_cache import Positions
-from pipeline.nn.local_tokens import FrameTokens
+from pipeline.nn.local_tokens import ConvolvedTokens, FrameTokens
 from pipeline.nn.masking import first_real, masked_mean, only_allowed
 from pipeline.nn.recent_steps import RecentSteps
 from pipeline.nn.return_bins import ReturnBins, best_drawn, drawn, of_experts, uniform
+from pipeline.nn.reward_tokens import COUNT, reward_tokens
 from pipeline.nn.time_embedding import TimeEmbedding
 from pipeline.nn.transformer import Transformer, initialise
 from pipeline.observations.batch import Batch
@@ -34,8 +35,6 @@ LOWEST, HIGHEST = -20, 100
 """Returns, of rewards clipped to their signs, are clipped to this range: 121 whole numbers."""
 SAMPLES, SHARPENING = 128, 0.75
 """Draws of the best return, and what multiplies its logits, in the published notebook."""
-REWARDS = 4
-"""Nothing, a point, the end, a loss."""
 
 
 class MultiGameDecisionTransformer(Learner):
@@ -51,11 +50,17 @@ class MultiGameDecisionTransformer(Learner):
         """Raises PipelineError where actions are continuous."""
         super().__init__(settings, spec)
         actions, width, tasks = discrete_choices(spec), settings.width, len(spec.tasks)
-        self.patches = FrameTokens(spec.shape["frames"], settings.patch_size, width, tasks)
+        shape = spec.shape["frames"]
+        self.patches = (
+            ConvolvedTokens(shape, width, tasks)
+            if settings.pictures == "convolutions"
+            else FrameTokens(shape, settings.patch_size, width, tasks)
+        )
         self.bins = ReturnBins(HIGHEST - LOWEST + 1, LOWEST, HIGHEST)
         self.returns = nn.Embedding(self.bins.count, width)
         self.actions = ActionEmbedding(actions, width)
-        self.rewards = nn.Embedding(REWARDS, width)
+        self.rewards = nn.Embedding(COUNT, width)
+        self.kinds = nn.Parameter(0.2 * torch.randn(3, width))
         self.hide = HistoryDropout(settings.history_dropout)
         self.time = TimeEmbedding(settings.time_embedding, width, settings.max_timesteps)
         self.transformer = Transformer(
@@ -65,7 +70,7 @@ class MultiGameDecisionTransformer(Learner):
         )
         self.return_head = nn.Linear(width, self.bins.count)
         self.action_head = ActionHead(width, actions)
-        self.reward_head = nn.Linear(width, REWARDS)
+        self.reward_head = nn.Linear(width, COUNT)
         for part in (self.returns, self.actions, self.rewards, self.return_head, self.reward_head):
             part.apply(initialise)
         nn.init.normal_(self.patches.place, std=0.02)
@@ -82,11 +87,11 @@ class MultiGameDecisionTransformer(Learner):
         self, patches: Tensor, returns: Tensor, told: Tensor, actions: Tensor, rewards: Tensor
     ) -> Tensor:
         """(B, S · (P + 3), width) of patches (B, S, P, width), bins of returns (B, S), of which
-        only the `told` ones (B, S) are more than zeros, and actions and rewards (B, S).
+        only the `told` ones (B, S) are more than their kind, and actions and rewards (B, S).
         """
         known = self.returns(returns) * told[..., None]
         played = self.hide(self.actions(actions)), self.rewards(rewards)
-        after = torch.stack((known, *played), dim=2)  # (B, S, 3, width)
+        after = torch.stack((known, *played), dim=2) + self.kinds  # (B, S, 3, width)
         return torch.cat((patches, after), dim=2).flatten(1, 2)
 
     def positions(self, steps: int) -> Positions:
@@ -186,12 +191,6 @@ class MultiGameDecisionTransformer(Learner):
         kept = (self.settings.top_actions * self.allowed[task].sum(dim=-1)).ceil()
         rank = logits.argsort(dim=-1, descending=True).argsort(dim=-1)
         return logits.masked_fill(rank >= kept[:, None], -torch.inf)
-
-
-def reward_tokens(rewards: Tensor, terminal: Tensor) -> Tensor:
-    """0: nothing, 1: a point, 2: the end, 3: a loss; of rewards and ends (…): (…) int64."""
-    signs = torch.where(rewards > 0, 1, torch.where(rewards < 0, 3, 0))
-    return torch.where(terminal, 2, signs)
 
 
 def _nats(logits: Tensor, goals: Tensor) -> Tensor:

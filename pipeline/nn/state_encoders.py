@@ -89,6 +89,27 @@ class StandardisedStates(nn.Module):
         return (states - self.mean) / self.std
 
 
+def dqn_convolutions(stack: int, last_stride: int = 1) -> tuple[nn.Conv2d, nn.Sequential]:
+    """The first convolution, of `stack` frames, and what follows it (Mnih et al. 2015)."""
+    first = nn.Conv2d(stack, 32, 8, stride=4)
+    rest = nn.Sequential(
+        nn.ReLU(inplace=True),
+        nn.Conv2d(32, 64, 4, stride=2),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(64, 64, 3, stride=last_stride),
+        nn.ReLU(inplace=True),
+    )
+    return first, rest
+
+
+def he_initialised(*layers: nn.Module) -> None:
+    """Draw the weights of the convolutions among them for ReLU (He et al. 2015)."""
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+
+
 class FrameEncoder(StandardisedFrames):
     """DQN's convolutions (Mnih et al. 2015) and one linear layer: (batch, steps, 4, 84, 84) uint8 →
     (batch, steps, width), in [-1, 1] by a tanh, or as `activation` has it.
@@ -103,22 +124,12 @@ class FrameEncoder(StandardisedFrames):
     ) -> None:
         super().__init__(shape[1:], tasks)
         self.activation = activation()
-        self.first = nn.Conv2d(shape[0], 32, 8, stride=4)
-        self.convolutions = nn.Sequential(
-            nn.ReLU(inplace=True),
-            nn.Conv2d(32, 64, 4, stride=2),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(64, 64, 3, stride=1),
-            nn.ReLU(inplace=True),
-            nn.Flatten(),
-        )
+        self.first, rest = dqn_convolutions(shape[0])
+        self.convolutions = nn.Sequential(*rest, nn.Flatten())
         with torch.no_grad():
             size = self.convolutions(self.first(torch.zeros(1, *shape))).shape[1]
         self.output = nn.Linear(size, width)
-        for layer in (self.first, *self.convolutions):
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        he_initialised(self.first, *rest)
         nn.init.normal_(self.output.weight, std=size**-0.5)
 
     def forward(self, frames: Tensor, task: Tensor | None = None) -> Tensor:

@@ -17,6 +17,12 @@ class Settings(TransformerSettings):
     needs_rewards: ClassVar[bool] = True
 
     context_length: int = Field(4, ge=1, description="K: number of steps of a window")
+    pictures: Literal["squares", "convolutions"] = Field(
+        "squares",
+        description="how pictures become tokens. squares: each square of `patch_size` through one "
+        "linear map, as published; convolutions: what those of DQN see at 4 by 4 places, each "
+        "through a map of its own",
+    )
     patch_size: int = Field(
         14, ge=1, description="side in pixels of the squares that frames are cut into; divides 84"
     )

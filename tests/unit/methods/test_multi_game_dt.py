@@ -30,9 +30,10 @@ from pipeline.config.schema import MethodConfig
 from pipeline.data.statistics import clipped_returns
 from pipeline.errors import PipelineError
 from pipeline.methods import Moment, Spec, make
-from pipeline.methods.multi_game_dt import MultiGameDecisionTransformer, reward_tokens
+from pipeline.methods.multi_game_dt import MultiGameDecisionTransformer
 from pipeline.nn.masking import first_real
 from pipeline.nn.recent_steps import RecentSteps
+from pipeline.nn.reward_tokens import reward_tokens
 from pipeline.observations.batch import Batch
 from pipeline.observations.windows import Windows
 from pipeline.training import loop
@@ -289,9 +290,11 @@ def windows_of(learner: MultiGameDecisionTransformer) -> Windows:
     return Windows(trajectories_of(LENGTHS), store, space_of(KIND), 10.0, learner.settings)
 
 
-def test_one_batch_is_overfitted() -> None:
+@pytest.mark.parametrize("pictures", ["squares", "convolutions"])
+def test_one_batch_is_overfitted(pictures: str) -> None:
     known = {"pixel_mean": np.full((84, 84), 127.5), "pixel_std": 74.0}
-    learner = learner_of(randomised=False, spec=spec_of(KIND, recorded() | known)).train()
+    spec = spec_of(KIND, recorded() | known)
+    learner = learner_of(randomised=False, spec=spec, pictures=pictures).train()
     batch = windows_of(learner).batch(np.array([3, 8, 12, 30]))
     optimizer = torch.optim.AdamW(learner.parameters(), 3e-3)
     for _ in range(150):
