@@ -126,6 +126,12 @@ class Learner(nn.Module, ABC):
         """What is trained: one optimiser each, with a rate of its own."""
         return {"policy": self}
 
+    def phases(self, steps: int) -> Mapping[str, range]:
+        """Of `steps` updates those that an optimiser makes, where it makes not all of them. Its
+        rate runs its whole course in these: what is never trained again ends at the lowest rate.
+        """
+        return {}
+
     @abstractmethod
     def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor]]:
         """(name of an optimiser, scalar loss), in the order of the algorithm's box.

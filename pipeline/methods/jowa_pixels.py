@@ -45,6 +45,12 @@ class JOWAOnPixels(JowaLearner[Frame]):
         trunk = nn.ModuleList([self.world, self.q])
         return {"tokenizer": self.tokenizer, "policy": trunk, "value": self.value}
 
+    def phases(self, steps: int) -> Mapping[str, range]:
+        """The tokenizer, then the rest."""
+        first = self.settings.tokenizer_steps
+        later = range(first, steps)
+        return {"tokenizer": range(min(first, steps)), "policy": later, "value": later}
+
     # Losses.
 
     def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor]]:

@@ -57,6 +57,11 @@ class TAP(Learner):
         """One optimiser for each phase."""
         return {"autoencoder": self.autoencoder, "prior": self.prior}
 
+    def phases(self, steps: int) -> Mapping[str, range]:
+        """The autoencoder, then the prior."""
+        first = self.settings.autoencoder_steps
+        return {"autoencoder": range(min(first, steps)), "prior": range(first, steps)}
+
     # Losses.
 
     def steps(self, batch: Batch) -> Steps:

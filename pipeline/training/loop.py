@@ -52,8 +52,10 @@ def train(
     drawn = _drawn_from(windows, settings, seed)
     held_out = draw_held_out(windows, settings, seed)
     generator = np.random.default_rng(seed)
+    phases = learner.phases(settings.steps)
     optimizers = {
-        name: Optimizer(module, settings, name) for name, module in learner.optimised().items()
+        name: Optimizer(module, settings, name, phases.get(name))
+        for name, module in learner.optimised().items()
     }
     stored = {name: each.adamw for name, each in optimizers.items()}
     learner.train()

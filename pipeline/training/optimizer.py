@@ -13,8 +13,17 @@ from pipeline.hardware import distributed
 class Optimizer:
     """AdamW on one module, with a rate of its own and clipped gradients."""
 
-    def __init__(self, module: nn.Module, settings: TrainingConfig, name: str = "") -> None:
-        """The rate is that of `settings.learning_rates` for `name`, or else the common one."""
+    def __init__(
+        self,
+        module: nn.Module,
+        settings: TrainingConfig,
+        name: str = "",
+        updates: range | None = None,
+    ) -> None:
+        """The rate is that of `settings.learning_rates` for `name`, or else the common one, and
+        runs its course over these `updates`, by default all.
+        """
+        self._updates = range(settings.steps) if updates is None else updates
         self._parameters = [each for each in module.parameters() if each.requires_grad]
         self._settings = settings
         self._peak = settings.learning_rates.get(name, settings.learning_rate)
@@ -29,8 +38,11 @@ class Optimizer:
         self.adamw = torch.optim.AdamW(groups, lr=self._peak, fused=True, **told)  # type: ignore[arg-type]
 
     def rate(self, step: int) -> float:
-        """The rate of update `step`, counted from 0."""
-        return learning_rate(step, self._settings, self._peak)
+        """The rate of update `step`, counted from 0; 0 where it makes none."""
+        if step not in self._updates:
+            return 0.0
+        done, count = step - self._updates.start, len(self._updates)
+        return learning_rate(done, count, self._settings, self._peak)
 
     def take(self, loss: Tensor, step: int) -> tuple[float, float]:
         """One step down the gradient of `loss`, clipped; loss and gradient norm, of all processes.
@@ -62,13 +74,13 @@ def averaged(module: nn.Module, decay: float) -> AveragedModel:
     return AveragedModel(module, multi_avg_fn=average)
 
 
-def learning_rate(step: int, settings: TrainingConfig, peak: float) -> float:
-    """The rate of update `step` (from 0): linear warm-up to `peak`, then a cosine to the final
-    fraction.
+def learning_rate(step: int, steps: int, settings: TrainingConfig, peak: float) -> float:
+    """The rate of update `step` (from 0) of `steps`: linear warm-up to `peak`, then a cosine to the
+    final fraction.
     """
     if step < settings.warmup_steps:
         return peak * (step + 1) / settings.warmup_steps
-    progress = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
+    progress = (step - settings.warmup_steps) / max(1, steps - settings.warmup_steps)
     cosine = 0.5 * (1 + math.cos(math.pi * progress))
     final = settings.final_learning_rate
     return peak * (final + (1 - final) * cosine)

@@ -167,6 +167,17 @@ def test_the_first_phase_trains_the_autoencoder_and_the_second_the_prior() -> No
     codes = learner.autoencoder.codebook.codes.clone()
     assert [name for name, _ in learner.losses(batch, 4)] == ["prior"]
     assert torch.equal(learner.autoencoder.codebook.codes, codes)
+    assert learner.phases(9) == {"autoencoder": range(4), "prior": range(4, 9)}
+
+
+def test_each_phase_ends_at_the_lowest_rate() -> None:
+    rows = trained(12)[1]
+    rates = [row.learning_rate for row in rows]
+    first, second = ([rate[name] for rate in rates] for name in ("autoencoder", "prior"))
+    assert first[0] > 0  # update 4 of its 6
+    assert first[1:] == [0, 0]  # updates 8 and 12 are not its own
+    assert second[0] == 0
+    assert second[1] > second[2] > 0
 
 
 def trained(steps: int, saved: Resumption | None = None) -> tuple[TAP, Any]:

@@ -123,11 +123,20 @@ def test_nan_in_the_data_names_the_batch_and_keeps_what_was_saved(tmp_path: Path
 
 def test_the_rate_warms_up_and_decays_to_its_final_fraction() -> None:
     settings = TrainingConfig(steps=100, warmup_steps=10, final_learning_rate=0.1)
-    rates = [learning_rate(step, settings, 1.0) for step in range(101)]
+    rates = [learning_rate(step, 100, settings, 1.0) for step in range(101)]
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == rates[9] == rates[10] == 1.0
     assert rates[100] == pytest.approx(0.1)
     assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+def test_the_rate_of_a_phase_runs_its_whole_course_in_it() -> None:
+    settings = TrainingConfig(steps=30, warmup_steps=2, learning_rate=0.5, final_learning_rate=0.1)
+    alone = Optimizer(nn.Linear(2, 2), settings.model_copy(update={"steps": 20}))
+    later = Optimizer(nn.Linear(2, 2), settings, "prior", range(10, 30))
+    assert [later.rate(step) for step in range(10)] == [0.0] * 10
+    assert [later.rate(step) for step in range(10, 30)] == [alone.rate(step) for step in range(20)]
+    assert later.rate(29) < 0.06
 
 
 def test_only_matrices_decay() -> None:
