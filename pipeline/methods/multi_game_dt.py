@@ -26,7 +26,7 @@ from pipeline.nn.local_tokens import ConvolvedTokens, FrameTokens
 from pipeline.nn.masking import first_real, masked_mean, only_allowed
 from pipeline.nn.recent_steps import RecentSteps
 from pipeline.nn.return_bins import ReturnBins, best_drawn, drawn, of_experts, uniform
-from pipeline.nn.reward_tokens import COUNT, reward_tokens
+from pipeline.nn.reward_tokens import REWARD_TOKENS, reward_tokens
 from pipeline.nn.time_embedding import TimeEmbedding
 from pipeline.nn.transformer import Transformer, initialise
 from pipeline.observations.batch import Batch
@@ -59,7 +59,7 @@ class MultiGameDecisionTransformer(Learner):
         self.bins = ReturnBins(HIGHEST - LOWEST + 1, LOWEST, HIGHEST)
         self.returns = nn.Embedding(self.bins.count, width)
         self.actions = ActionEmbedding(actions, width)
-        self.rewards = nn.Embedding(COUNT, width)
+        self.rewards = nn.Embedding(REWARD_TOKENS, width)
         self.kinds = nn.Parameter(0.2 * torch.randn(3, width))
         self.hide = HistoryDropout(settings.history_dropout)
         self.time = TimeEmbedding(settings.time_embedding, width, settings.max_timesteps)
@@ -70,7 +70,7 @@ class MultiGameDecisionTransformer(Learner):
         )
         self.return_head = nn.Linear(width, self.bins.count)
         self.action_head = ActionHead(width, actions)
-        self.reward_head = nn.Linear(width, COUNT)
+        self.reward_head = nn.Linear(width, REWARD_TOKENS)
         for part in (self.returns, self.actions, self.rewards, self.return_head, self.reward_head):
             part.apply(initialise)
         nn.init.normal_(self.patches.place, std=0.02)

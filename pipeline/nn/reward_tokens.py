@@ -5,7 +5,7 @@
 import torch
 from torch import Tensor
 
-COUNT = 4
+REWARD_TOKENS = 4
 """Nothing, a point, the end, a loss."""
 
 
