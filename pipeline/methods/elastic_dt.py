@@ -57,9 +57,8 @@ class ElasticDecisionTransformer(Learner):
             raise PipelineError(
                 "policy.observation: elastic_dt reads embeddings of one game only; use pixels here"
             )
-        self.choices, width = spec.choices, settings.width
-        queries = settings.pooling_queries
-        self.features = StepFeatures(spec.shape, spec.statistics, width, queries)
+        self.choices, width, queries = spec.choices, settings.width, settings.pooling_queries
+        self.features = StepFeatures(spec.shape, spec.statistics, width, queries, spec.per_task)
         self.bins = ReturnBins(settings.return_bins)
         self.returns = nn.Linear(1, width)
         self.actions = ActionEmbedding(self.choices, width)
@@ -116,7 +115,8 @@ class ElasticDecisionTransformer(Learner):
         """What is read for a_t, (B, K, …); and the errors of actions, returns, promises and next
         states (B, K), and which of them count.
         """
-        returns, mask, states = batch.returns_to_go, batch.mask, self.features(batch.observation)
+        returns, mask = batch.returns_to_go, batch.mask
+        states = self.features(batch.observation, batch.task)
         window = Window(states, returns, batch.actions, batch.timesteps, mask)
         at_state, at_return = self.attend(window)
         read = self.would(at_return, batch.task)
@@ -159,7 +159,7 @@ class ElasticDecisionTransformer(Learner):
     def act(self, moment: Moment, state: RecentSteps) -> tuple[Tensor, RecentSteps]:  # type: ignore[override]
         """What the history that promises most says about a_t."""
         step = {
-            "state": self.features(moment.observation),
+            "state": self.features(moment.observation, moment.task),
             "told": moment.return_to_go,
             "before_action": moment.previous_action,
             "timestep": moment.timestep,

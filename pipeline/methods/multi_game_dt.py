@@ -52,9 +52,9 @@ class MultiGameDecisionTransformer(Learner):
         actions, width, tasks = discrete_choices(spec), settings.width, len(spec.tasks)
         shape = spec.shape["frames"]
         self.patches = (
-            ConvolvedTokens(shape, width, tasks)
-            if settings.pictures == "convolutions"
-            else FrameTokens(shape, settings.patch_size, width, tasks)
+            FrameTokens(shape, settings.patch_size, width, tasks)
+            if settings.pictures == "squares"
+            else ConvolvedTokens(shape, width, tasks, whole=settings.pictures == "whole")
         )
         self.bins = ReturnBins(HIGHEST - LOWEST + 1, LOWEST, HIGHEST)
         self.returns = nn.Embedding(self.bins.count, width)
@@ -134,15 +134,16 @@ class MultiGameDecisionTransformer(Learner):
         return read, {name: (_nats(*each[:2]), each[2]) for name, each in told.items()}
 
     def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor]]:
-        """(CE of R̂ + CE of a + CE of r) / 3."""
-        _, errors = self.errors(batch)
-        yield "policy", torch.stack([masked_mean(*each) for each in errors.values()]).mean()
+        """CE of a + w_R CE of R̂ + w_r CE of r."""
+        yield "policy", self.read(batch)[1]["loss"]
 
     def read(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
         """What it would do for the return as it was, the loss, and its three parts."""
-        read, errors = self.errors(batch)
-        means = {f"{name}_nats": masked_mean(*each) for name, each in errors.items()}
-        return read, {"loss": torch.stack([*means.values()]).mean(), **means}
+        of, (read, errors) = self.settings, self.errors(batch)
+        weights = {"action": 1.0, "return": of.return_weight, "reward": of.reward_weight}
+        means = {name: masked_mean(*each) for name, each in errors.items()}
+        loss = torch.stack([weights[name] * mean for name, mean in means.items()]).sum()
+        return read, {"loss": loss, **{f"{name}_nats": mean for name, mean in means.items()}}
 
     # Act.
 

@@ -27,8 +27,7 @@ class GameHeads(nn.Module):
         """`shape` is that of an observation; `told` are the statistics of each game."""
         super().__init__()
         self.shape = actions, support.count
-        self.several = len(told) > 1
-        self.features = StepFeatures(shape, told[0], width, per_task=told if self.several else ())
+        self.features = StepFeatures(shape, told[0], width, per_task=told)
         self.outputs = nn.ModuleList(nn.Linear(width, actions * support.count) for _ in told)
         for output in self.outputs:
             assert isinstance(output, nn.Linear)
@@ -36,7 +35,7 @@ class GameHeads(nn.Module):
 
     def forward(self, observation: Mapping[str, Tensor], task: Tensor) -> Tensor:
         """The logits; see the class."""
-        features = self.features(observation, task if self.several else None)
+        features = self.features(observation, task)
         features = functional.normalize(features.float(), dim=-1)
         logits = torch.zeros(*features.shape[:2], *self.shape, device=features.device)
         for game, output in enumerate(self.outputs):

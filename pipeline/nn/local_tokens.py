@@ -66,26 +66,31 @@ class FrameTokens(PlacedFrames):
 
 
 class ConvolvedTokens(PlacedFrames):
-    """What DQN's convolutions see at 4 by 4 places, for the last one goes in steps of two; each
-    place through a linear map of its own, so that the mean of all tokens is as good as what DQN's
-    first linear layer reads.
+    """What DQN's convolutions see: the whole of it as one token, by DQN's linear layer; or 4 by 4
+    places, for the last convolution goes in steps of two, each through a linear map of its own, so
+    that the mean of all tokens is as good as such a layer.
     """
 
-    def __init__(self, shape: tuple[int, ...], width: int, tasks: int = 0) -> None:
-        first, rest = dqn_convolutions(shape[0], last_stride=2)
+    def __init__(
+        self, shape: tuple[int, ...], width: int, tasks: int = 0, whole: bool = False
+    ) -> None:
+        first, rest = dqn_convolutions(shape[0], last_stride=1 if whole else 2)
         he_initialised(first, *rest)
         with torch.no_grad():
             _, channels, *places = rest(first(torch.zeros(1, *shape))).shape
-        super().__init__(shape, places[0] * places[1], width, tasks)
+        seen = channels * places[0] * places[1]
+        super().__init__(shape, 1 if whole else places[0] * places[1], width, tasks)
         self.first, self.rest = first, rest
-        self.maps = nn.Parameter(torch.randn(self.count, channels, width) * channels**-0.5)
+        inputs = seen // self.count
+        self.maps = nn.Parameter(torch.randn(self.count, inputs, width) * inputs**-0.5)
 
     def forward(self, frames: Tensor, task: Tensor | None = None) -> Tensor:
         """Convolve and embed; see the class."""
         levels = self.levels(frames, task).contiguous(memory_format=torch.channels_last)
         weight, stride = self.first.weight / self.divisor, self.first.stride
         seen = self.rest(nn.functional.conv2d(levels, weight, self.first.bias, stride))
-        return self.placed(torch.einsum("bcp,pcw->bpw", seen.flatten(2), self.maps), frames, task)
+        read = seen.flatten(2).transpose(1, 2).reshape(len(seen), self.count, -1)
+        return self.placed(torch.einsum("bpi,piw->bpw", read, self.maps), frames, task)
 
 
 class StateTokens(StandardisedStates):

@@ -33,6 +33,7 @@ class StepFeatures(nn.Module):
         """
         super().__init__()
         (self.kind,) = {"frames", "tokens", "state"} & shape.keys()
+        self.several = self.kind == "frames" and len(per_task) > 1
         self.encoder: FrameEncoder | StateEncoder | AttentionPooling
         self.hidden: nn.Module = nn.Identity()  # frames end in a ReLU, as DQN's do
         if self.kind == "tokens":
@@ -46,7 +47,8 @@ class StepFeatures(nn.Module):
             )
         elif self.kind == "frames":
             # a tanh saturated within 50 updates, and then told no states apart (docs/baselines.md)
-            self.encoder = FrameEncoder(shape["frames"], width, len(per_task), nn.ReLU)
+            tasks = len(per_task) if self.several else 0
+            self.encoder = FrameEncoder(shape["frames"], width, tasks, nn.ReLU)
             self.encoder.fit(statistics, per_task)
         else:
             self.encoder = StateEncoder(shape["state"], width)
@@ -59,9 +61,9 @@ class StepFeatures(nn.Module):
         return ("tokens", "mask") if self.kind == "tokens" else (self.kind,)
 
     def forward(self, observation: Mapping[str, Tensor], task: Tensor | None = None) -> Tensor:
-        """Encode; see the class. `task` (B,) is for frames of several."""
+        """Encode; see the class. `task` (B,) is needed for frames of several."""
         told = [observation[name] for name in self.observed]
-        features: Tensor = self.hidden(self.encoder(*told, *([] if task is None else [task])))
+        features: Tensor = self.hidden(self.encoder(*told, *([task] if self.several else [])))
         return features
 
 

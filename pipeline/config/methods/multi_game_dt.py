@@ -17,14 +17,20 @@ class Settings(TransformerSettings):
     needs_rewards: ClassVar[bool] = True
 
     context_length: int = Field(4, ge=1, description="K: number of steps of a window")
-    pictures: Literal["squares", "convolutions"] = Field(
+    pictures: Literal["squares", "convolutions", "whole"] = Field(
         "squares",
         description="how pictures become tokens. squares: each square of `patch_size` through one "
         "linear map, as published; convolutions: what those of DQN see at 4 by 4 places, each "
-        "through a map of its own",
+        "through a map of its own; whole: all that they see, as one token",
     )
     patch_size: int = Field(
         14, ge=1, description="side in pixels of the squares that frames are cut into; divides 84"
+    )
+    return_weight: float = Field(
+        1.0, ge=0, description="of the cross-entropy of returns, beside that of actions"
+    )
+    reward_weight: float = Field(
+        1.0, ge=0, description="of the cross-entropy of rewards, beside that of actions"
     )
     return_inference: Literal["bayes", "best_of_128"] = Field(
         "bayes",

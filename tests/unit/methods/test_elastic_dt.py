@@ -270,6 +270,18 @@ def test_each_game_is_played_by_actions_that_it_has() -> None:
     assert all(x.grad is None or x.grad.isfinite().all() for x in learner.parameters())
 
 
+def test_frames_of_each_game_are_standardised_by_its_own_data() -> None:
+    bright = {"pixel_mean": torch.full((84, 84), 90.0), "pixel_std": 70.0}
+    dark = {"pixel_mean": torch.full((84, 84), 9.0), "pixel_std": 5.0}
+    learner = learner_of("decision_transformer", spec=replace(two_games(), per_task=(dark, bright)))
+    batch = of_two_games(batch_of("decision_transformer", 2, 3), learner.spec)
+    told = {"frames": torch.stack([torch.full((3, 4, 84, 84), x) for x in (14, 160)]).byte()}
+    alike = learner.features(told, torch.tensor([0, 1]))  # each a deviation above its mean
+    torch.testing.assert_close(alike[0], alike[1], **EXACT)
+    swapped = replace(batch, task=1 - batch.task)
+    assert not torch.allclose(*(learner.errors(x)[0][:, :, 0] for x in (batch, swapped)))
+
+
 def test_embeddings_of_several_games_are_refused() -> None:
     spec = replace(two_games(), shape=spec_of("more3s").shape, statistics={"text_tokens": TEXT})
     with pytest.raises(PipelineError, match=r"^policy.observation: .* embeddings of one game"):

@@ -137,7 +137,7 @@ def test_only_the_first_return_of_a_window_is_told(pad: int) -> None:
 
 
 def test_only_the_first_return_of_a_window_is_learned() -> None:
-    learner, batch = learner_of(), window()
+    learner, batch = learner_of(return_weight=0.5, reward_weight=3.0), window()
     mask = torch.tensor([[True] * 4, [False, False, True, True]])
     batch = replace(batch, mask=mask)
     read, errors = learner.errors(batch)
@@ -154,8 +154,9 @@ def test_only_the_first_return_of_a_window_is_learned() -> None:
     torch.testing.assert_close(errors["return"][0][first], expected[first], **EXACT)
     torch.testing.assert_close(read, learner.action_head(out[:, :, PATCHES]), **EXACT)
     (_, loss), *_ = learner.losses(batch, 0)
-    parts = [error[counts].mean() for error, counts in errors.values()]
-    torch.testing.assert_close(loss, torch.stack(parts).sum() / 3)
+    means = {name: error[counts].mean() for name, (error, counts) in errors.items()}
+    expected_loss = means["action"] + 0.5 * means["return"] + 3.0 * means["reward"]
+    torch.testing.assert_close(loss, expected_loss)
 
 
 def test_padding_changes_nothing() -> None:

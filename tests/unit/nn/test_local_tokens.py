@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from pipeline.nn.local_tokens import ConvolvedTokens, FrameTokens, PlacedFrames
+from pipeline.nn.state_encoders import FrameEncoder
 
 SHAPE = (4, 84, 84)
 
@@ -18,7 +19,11 @@ def convolved(tasks: int = 0) -> PlacedFrames:
     return ConvolvedTokens(SHAPE, 8, tasks)
 
 
-@pytest.mark.parametrize(("made", "count"), [(squares, 36), (convolved, 16)])
+def whole(tasks: int = 0) -> PlacedFrames:
+    return ConvolvedTokens(SHAPE, 8, tasks, whole=True)
+
+
+@pytest.mark.parametrize(("made", "count"), [(squares, 36), (convolved, 16), (whole, 1)])
 def test_frames_of_several_games_are_standardised_each_by_its_own(
     made: Callable[..., PlacedFrames], count: int
 ) -> None:
@@ -53,6 +58,21 @@ def test_the_mean_of_convolved_tokens_is_a_linear_layer_on_all_that_is_seen() ->
         places = tokens.maps.transpose(1, 2).reshape(16, 8, 64)  # (place, width, channel)
         read.weight.copy_(places.permute(1, 2, 0).reshape(8, -1) / 16)
         torch.testing.assert_close(tokens(frames)[0].mean(dim=1), read(seen.flatten(1)))
+
+
+def test_the_token_of_a_whole_picture_is_what_dqn_reads() -> None:
+    torch.manual_seed(0)
+    tokens, encoder = whole(), FrameEncoder(SHAPE, 8, activation=torch.nn.Identity)
+    assert isinstance(tokens, ConvolvedTokens)
+    frames = torch.randint(0, 256, (1, 2, *SHAPE), dtype=torch.uint8)
+    with torch.no_grad():
+        encoder.first.load_state_dict(tokens.first.state_dict())
+        encoder.convolutions[:5].load_state_dict(tokens.rest.state_dict())
+        # there a channel's places lie together, here a place's channels
+        of_places = tokens.maps[0].view(49, 64, 8).transpose(0, 1).flatten(0, 1)
+        encoder.output.weight.copy_(of_places.T)
+        encoder.output.bias.zero_()
+        torch.testing.assert_close(tokens(frames)[:, :, 0], encoder(frames))
 
 
 def _weights(tokens: PlacedFrames) -> dict[str, torch.Tensor]:
