@@ -23,7 +23,7 @@ from pipeline.nn.action_head import ActionEmbedding, ActionHead
 from pipeline.nn.critics import expectile_loss
 from pipeline.nn.dropout import HistoryDropout
 from pipeline.nn.kv_cache import Positions
-from pipeline.nn.masking import first_real, masked_mean, only_allowed
+from pipeline.nn.masking import first_real, only_allowed, weighted_loss
 from pipeline.nn.recent_steps import RecentSteps
 from pipeline.nn.return_bins import ReturnBins, drawn, of_experts, uniform
 from pipeline.nn.state_encoders import StateEncoder
@@ -146,8 +146,7 @@ class ElasticDecisionTransformer(Learner):
         weights = {"return": of.return_weight, "promise": of.expectile_weight}
         weights |= {"action": 1.0, "state": of.state_weight}
         read, errors = self.errors(batch)
-        means = {name: masked_mean(*each) for name, each in errors.items()}
-        loss = torch.stack([weights[name] * mean for name, mean in means.items()]).sum()
+        loss, means = weighted_loss(errors, weights)
         return read, {"loss": loss, **{f"{name}_loss": mean for name, mean in means.items()}}
 
     # Act.

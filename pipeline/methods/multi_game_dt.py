@@ -23,7 +23,7 @@ from pipeline.nn.action_head import ActionEmbedding, ActionHead
 from pipeline.nn.dropout import HistoryDropout
 from pipeline.nn.kv_cache import Positions
 from pipeline.nn.local_tokens import ConvolvedTokens, FrameTokens
-from pipeline.nn.masking import first_real, masked_mean, only_allowed
+from pipeline.nn.masking import first_real, only_allowed, weighted_loss
 from pipeline.nn.recent_steps import RecentSteps
 from pipeline.nn.return_bins import ReturnBins, best_drawn, drawn, of_experts, uniform
 from pipeline.nn.reward_tokens import REWARD_TOKENS, reward_tokens
@@ -141,8 +141,7 @@ class MultiGameDecisionTransformer(Learner):
         """What it would do for the return as it was, the loss, and its three parts."""
         of, (read, errors) = self.settings, self.errors(batch)
         weights = {"action": 1.0, "return": of.return_weight, "reward": of.reward_weight}
-        means = {name: masked_mean(*each) for name, each in errors.items()}
-        loss = torch.stack([weights[name] * mean for name, mean in means.items()]).sum()
+        loss, means = weighted_loss(errors, weights)
         return read, {"loss": loss, **{f"{name}_nats": mean for name, mean in means.items()}}
 
     # Act.

@@ -1,5 +1,8 @@
 """Steps that are real, means over them, and choices that are allowed."""
 
+from collections.abc import Mapping
+
+import torch
 from torch import Tensor
 
 from pipeline.hardware import distributed
@@ -16,6 +19,16 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """
     count = distributed.mean(mask.sum()).clamp(min=1 / distributed.processes())
     return (values * mask).sum() / count
+
+
+def weighted_loss(
+    errors: Mapping[str, tuple[Tensor, Tensor]], weights: Mapping[str, float]
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Σ weight · mean over the parts of a loss, and the means: of each part's name there are its
+    errors, which of them count, and its weight.
+    """
+    means = {name: masked_mean(*each) for name, each in errors.items()}
+    return torch.stack([weights[name] * mean for name, mean in means.items()]).sum(), means
 
 
 def first_real(mask: Tensor) -> Tensor:
