@@ -17,11 +17,12 @@ from pipeline.config.methods.tap import Settings
 from pipeline.methods import ActingState, Learner, Moment, Spec
 from pipeline.methods._robots import STATE, robot_actions
 from pipeline.nn.action_head import ActionBounds
+from pipeline.nn.code_plans import CodePlans, follow_actions
 from pipeline.nn.codebook import Codebook
 from pipeline.nn.latent_search import gumbel, latent_search
 from pipeline.nn.masking import masked_mean
 from pipeline.nn.mlp import Standardise
-from pipeline.nn.trajectory_codes import CodePrior, Steps, TrajectoryAutoencoder, nearest_codes
+from pipeline.nn.trajectory_codes import CodePrior, Steps, TrajectoryAutoencoder
 from pipeline.observations.batch import Batch
 from pipeline.observations.n_step import sums_ahead
 
@@ -163,13 +164,12 @@ class TAP(Learner):
         whose actions are nearest to those that are given; see `Predictor`.
         """
         states, taken = [self.states(first)[:, None]], self.bounds.scaled(actions)
-        done, horizon, parts = 0, actions.shape[1], slice(self.size, self.size + self.components)
+        done, horizon = 0, actions.shape[1]
         while done < horizon:
             seen, goal = states[-1][:, -1], taken[:, done : done + self.settings.window]
-            index = nearest_codes(self.prior, self.autoencoder, parts, seen, goal)
-            window = self.autoencoder.imagine(index, seen)[:, 1 : horizon - done + 1]
-            states.append(window[..., : self.size])
-            done += window.shape[1]
+            window = follow_actions(self.prior, self.autoencoder, seen, goal)
+            states.append(window[:, 1 : horizon - done + 1, : self.size])
+            done += states[-1].shape[1]
         return self.states.restored(torch.cat(states[1:], dim=1))
 
     def act(self, moment: Moment, state: ActingState) -> tuple[Tensor, ActingState]:
@@ -181,18 +181,13 @@ class TAP(Learner):
         if planner.temperature:
             noise = planner.temperature * gumbel(moment.noise(*shape))
 
-        def rows(index: Tensor) -> Tensor:
-            """The episodes' states, of as many beams as there are."""
-            repeated: Tensor = seen.repeat_interleave(len(index) // len(seen), dim=0)
-            return repeated
-
         best = latent_search(
-            lambda index: self.prior(index, rows(index))[:, -1],
-            lambda index: self.worth(self.autoencoder.imagine(index, rows(index))),
+            CodePlans.begin(self.prior, self.autoencoder, seen),
+            lambda plans: self.worth(plans.decoded),
             noise,
             beams=planner.beams,
             expand=planner.expand,
             threshold=planner.threshold,
             support_weight=planner.support_weight,
         )
-        return self.action(self.autoencoder.imagine(best, seen)), state
+        return self.action(best.decoded), state

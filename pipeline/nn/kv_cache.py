@@ -57,8 +57,12 @@ class KVCache:
 
     def select(self, rows: Tensor) -> "KVCache":
         """Keep only the episodes `rows`."""
-        layers = tuple(KeyValue(key[rows], value[rows]) for key, value in self.layers)
-        return KVCache(layers, self.positions, self.padding_mask[rows])
+        # index_select: half the time of indexing
+        layers = tuple(
+            KeyValue(key.index_select(0, rows), value.index_select(0, rows))
+            for key, value in self.layers
+        )
+        return KVCache(layers, self.positions, self.padding_mask.index_select(0, rows))
 
     def since(self, step: int) -> "KVCache":
         """Forget tokens of steps before `step`."""

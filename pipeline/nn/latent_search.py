@@ -5,6 +5,7 @@ Beams of one episode lie together, and are compared with each other only.
 
 import math
 from collections.abc import Callable
+from typing import Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,39 +21,59 @@ def gumbel(noise: Tensor) -> Tensor:
     return drawn
 
 
+class Plans(Protocol):
+    """Partial plans, a row each."""
+
+    def select(self, rows: Tensor) -> Self:
+        """The rows `rows` (int64 indices), of which some may be there twice."""
+        ...
+
+    def propose(self) -> tuple[Tensor, Self]:
+        """Logits (rows, K) of the next code, and the plans that `append` is asked of."""
+        ...
+
+    def append(self, codes: Tensor) -> Self:
+        """The plans with a code (rows,) more."""
+        ...
+
+
+Found = TypeVar("Found", bound=Plans)
+
+
 def latent_search(
-    logits: Callable[[Tensor], Tensor],
-    worth: Callable[[Tensor], Tensor],
+    start: Found,
+    worth: Callable[[Found], Tensor],
     noise: Tensor,
     *,
     beams: int,
     expand: int,
     threshold: float,
     support_weight: float,
-) -> Tensor:
-    """The best codes of each episode, (E, M) int64.
+) -> Found:
+    """The best plan of each episode, one row each.
 
-    `logits` gives those of the code after (rows, m), (rows, K); `worth` what codes (rows, m) are
-    worth, (rows,). `noise` (E, M, beams, K) is Gumbel's, times a temperature: 0 takes the most
-    probable codes. The first code has `beams · expand` candidates, every later one `expand` of each
-    beam; the best `beams` go on, by worth + support_weight · Σ_m min(log p_m, log threshold): no
-    code that is improbable is made good by others.
+    `start` has an empty plan per episode, and `worth` says what plans are worth, (rows,). `noise`
+    (E, M, beams, K) is Gumbel's, times a temperature: 0 takes the most probable codes. The first
+    code has `beams · expand` candidates, every later one `expand` of each beam; the best `beams` go
+    on, by worth + support_weight · Σ_m min(log p_m, log threshold): no code that is improbable is
+    made good by others.
     """
     episodes, steps, _, size = noise.shape
-    codes = torch.zeros(episodes, 1, 0, dtype=torch.int64, device=noise.device)
-    support = noise.new_zeros(episodes, 1)
+    plans, support = start, noise.new_zeros(episodes, 1)
     for step in range(steps):
-        count = codes.shape[1]
-        log_p = logits(codes.flatten(0, 1)).log_softmax(dim=-1).view(episodes, count, size)
+        count = support.shape[1]
+        logits, plans = plans.propose()
+        log_p = logits.log_softmax(dim=-1).view(episodes, count, size)
         candidates = min(size, expand if step else beams * expand)
         chosen = (log_p + noise[:, step, :count]).topk(candidates, dim=-1).indices  # (E, b, n)
         likely = log_p.gather(-1, chosen).clamp(max=math.log(threshold))
         support = (support[..., None] + likely).flatten(1)  # (E, b · n)
-        before = codes[:, :, None].expand(-1, -1, candidates, -1)
-        codes = torch.cat((before, chosen[..., None]), dim=-1).flatten(1, 2)  # (E, b · n, m + 1)
-        total = worth(codes.flatten(0, 1)).view_as(support) + support_weight * support
+        rows = torch.arange(episodes * count, device=noise.device)
+        plans = plans.select(rows.repeat_interleave(candidates)).append(chosen.flatten())
+        total = worth(plans).view_as(support) + support_weight * support
         kept = min(1 if step == steps - 1 else beams, total.shape[1])
         best = total.topk(kept, dim=1).indices
         support = support.gather(1, best)
-        codes = codes.gather(1, best[..., None].expand(-1, -1, step + 1))
-    return codes[:, 0]
+        first = torch.arange(episodes, device=noise.device)[:, None] * total.shape[1]
+        plans = plans.select((first + best).flatten())
+    return plans

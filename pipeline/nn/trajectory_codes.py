@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.nn.codebook import Codebook, Quantised
-from pipeline.nn.kv_cache import Positions
+from pipeline.nn.kv_cache import KVCache, Positions
 from pipeline.nn.transformer import Transformer, TransformerShape
 
 
@@ -72,13 +72,19 @@ class TrajectoryAutoencoder(nn.Module):
         written what they differ by from the first. Actions are squashed by tanh, since many are at
         their bounds.
         """
+        return self.decode_on(codes, first, None)[0]
+
+    def decode_on(
+        self, codes: Tensor, first: Tensor, past: KVCache | None
+    ) -> tuple[Tensor, KVCache]:
+        """What `codes` stand for after those whose keys and values are `past`, and theirs."""
         seen = first[:, None].expand(-1, codes.shape[1], -1)
         told = self.from_code(torch.cat((codes, seen), dim=-1))
         told = told.repeat_interleave(self.per_code, dim=1)
-        count = told.shape[1]
-        hidden, _ = self.decoder(told + self.places[1, :count], Positions.of_steps(0, count, 1))
+        where = _following(past, told.shape[1])
+        hidden, own = self.decoder(told + self.places[1, where.order], where, past=past)
         change, actions, rest = self.write(hidden).float().split(self.parts, dim=-1)
-        return torch.cat((first[:, None] + change, actions.tanh(), rest), dim=-1)
+        return torch.cat((first[:, None] + change, actions.tanh(), rest), dim=-1), own
 
     def imagine(self, index: Tensor, first: Tensor) -> Tensor:
         """What codes (B, M) int64 stand for; see `decode`."""
@@ -102,34 +108,23 @@ class CodePrior(nn.Module):
         one, (B, m + 1, K).
         """
         before = nn.functional.pad(self.embed(index), (0, 0, 1, 0))  # nothing precedes the first
-        told = before + self.seen(first)[:, None] + self.places[: before.shape[1]]
-        hidden, _ = self.trunk(told, Positions.of_steps(0, before.shape[1], 1))
-        logits: Tensor = self.output(hidden)
-        return logits.float()
+        return self._after(before, first, None)[0]
+
+    def next(self, index: Tensor, first: Tensor, past: KVCache | None) -> tuple[Tensor, KVCache]:
+        """Logits (B, K) of the code after `index` (B,), before which stand those whose keys and
+        values are `past`; and its own. Where there are none `index` is not read.
+        """
+        before = self.embed(index)[:, None]
+        logits, own = self._after(before if past else torch.zeros_like(before), first, past)
+        return logits[:, 0], own
+
+    def _after(self, before: Tensor, first: Tensor, past: KVCache | None) -> tuple[Tensor, KVCache]:
+        where = _following(past, before.shape[1])
+        told = before + self.seen(first)[:, None] + self.places[where.order]
+        hidden, own = self.trunk(told, where, past=past)
+        return self.output(hidden).float(), own
 
 
-CANDIDATES = 64
-"""Codes that are tried for given actions."""
-
-
-def nearest_codes(
-    prior: CodePrior, model: TrajectoryAutoencoder, parts: slice, first: Tensor, actions: Tensor
-) -> Tensor:
-    """The codes (B, M) of a whole window from `first` (B, D) on: one after another, of the
-    CANDIDATES that are most probable, that whose actions are nearest to `actions` (B, W or fewer,
-    A), and beyond these the most probable one. A step's actions are its numbers `parts`.
-    """
-    batch, steps = len(first), model.per_code
-    index = torch.zeros(batch, 0, dtype=torch.int64, device=first.device)
-    for begin in range(0, model.places.shape[1], steps):
-        likely = prior(index, first)[:, -1]
-        tried = likely.topk(min(CANDIDATES, likely.shape[-1]), dim=-1).indices  # (B, n)
-        count = tried.shape[1]
-        plans = torch.cat((index[:, None].expand(-1, count, -1), tried[..., None]), dim=-1)
-        # what is decoded of codes does not depend on later ones
-        decoded = model.imagine(plans.flatten(0, 1), first.repeat_interleave(count, dim=0))
-        goal = actions[:, None, begin : begin + steps]
-        own = decoded[:, begin : begin + goal.shape[2], parts].reshape(batch, count, -1)
-        error = (own - goal.flatten(2)).square().sum(dim=-1)  # (B, n)
-        index = plans[torch.arange(batch, device=index.device), error.argmin(dim=1)]
-    return index
+def _following(past: KVCache | None, count: int) -> Positions:
+    """The places of `count` more steps."""
+    return Positions.of_steps(len(past.positions.order) if past else 0, count, 1)

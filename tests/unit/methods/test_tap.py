@@ -15,6 +15,7 @@ from pipeline.config.schema import MethodConfig
 from pipeline.errors import PipelineError
 from pipeline.methods import Moment, Stateless, make
 from pipeline.methods.tap import TAP
+from pipeline.nn.code_plans import CodePlans
 from pipeline.training import loop
 from pipeline.training.resume import Resumption
 
@@ -104,6 +105,23 @@ def test_a_plan_s_first_steps_do_not_depend_on_later_codes() -> None:
         torch.testing.assert_close(
             learner.autoencoder.encode(of.x)[:, :2], learner.autoencoder.encode(later)[:, :2]
         )
+
+
+def test_a_plan_that_grows_equals_a_pass_over_all_of_it() -> None:
+    """With rows that are chosen on the way, as the search does."""
+    learner = planner_of()
+    seen, codes = torch.randn(3, STATE), torch.randint(12, (5, 3))
+    came = torch.tensor([2, 0, 1, 0, 2])
+    plans = CodePlans.begin(learner.prior, learner.autoencoder, seen)
+    with torch.no_grad():
+        for m in range(3):
+            logits, plans = plans.propose()
+            if m == 0:
+                logits, plans = logits[came], plans.select(came)
+            torch.testing.assert_close(logits, learner.prior(codes[:, :m], seen[came])[:, -1])
+            plans = plans.append(codes[:, m])
+            whole = learner.autoencoder.imagine(codes[:, : m + 1], seen[came])
+            torch.testing.assert_close(plans.decoded, whole)
 
 
 def test_a_plan_is_worth_its_rewards_as_long_as_it_goes_on() -> None:

@@ -1,6 +1,7 @@
 """Beam search over codes: equal to trying all of them where there is room for all."""
 
 import math
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -37,11 +38,29 @@ class World:
         return self.values[self.place(codes)]
 
 
+@dataclass(frozen=True)
+class Codes:
+    """Plans in such a world, of which nothing but the codes is remembered."""
+
+    world: World
+    codes: Tensor
+
+    def select(self, rows: Tensor) -> "Codes":
+        return Codes(self.world, self.codes[rows])
+
+    def propose(self) -> tuple[Tensor, "Codes"]:
+        return self.world.logits(self.codes), self
+
+    def append(self, codes: Tensor) -> "Codes":
+        return Codes(self.world, torch.cat((self.codes, codes[:, None]), dim=1))
+
+
 def found(world: World, noise: Tensor | None = None, **changed: Any) -> Tensor:
     settings = {**SEARCH, **changed}
     if noise is None:
         noise = torch.zeros(world.episodes, M, settings["beams"], K)
-    return latent_search(world.logits, world.worth, noise, **settings)
+    start = Codes(world, torch.zeros(world.episodes, 0, dtype=torch.int64))
+    return latent_search(start, lambda plans: world.worth(plans.codes), noise, **settings).codes
 
 
 @pytest.mark.parametrize("weight", [0.0, 2.0])
