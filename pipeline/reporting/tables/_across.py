@@ -47,7 +47,7 @@ def section(across: pd.DataFrame, label: Label) -> str:
     """The figures across games as Markdown."""
     keys = list(zip(across["method"], across["variant"], strict=True))
     n = " × ".join(count(int(across[f"{each}s"].iloc[0]), each) for each in ("game", "seed"))
-    header = ["", "IQM of g", "less the first row", "P(better than the first row)"]
+    header = ["", "IQM of g", "difference from the first row", "P(better than the first row)"]
     lines = [
         [label(*key), *(_text(row, name) for name in FIGURES)]
         for key, (_, row) in zip(keys, across.iterrows(), strict=True)
