@@ -108,7 +108,9 @@ class TrajectoryTransformer(Learner):
         tokens = self.bins.tokens(torch.cat((seen, batch.actions, paid), dim=-1))
         read = tokens[..., :-1]
         if noise:
-            near = seen + noise * self.deviation * torch.randn_like(seen)
+            # drawn on the processor, whose generator is saved
+            drawn = torch.randn(seen.shape).to(seen.device)
+            near = seen + noise * self.deviation * drawn
             read = torch.cat((self.bins.tokens(near), read[..., self.columns.states :]), dim=-1)
         after = functional.pad(tokens[:, 1:, 0], (0, 1))
         real = mask & (ended | functional.pad(mask[:, 1:], (0, 1)))

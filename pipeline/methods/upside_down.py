@@ -72,7 +72,9 @@ class UpsideDown(Learner):
     def segments(self, first: Tensor) -> Tensor:
         """Where segments that begin at `first` (B,) end, (B,): each at least a step later."""
         end = self.ends[first]
-        drawn, trailing = torch.rand(2, len(first), device=first.device)
+        drawn, trailing = torch.rand(2, len(first)).to(
+            first.device
+        )  # of the generator that is saved
         inside = first + 1 + (drawn * (end - first)).long().clamp(max=end - first - 1)
         return torch.where(trailing < self.settings.trailing_share, end, inside)
 

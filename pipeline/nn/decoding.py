@@ -121,6 +121,7 @@ class Decoding:
         room = kept + AHEAD * self.tokens_per_step
         memory = self.memory.new_empty(layers, count, heads, 3, room, size)
         seen = self.memory[:, :, :, 1:, begun - self.first : self.length - self.first]
+        rows = rows.to(seen.device)
         torch.index_select(seen, 1, rows, out=memory[:, :, :, 1:, :kept])
         biases = self.by_distance.repeat(1, count, 1)[:, :, None].unbind()
         return self._with(memory, tuple(map(Buffers.of, memory)), biases, self.length, begun)

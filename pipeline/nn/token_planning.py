@@ -52,6 +52,7 @@ class Beams:
 
     def select(self, rows: Tensor) -> "Beams":
         """The rows `rows`."""
+        rows = rows.to(self.hidden.device)
         own = {
             name: getattr(self, name).index_select(0, rows)
             for name in ("hidden", "first", "paid", "ended")

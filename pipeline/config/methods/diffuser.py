@@ -20,7 +20,7 @@ class PlannerSettings(Section):
         description="levels of noise that the last plan, shifted by a step, is given and freed "
         "of again, at most all; 0 begins every plan with noise alone",
     )
-    noise: float = Field(1.0, ge=0, description="deviation of the noise that plans begin with")
+    noise: float = Field(1.0, ge=0, description="deviation of all noise in play")
     guide_scale: float = Field(0.1, ge=0, description="of a step along the gradient of the value")
     guide_steps: int = Field(2, ge=0, description="of these at each level; 0: no guide")
     guide_from: int = Field(2, ge=0, description="levels below it have no guide")

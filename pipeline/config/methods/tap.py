@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.config.methods import Activation, MethodSettings
 from pipeline.config.section import Section
@@ -52,6 +52,12 @@ class Settings(MethodSettings):
     discount: float = Field(0.99, gt=0, lt=1, description="γ")
     return_horizon: int = Field(100, ge=1, description="R: rewards after a step that are its value")
     planner: PlannerSettings = PlannerSettings()
+
+    @model_validator(mode="after")
+    def _a_window_has_a_state_that_follows(self) -> Self:
+        if self.window < 2:
+            raise ValueError("window_codes × code_steps is 1: a window needs 2 steps or more")
+        return self
 
     @property
     def window(self) -> int:

@@ -69,7 +69,7 @@ def stopwatch(data: Trajectories) -> Stopwatch:
 @pytest.mark.parametrize(
     ("method", "expected"),
     [
-        ("tap", 2 + 2 + 1),  # the prior and the decoder for each code, and the best plan decoded
+        ("tap", 2 + 2),  # the prior and the decoder for each code
         ("diffuser", 2 + 1),  # levels of a warm start, and worth
         # what has been seen; three torques and a reward in both steps, a state between them
         ("trajectory_transformer", 1 + 2 * (TORQUES + 1) + STATES),

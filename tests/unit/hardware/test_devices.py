@@ -10,16 +10,21 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from encoding import DETECTOR, ENCODER, PROMPTS, encoder, frames, some_regions
 from policies import METHODS, acted, batch_of, policy_of
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pipeline.errors import PipelineError
 from pipeline.features import encoders
 from pipeline.features.step_encoder import StepEncoder
 from pipeline.hardware import devices, distributed
+from pipeline.nn.decoding import Decoding
+from pipeline.nn.kv_cache import Positions
+from pipeline.nn.transformer import Transformer
 from pipeline.vision import detectors
 
 CARDS = ["GPU-a", "GPU-b"]
@@ -156,6 +161,28 @@ def test_policies_keep_to_their_device(
     loss.backward()
     assert {loss.device.type, *(part.device.type for part in parts.values())} == {"meta"}
     assert [logits.device.type for logits in islice(acted(policy, batch), 2)] == ["meta"] * 2
+
+
+class RowsWhereTheTensorIs(TorchDispatchMode):
+    """A card refuses `index_select` by rows that are elsewhere; `meta` does not by itself."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.overloadpacket is torch.ops.aten.index_select:
+            assert args[0].device == args[2].device
+        return func(*args, **(kwargs or {}))
+
+
+def test_rows_are_chosen_by_numbers_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of caches that are on a card, by rows that are not."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # `meta` has none
+    shape = policy_of("decision_transformer").settings
+    net, rows = Transformer(shape, 1).to("meta"), torch.tensor([1, 0, 1])
+    x = torch.zeros(2, 4, shape.width, device="meta")
+    _, cache = net(x, Positions.of_steps(0, 2, 2))
+    _, decoding = Decoding.begin(net, x, 2)
+    with RowsWhereTheTensorIs():
+        assert cache.select(rows).padding_mask.device.type == "meta"
+        assert decoding.select(rows).memory.device.type == "meta"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")

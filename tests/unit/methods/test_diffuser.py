@@ -197,6 +197,23 @@ def test_a_guide_leads_to_plans_that_are_worth_more() -> None:
     torch.testing.assert_close(plans[:, :, 0, A:], seen[:, None].expand(3, 3, STATE))
 
 
+def test_the_guide_s_step_is_scaled_by_the_level_s_variance_and_by_rewards() -> None:
+    """x + scale σ² Σγ^k std ∇J, then the posterior: J is a quadratic, freed plans are 0."""
+    learner = planner_of({"guide_steps": 1, "guide_scale": 0.3, "guide_from": 2})
+    learner.reward_std.fill_(2.0)
+    learner.freed = lambda noisy, level: torch.zeros_like(noisy)  # type: ignore[method-assign]
+    learner.value.forward = lambda y, now: -(y**2).sum(dim=(1, 2))
+    x, worth = torch.randn(4, H, A + STATE), sum(0.9**k for k in range(5))
+    for level in (1, 4):  # without a guide, and with
+        _, deviation = learner.schedule.posterior(x, x, level)
+        rate = 0.3 * float(deviation) ** 2 * worth * 2.0 if level >= 2 else 0.0
+        moved = torch.where(learner.given, x, x - rate * 2 * x)
+        mean, _ = learner.schedule.posterior(torch.zeros_like(x), moved, level)
+        with torch.no_grad():
+            found = learner.denoised(x, level, 0.0)
+        torch.testing.assert_close(found, torch.where(learner.given, x, mean))
+
+
 def test_one_batch_can_be_overfitted() -> None:
     learner = planner_of({"noise": 0.0}, channels=[32, 64], levels=6, end_penalty=0.0)
     windows = windows_of(learner, [30])

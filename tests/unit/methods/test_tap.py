@@ -110,18 +110,31 @@ def test_a_plan_s_first_steps_do_not_depend_on_later_codes() -> None:
 def test_a_plan_that_grows_equals_a_pass_over_all_of_it() -> None:
     """With rows that are chosen on the way, as the search does."""
     learner = planner_of()
-    seen, codes = torch.randn(3, STATE), torch.randint(12, (5, 3))
-    came = torch.tensor([2, 0, 1, 0, 2])
+    seen, codes = torch.randn(3, STATE), torch.zeros(3, 0, dtype=torch.int64)
     plans = CodePlans.begin(learner.prior, learner.autoencoder, seen)
     with torch.no_grad():
-        for m in range(3):
+        for came in ([2, 0, 1, 0, 2], [4, 4, 1, 0], [3, 0, 2]):
             logits, plans = plans.propose()
-            if m == 0:
-                logits, plans = logits[came], plans.select(came)
-            torch.testing.assert_close(logits, learner.prior(codes[:, :m], seen[came])[:, -1])
-            plans = plans.append(codes[:, m])
-            whole = learner.autoencoder.imagine(codes[:, : m + 1], seen[came])
-            torch.testing.assert_close(plans.decoded, whole)
+            torch.testing.assert_close(logits, learner.prior(codes, seen)[:, -1])
+            rows = torch.tensor(came)
+            codes = torch.cat((codes[rows], torch.randint(12, (len(rows), 1))), dim=1)
+            seen, plans = seen[rows], plans.select(rows).append(codes[:, -1])
+            torch.testing.assert_close(plans.decoded, learner.autoencoder.imagine(codes, seen))
+
+
+def test_with_room_for_all_plans_the_best_of_all_is_played() -> None:
+    every = {"codes": 2, "beams": 4, "expand": 4, "temperature": 0.0, "threshold": 0.2}
+    learner, now = planner_of(every, codebook=4), moment(5)
+    seen = learner.states(now.observation["state"][:, 0])
+    plans = torch.cartesian_prod(torch.arange(4), torch.arange(4)).repeat(len(seen), 1)
+    with torch.no_grad():
+        told = seen.repeat_interleave(16, dim=0)
+        decoded = learner.autoencoder.imagine(plans, told)
+        log_p = learner.prior(plans[:, :1], told).log_softmax(dim=-1)
+        likely = log_p.gather(-1, plans[..., None])[..., 0].clamp(max=float(np.log(0.2)))
+        score = learner.worth(decoded) + learner.settings.planner.support_weight * likely.sum(dim=1)
+        best = score.view(-1, 16).argmax(dim=1) + 16 * torch.arange(len(seen))
+        torch.testing.assert_close(played(learner, now), learner.action(decoded[best]))
 
 
 def test_a_plan_is_worth_its_rewards_as_long_as_it_goes_on() -> None:
