@@ -67,7 +67,9 @@ class AttentionContext(NamedTuple):
     """What the tokens of one pass may attend to and are conditioned on: the same in every layer."""
 
     mask: Tensor
-    """(batch, 1, tokens, past + tokens) bool."""
+    """(batch, 1, tokens, past + tokens): bool, or added to scores, which spares each layer to make
+    the one of the other.
+    """
     distance: Tensor
     """(tokens, past + tokens) int64, in steps."""
     returns: Tensor | None
@@ -197,7 +199,7 @@ class Transformer(nn.Module):
         `condition`); `relative` a learned bias per head and distance in steps to their scores.
         """
         super().__init__()
-        self.shape, self.attention_span = shape, attention_span
+        self.shape, self.attention_span, self.relative = shape, attention_span, relative
         self.drop = Dropout(shape.dropout)
         self.blocks = nn.ModuleList(
             Block(shape, attention_span, conditioned, relative) for _ in range(shape.layers)
@@ -234,6 +236,8 @@ class Transformer(nn.Module):
             )
             key_mask = torch.cat((past.padding_mask, padding_mask), dim=1)  # (batch, past + tokens)
         mask = band_mask(positions, keys, key_mask, self.attention_span)
+        if not self.relative:
+            mask = torch.zeros(mask.shape, device=x.device).masked_fill_(~mask, -torch.inf)
         distance = distances(positions, keys, self.attention_span)
         context = AttentionContext(mask, distance, returns)
         x = self.drop(x)
