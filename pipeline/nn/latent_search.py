@@ -10,6 +10,8 @@ from typing import Protocol, Self, TypeVar
 import torch
 from torch import Tensor
 
+from pipeline.nn.beam_search import Rows
+
 
 def gumbel(noise: Tensor) -> Tensor:
     """Draws from N(0, 1) as draws from a Gumbel distribution: added to log p, the n largest are n
@@ -21,12 +23,8 @@ def gumbel(noise: Tensor) -> Tensor:
     return drawn
 
 
-class Plans(Protocol):
+class Plans(Rows, Protocol):
     """Partial plans, a row each."""
-
-    def select(self, rows: Tensor) -> Self:
-        """The rows `rows` (int64 indices), of which some may be there twice."""
-        ...
 
     def propose(self) -> tuple[Tensor, Self]:
         """Logits (rows, K) of the next code, and the plans that `append` is asked of."""
