@@ -6,7 +6,7 @@ A step is (s_t, R̂_t, a_t). Later returns than a window's first are hidden from
 s_t two heads read returns: their distribution in bins, and their τ-expectile R̃_t, the largest that
 such a history promises. At R̂_t a head reads a_t, and with it another the next state. In play the
 histories that begin at every second step are tried side by side, and the action of the one that
-promises most is taken. What differs from the reference is in docs/baselines.md.
+promises most is taken. What differs from the reference is in docs/several_games.md.
 """
 
 from collections.abc import Iterator, Mapping

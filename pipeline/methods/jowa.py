@@ -3,7 +3,7 @@ model of one or several games and reads their values, and plans in what it imagi
 
 What enters: O_t as masked tokens, and the actions, rewards and ends of windows. What leaves: logits
 Q(s, a) / τ or, with a planner, the first action of the best plan. Only JOWA's equations are taken,
-none of its code; what differs, and why, is in docs/planners.md.
+none of its code; what differs, and why, is in docs/several_games.md.
 """
 
 from collections.abc import Iterator, Mapping

@@ -5,7 +5,7 @@ A step is (patches of s_t, R̂_t, a_t, r_t), all but the patches as tokens of a 
 patches of one picture see each other. Only the first return of a window is told, and learned; it is
 read at the last patch, a_t at R̂_t, and r_t at a_t. In play the return of the window's first step is
 drawn from P(R̂ | expert), and then a_t is read. What differs from the published notebook is in
-docs/baselines.md.
+docs/several_games.md.
 """
 
 from collections.abc import Iterator, Mapping
