@@ -23,12 +23,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-import ale_py
 import numpy as np
 from ale_py import Action, roms
 from tqdm import tqdm
 
 from benchmarks import _timing
+from pipeline.environments import _console
 from pipeline.io.atomic import replacing
 
 TABLE = Path("resources/serving.csv")
@@ -72,10 +72,7 @@ class Trial:
     """One game."""
 
     def __init__(self, rom: str, seed: int) -> None:
-        self.console = ale_py.ALEInterface()
-        self.console.setFloat("repeat_action_probability", 0)
-        self.console.setInt("random_seed", seed)
-        self.console.loadROM(roms.get_rom_path(rom))
+        self.console = _console.load(Path(roms.get_rom_path(rom)), seed=seed)
         self.console.reset_game()
         self.all = self.console.getMinimalActionSet()
         self.others = [move for move in self.all if "FIRE" not in move.name]
@@ -181,7 +178,6 @@ def _between(trial: Trial) -> Iterator[bool]:
 
 
 def _in_child(rom: str, games: int, results: "multiprocessing.SimpleQueue[Seen]") -> None:
-    ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
     results.put(seen(rom, games))
 
 

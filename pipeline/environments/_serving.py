@@ -9,10 +9,11 @@ chooses when to make it.
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import ale_py
+
+from pipeline.environments import _console
 
 LOOKED_AHEAD = 32
 """Emulator frames without an action in which a game that waits stands still."""
@@ -48,24 +49,16 @@ class Server:
     forget its last action, which sticky actions repeat.
     """
 
-    def __init__(
-        self, console: ale_py.ALEInterface, rom: Path, waits: Waits, press: Callable[[], float]
-    ) -> None:
+    _console: ale_py.ALEInterface
+
+    def __init__(self, rom: Path, waits: Waits, press: Callable[[], float]) -> None:
         """`press` holds FIRE for `PRESS` emulator frames and returns the reward."""
-        self._console, self._waits, self._press = console, waits, press
-        self._rom = rom
+        self._rom, self._waits, self._press = rom, waits, press
         self._lives = self._watched = 0
 
-    @cached_property
-    def _second(self) -> ale_py.ALEInterface:
-        console = ale_py.ALEInterface()
-        console.setFloat("repeat_action_probability", 0)
-        console.loadROM(self._rom)
-        return console
-
-    def start(self) -> None:
+    def start(self, console: ale_py.ALEInterface) -> None:
         """After the no-ops of a new game."""
-        self._lives = self._console.lives()
+        self._console, self._lives = console, console.lives()
         self._watched = WATCHED if self._waits.at_start else 0
         self._serve()
 
@@ -100,13 +93,14 @@ class Server:
         """Whether the game shows at most `BLINKING` screens in `LOOKED_AHEAD` frames of NOOP, after
         `press` frames of FIRE.
         """
-        self._second.restoreState(self._console.cloneState())
+        second = _console.spare(self._rom)
+        second.restoreState(self._console.cloneState())
         for _ in range(press):
-            self._second.act(ale_py.Action.FIRE)
+            second.act(ale_py.Action.FIRE)
         seen: set[int] = set()
         for _ in range(LOOKED_AHEAD):
-            self._second.act(ale_py.Action.NOOP)
-            seen.add(zlib.crc32(self._second.getScreen().data))
+            second.act(ale_py.Action.NOOP)
+            seen.add(zlib.crc32(second.getScreen().data))
             if len(seen) > BLINKING:
                 return False
         return True

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.config.schema import EnvironmentConfig
-from pipeline.environments import Frame, _serving
+from pipeline.environments import Frame, _console, _serving
 from pipeline.environments.action_space import Action, ActionSpace
 from pipeline.environments.resize import area_sums
 from pipeline.errors import PipelineError
@@ -47,6 +47,9 @@ SCORE_LINES = 25
 class AtariEnvironment:
     """One game of the emulator; see `pipeline.environments.Environment`."""
 
+    _console: ale_py.ALEInterface
+    """Of this episode: there is none before the first."""
+
     def __init__(
         self,
         game: str,
@@ -55,17 +58,13 @@ class AtariEnvironment:
         screen: str = "maximum",
         serve: bool = False,
     ) -> None:
-        ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
         self._rom = find_rom(game)
-        self._frame_skip = frame_skip
+        self._frame_skip, self._sticky = frame_skip, sticky_actions
         self.step_seconds = frame_skip / FRAMES_PER_SECOND
-        self._console = ale_py.ALEInterface()
-        self._console.setFloat("repeat_action_probability", sticky_actions)
-        self._console.loadROM(self._rom)
-        self.first_mode = next(iter(self._console.getAvailableModes()), 0)
-        self.first_difficulty = next(iter(self._console.getAvailableDifficulties()), 0)
-        self._moves = self._console.getMinimalActionSet()
-        height, width = self._console.getScreenDims()
+        told = _console.game(self._rom)
+        self.first_mode, self.first_difficulty = told.first_mode, told.first_difficulty
+        self._moves = told.moves
+        height, width = told.screen
         self._screen = screen
         shape = (height, width) if screen == "grey_84" else (height, width, 3)
         self._screens = np.zeros((2, *shape), np.uint8)  # the last two, by parity
@@ -73,22 +72,19 @@ class AtariEnvironment:
         self._drawn = 0
         names = tuple(move.name for move in self._moves)
         self.actions = ActionSpace(names, noop=names.index("NOOP"))
-        rom_md5 = hashlib.md5(self._rom.read_bytes(), usedforsecurity=False).hexdigest()
-        self.versions = {"ale-py": ale_py.__version__, "rom_md5": rom_md5}
+        self.versions = {"ale-py": ale_py.__version__, "rom_md5": told.rom_md5}
         waits = _serving.WAITS.get(self._rom.stem) if serve else None
-        watched = self._console, self._rom
-        self._server = None if waits is None else _serving.Server(*watched, waits, self._press)
+        self._server = None if waits is None else _serving.Server(self._rom, waits, self._press)
 
     def reset(self, seed: int, noops: int) -> None:
         """Start a game, let `noops` emulator frames of NOOP pass."""
-        self._console.setInt("random_seed", seed)
-        self._console.loadROM(self._rom)  # the emulator takes a seed only when it loads
+        self._console = _console.load(self._rom, self._sticky, seed)
         self._console.reset_game()
         self._draw()
         self._draw()
         self._advance(self.actions.noop, noops)
         if self._server is not None:
-            self._server.start()
+            self._server.start(self._console)
 
     def step(self, action: Action) -> tuple[float, bool]:
         """Hold one action for `frame_skip` emulator frames; raw reward, game over."""

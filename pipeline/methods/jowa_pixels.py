@@ -5,7 +5,7 @@ values.
 What enters: stacked frames, of which the newest is read, and the actions, rewards and ends of
 windows. What leaves: logits Q(s, a) / τ or, with a planner, the first action of the best plan.
 First the tokenizer is trained, then, with the tokens as they are, world model and values jointly.
-Only JOWA's equations are taken, none of its code; what differs, and why, is in docs/several_games.md.
+Only JOWA's equations are taken, none of its code; what differs, and why: docs/several_games.md.
 """
 
 from collections.abc import Iterator, Mapping

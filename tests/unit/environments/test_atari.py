@@ -11,6 +11,7 @@ import pytest
 from pipeline import environments
 from pipeline.config.schema import EnvironmentConfig, EvaluationConfig
 from pipeline.config.section import LARGEST_SEED
+from pipeline.environments import _console
 from pipeline.environments.atari import AtariEnvironment
 from pipeline.errors import PipelineError
 
@@ -61,6 +62,16 @@ def test_frame_is_the_maximum_of_the_last_two_screens(breakout: AtariEnvironment
             screens.append(console.getScreenRGB())
         breakout.step(action)
         np.testing.assert_array_equal(breakout.frame(), np.maximum(screens[2], screens[3]))
+
+
+def test_a_console_is_loaded_once_for_each_episode(monkeypatch: pytest.MonkeyPatch) -> None:
+    AtariEnvironment("Breakout", 4, 0.0, serve=True).reset(seed=0, noops=0)
+    loads, load = [], _console.load
+    monkeypatch.setattr(_console, "load", lambda *told: loads.append(told) or load(*told))
+    games = [AtariEnvironment("Breakout", 4, 0.25, serve=True) for _ in range(3)]
+    for seed, game in enumerate(games):
+        game.reset(seed=seed, noops=0)
+    assert [told[1:] for told in loads] == [(0.25, 0), (0.25, 1), (0.25, 2)]
 
 
 def test_frames_are_not_overwritten(breakout: AtariEnvironment) -> None:

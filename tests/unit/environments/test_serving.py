@@ -96,8 +96,7 @@ def test_looking_ahead_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     watched = AtariEnvironment("Breakout", 4, 0.25, serve=True)
     assert watched._server is not None
     server, seen = watched._server, []
-    monkeypatch.setattr(server, "start", lambda: None)
-    monkeypatch.setattr(server, "stepped", lambda frames: seen.append(server.waiting()) or 0.0)
+    monkeypatch.setattr(server, "_serve", lambda: seen.append(server.waiting()) or 0.0)
     assert course(watched, actions, seed=3, noops=7) == plain
     assert set(seen) == {True, False}
 
