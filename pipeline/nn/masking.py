@@ -13,12 +13,12 @@ FORBIDDEN = -1e9
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Mean of `values` over the entries where `mask` is True; 0 if there is none. Padding has no
-    weight.
+    weight, and need not be finite.
 
     Of a batch that processes share: the shares' mean of this is the whole batch's.
     """
     count = distributed.mean(mask.sum()).clamp(min=1 / distributed.processes())
-    return (values * mask).sum() / count
+    return torch.where(mask, values, 0.0).sum() / count
 
 
 def weighted_loss(

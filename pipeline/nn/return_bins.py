@@ -3,6 +3,7 @@ them (Lee et al. 2022, Multi-Game Decision Transformers, arXiv 2205.15241).
 """
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 class ReturnBins(nn.Module):
     """Bins whose centres lie evenly from `low` to `high`, both included."""
 
+    of_data: ClassVar[tuple[str, ...]] = ("low", "high")
     low: Tensor
     """() the centre of the first bin."""
     high: Tensor

@@ -167,6 +167,58 @@ def test_cql_looks_at_allowed_actions_only() -> None:
     assert learner.q.layers[-1].bias.grad.view(4, -1)[3].abs().sum() == 0  # D is not its game's
 
 
+@pytest.mark.parametrize(("game", "forbidden"), [(0, 3), (1, 1)])
+def test_a_target_is_of_the_best_action_that_the_game_has(game: int, forbidden: int) -> None:
+    data = data_of()
+    learner = learner_of(data, randomised=True, several=True)
+    with torch.no_grad():  # what would be the largest value
+        learner.target.layers[-1].bias.view(4, -1)[forbidden, -1] = 50
+    batch = batch_of(learner, [8, 18], data)  # no episode ends in them
+    batch.actions[:] = torch.tensor([[0], [2]])  # A and C, which both games have
+    batch = replace(batch, task=torch.full((2,), game))
+    x = learner.world.encode(batch.observation, batch.task)
+    hidden = learner.world.hidden(x, batch.task, batch.timesteps, batch.mask)
+    logits, after = learner.q(hidden), learner.target(hidden)
+    gamma, atoms, steps = learner.settings.discount, learner.support.atoms, batch.mask.shape[1]
+    errors = []
+    for row, t in np.ndindex(2, steps - 1):
+        ahead = min(2, steps - 1 - t)
+        paid = [gamma**i * batch.rewards[row, t + i].sign() for i in range(ahead)]
+        then = after[row, t + ahead]
+        means = learner.support.mean(then).masked_fill(~learner.allowed[game], -torch.inf)
+        returns = sum(paid) / learner.scales[game] + gamma**ahead * atoms
+        goal = learner.support.projected(returns, then[means.argmax()].softmax(dim=-1))
+        told = logits[row, t, batch.actions[row, t]].log_softmax(dim=-1)
+        errors.append(-(goal * told).sum())
+    torch.testing.assert_close(losses_of(learner, batch)["td_error"], torch.stack(errors).mean())
+
+
+@pytest.mark.parametrize(("game", "forbidden"), [(0, 3), (1, 1)])
+def test_a_plan_ends_in_an_action_that_the_game_has(game: int, forbidden: int) -> None:
+    learner = learner_of(randomised=True, several=True, planner={"leaf": "max_q"})
+    batch = replace(batch_of(learner, [8, 20]), task=torch.full((2,), game))
+    x = learner.world.encode(batch.observation, batch.task)[:, 0]
+    now = learner.world.step(x, batch.task, batch.timesteps[:, :1], learner.start(2))
+    before = learner.leaf(now)
+    for action, counts in ((forbidden, False), (0, True)):
+        with torch.no_grad():  # it would be the largest value
+            learner.q.layers[-1].bias.view(4, -1)[action, -1] = 50
+        assert torch.equal(learner.leaf(now), before) is not counts
+
+
+def test_padding_may_hold_an_action_that_the_game_does_not_have() -> None:
+    data = data_of()
+    learner = learner_of(data, randomised=True, several=True)
+    learner.allowed[1, 0] = False  # padding is action 0
+    batch = batch_of(learner, [2, 14], data)
+    batch.actions[batch.mask] = 2
+    assert not batch.mask.all()
+    loss = learner.total(losses_of(learner, replace(batch, task=torch.tensor([1, 1]))))
+    assert loss.isfinite()
+    loss.backward()
+    assert all(each.grad.isfinite().all() for each in learner.q.parameters())
+
+
 def test_padding_changes_nothing() -> None:
     data = data_of()
     learner = learner_of(data, randomised=True)

@@ -1,11 +1,13 @@
 """What a policy of other games gives to a training: what games share, and nothing of their own."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from policies import TOKENS
+from policies import PIXELS, TOKENS, method_config, trajectories_of
 from torch import nn
 
 from pipeline.config.schema import MethodConfig
@@ -61,3 +63,34 @@ def test_what_games_have_of_their_own_goes_by_their_name(
             expected = torch.stack([before[name][known[i]] if i in known else m for i, m in rows])
         assert expected is not None
         torch.testing.assert_close(tensor, expected, msg=f"{name} of {tasks}")
+
+
+def on_pixels(method: str, tasks: Sequence[str], level: float) -> Learner:
+    """Random in all that it learns; its data say `level`."""
+    data = trajectories_of([5, 9], space=SPACES["A"])
+    data = replace(data, rewards=data.rewards * level, score=data.score * level)
+    told = {"pixel_mean": np.full((84, 84), level), "pixel_std": level, "return_scale": 1.0}
+    known = tuple(told | {"trajectories": data} for _ in tasks)
+    spec = Spec(tuple(tasks), tuple(SPACES[t] for t in tasks), PIXELS, {}, known, JOINT)
+    learner = make(method_config(method, observation="pixels"), spec)
+    torch.manual_seed(int(level))
+    for each in learner.parameters():
+        nn.init.normal_(each)
+    for name, each in learner.named_buffers():
+        if "codebook" in name:
+            each.fill_(level)
+    return learner
+
+
+@pytest.mark.parametrize("method", ["elastic_dt", "multi_game_dt", "jowa_pixels", "multi_task_bc"])
+def test_statistics_are_of_the_data_that_are_trained_on(method: str, tmp_path: Path) -> None:
+    old, path = on_pixels(method, ("A", "B"), 2.0), tmp_path / "policy.safetensors"
+    config = method_config(method, observation="pixels")
+    checkpoint.save(path, old, checkpoint.describe(config, 0, 1.0, old.spec))
+    learner = on_pixels(method, ("B",), 3.0)
+    own = {name: x.clone() for name, x in learner.state_dict().items()}
+    checkpoint.begin_with(learner, path)
+    statistics = {name for name, _ in learner.named_buffers() if "codebook" not in name}
+    assert statistics & own.keys()
+    for name, tensor in learner.state_dict().items():
+        assert torch.equal(tensor, own[name]) == (name in statistics), name
