@@ -1,11 +1,14 @@
 """Two Atari games with other actions, from their recordings to a table: one policy plays both."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 from command_line import words
+from safetensors.torch import load_file
 
 from pipeline.config.experiment import Config
 from pipeline.config.load import load
@@ -28,6 +31,7 @@ ROOT = Path(__file__).parents[3]
 GAMES = ["breakout", "pong"]
 SMALL = {"width": 16, "layers": 1, "context_length": 2}
 TRAINING = {"steps": 4, "batch_size": 4, "evaluate_every": 2, "held_out_fraction": 0.4}
+OF_A_GAME = ("encoder.mean", "encoder.std")
 TABLE = {"datasets": ["two"], "methods": ["multi_task_bc"], "seeds": [0]}
 
 
@@ -90,18 +94,20 @@ class Project:
             run=self.path(f"{game}.random.json"),
         )
 
-    def train(self) -> None:
+    def train(self, games: Sequence[str] = GAMES, name: str = "", **begun: object) -> None:
+        """Write `name`policy and what belongs to it."""
         run(
             train_policy,
             method=self.method.trained().as_json(),
-            environment=[self.config.environment(game).as_json() for game in GAMES],
-            task=GAMES,
+            environment=[self.config.environment(game).as_json() for game in games],
+            task=[*games],
             seed=0,
-            observations=[self.path(f"{game}.pixels") for game in GAMES],
-            trajectories=[self.path(f"{game}.h5") for game in GAMES],
-            policy=self.path("policy"),
-            checkpoints=self.path("checkpoints"),
-            curve=self.path("curve.csv"),
+            observations=[self.path(f"{game}.pixels") for game in games],
+            trajectories=[self.path(f"{game}.h5") for game in games],
+            policy=self.path(f"{name}policy"),
+            checkpoints=self.path(f"{name}checkpoints"),
+            curve=self.path(f"{name}curve.csv"),
+            **begun,
         )
 
     def evaluate(self, game: str, *task: str) -> None:
@@ -151,13 +157,17 @@ class Project:
         run(list_runs, **listed, page=self.path("runs.html"))
 
 
-def test_one_policy_plays_both_games_and_a_table_tells_of_each(
-    config: Config, tmp_path: Path
-) -> None:
-    project = Project(config, tmp_path)
+@pytest.fixture(scope="module")
+def project(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Both games recorded, and one policy trained on them."""
+    made = Project(config, tmp_path_factory.mktemp("project"))
     for game in GAMES:
-        project.record(game)
-    project.train()
+        made.record(game)
+    made.train()
+    return made
+
+
+def test_one_policy_plays_both_games_and_a_table_tells_of_each(project: Project) -> None:
     curve = pd.read_csv(project.path("curve.csv"))
     assert {f"held_out_accuracy_{game}" for game in GAMES} <= set(curve)
     for game in GAMES:
@@ -176,6 +186,22 @@ def test_one_policy_plays_both_games_and_a_table_tells_of_each(
     text = project.path("two.md").read_text()
     assert "Trained together: breakout, pong; one policy plays each of them" in text
     assert "pong (trained on two)" in project.path("runs.html").read_text()
+
+
+def test_a_training_begins_with_the_policy_that_it_is_given(
+    project: Project, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an update it is that policy, but for what each game has of its own."""
+    first = load_file(project.path("policy"))
+    monkeypatch.setattr(project, "method", config.method("multi_task_bc", "zero_shot", "two"))
+    project.train(GAMES[1:], "begun.", first_policy=project.path("policy"))
+    begun = load_file(project.path("begun.policy"))
+    assert begun.keys() == first.keys()
+    for name, tensor in begun.items():
+        own = first[name][1:] if name in ("game.weight", *OF_A_GAME) else first[name]
+        assert torch.equal(tensor, own), name
+    with pytest.raises(SystemExit):  # without the policy
+        project.train(GAMES[1:], "other.")
 
 
 def test_random_play_beside_a_policy_of_several_is_that_of_the_game(config: Config) -> None:
