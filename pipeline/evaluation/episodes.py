@@ -47,7 +47,7 @@ def write_episodes(path: Path, played: Sequence[tuple[int, Episode]]) -> None:
             count[step] = count.get(step, -1) + 1
             place = (step, count[step], episode.reset_seed, episode.noops)
             still = episode.still_steps_longest, f"{episode.still_share:.4f}"
-            outcome = f"{episode.score:g}", episode.length, *still, episode.terminated
+            outcome = f"{episode.score:.10g}", episode.length, *still, episode.terminated
             writer.writerow([*place, *outcome])
 
 

@@ -197,8 +197,10 @@ def play_policy(
     shown = target if loaded.policy.settings.uses_returns else None
     told = loaded.description
     features = told.of(loaded.task).get("features")  # what the name stands for
-    played = loaded.policy.settings.model_dump(mode="json")  # with what only play depends on
-    settings = {**told.method, "policy": played, "features": features}
+    # With what only play depends on, which a checkpoint does not know.
+    parts = {"policy": loaded.policy.settings, "evaluation": evaluation}
+    played = {name: part.model_dump(mode="json") for name, part in parts.items()}
+    settings = {**told.method, **played, "features": features}
     settings["observation"] = told.observation
     if told.joint is not None:
         settings["trained_together"] = told.tasks

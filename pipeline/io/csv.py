@@ -8,13 +8,20 @@ import pandas as pd
 from pipeline.errors import PipelineError
 from pipeline.io.reading import reading
 
+NAMES = ("dataset", "method", "variant")
+"""Columns of names, which may look like numbers."""
+
 
 def read_csv(path: Path, columns: Sequence[str], cure: str) -> pd.DataFrame:
     """A CSV file with at least `columns`; PipelineError naming the file and what it lacks."""
     try:
         with reading(path):
             table = pd.read_csv(
-                path, keep_default_na=False, na_values=["nan", "NaN", ""], encoding="utf-8"
+                path,
+                keep_default_na=False,
+                na_values=["nan", "NaN", ""],
+                dtype=dict.fromkeys(NAMES, str),
+                encoding="utf-8",
             )
     except FileNotFoundError:
         raise PipelineError(f"{path}: no such file") from None

@@ -22,7 +22,9 @@ Runs = Sequence[NDArray[np.float64]]
 
 
 class Estimate(NamedTuple):
-    """A figure and its 95 % interval, whose ends are NaN if some game has a single run."""
+    """A figure and its 95 % interval, whose ends are NaN if some game has a single run; all three
+    are where there is no game.
+    """
 
     value: float
     low: float
@@ -31,6 +33,8 @@ class Estimate(NamedTuple):
 
 def estimate(runs: Runs, statistic: Statistic) -> Estimate:
     """Any statistic of runs × games, such as `mean_of_means` or `pooled_interquartile_mean`."""
+    if not runs:
+        return Estimate(float("nan"), float("nan"), float("nan"))
     return Estimate(float(statistic(runs)), *interval(runs, statistic))
 
 

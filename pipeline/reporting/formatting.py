@@ -4,11 +4,14 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+UNKNOWN = "n/a"
+"""What stands where there is no number."""
+
 
 def figure(value: float, digits: int = 1) -> str:
-    """A number for people: one decimal, none from 1000 on, `n/a` for NaN."""
+    """A number for people: one decimal, none from 1000 on, UNKNOWN for NaN."""
     if np.isnan(value):
-        return "n/a"
+        return UNKNOWN
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}f}"
 
 

@@ -26,7 +26,7 @@ COLUMNS = (
     *("planner", "host"),
 )
 """Milliseconds are of one episode's decision. `score` and what follows it are of rows that were
-`played`; `share_of_data` is the score divided by the data's mean.
+`played`; `share_of_data` is the score divided by the data's mean, where that is above 0.
 """
 PUBLISHED = ("method", "setting", "milliseconds", "quoted", "hardware", "source")
 
@@ -71,10 +71,11 @@ def _scored(episodes: pd.DataFrame) -> dict[str, object]:
     """The score of all seeds of a row, and how it planned."""
     per_seed = [each["return"].to_numpy(float) for _, each in episodes.groupby("seed")]
     mean, settings = statistics.mean(per_seed), json.loads(episodes["settings"].iloc[0])
+    data_mean = float(episodes["data_mean"].iloc[0])
     return {
         "score": mean,
         "score_std": statistics.deviation(per_seed),
-        "share_of_data": mean / float(episodes["data_mean"].iloc[0]),
+        "share_of_data": mean / data_mean if data_mean > 0 else float("nan"),
         "seeds": len(per_seed),
         "planner": json.dumps(settings.get("policy", {}).get("planner", {}), sort_keys=True),
     }

@@ -99,6 +99,16 @@ def interval(
     return float(result.confidence_interval.low), float(result.confidence_interval.high)
 
 
+def gain_by_chance(groups: Scores, resamples: int = 200, seed: int = 0) -> float:
+    """How much larger than the mean of the last group the largest of all groups' means is expected
+    to be where all are alike: episodes are dealt anew to the groups. The dealing is seeded.
+    """
+    pooled, ends = np.concatenate(groups), np.cumsum([len(group) for group in groups])[:-1]
+    dealt = np.random.default_rng(seed).permuted(np.tile(pooled, (resamples, 1)), axis=1)
+    means = [part.mean(axis=1) for part in np.split(dealt, ends, axis=1)]
+    return float(np.mean(np.max(means, axis=0) - means[-1]))
+
+
 def mean_of_means(strata: Strata) -> NDArray[np.float64]:
     """Strata (..., elements) → (...): every stratum counts the same, however many elements."""
     return np.asarray(np.mean([np.mean(elements, axis=-1) for elements in strata], axis=0))
@@ -118,8 +128,11 @@ def normalize(score: ArrayLike, random: float, reference: float) -> NDArray[np.f
 
 
 def share_of_data(score: float, random: float, data_mean: float) -> float:
-    """g = (score - random) / (data mean - random): 0 is random play, 1 the episodes trained on."""
-    return (score - random) / (data_mean - random) if data_mean != random else float("nan")
+    """g = (score - random) / (data mean - random): 0 is random play, 1 the episodes trained on.
+
+    NaN where those are no better than random play: better play would have a smaller g.
+    """
+    return (score - random) / (data_mean - random) if data_mean > random else float("nan")
 
 
 def seed_means(scores: Scores) -> NDArray[np.float64]:

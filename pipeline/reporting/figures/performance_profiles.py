@@ -20,7 +20,7 @@ POINTS = 101
 def plot(scores: pd.DataFrame, table: TableConfig, output: Path) -> None:
     """Draw the profile of every row of `table` over g, with its 95 % band, as PNG."""
     runs = {row: runs_of(scores, table, *row) for row in table.rows}
-    highest = max(float(np.max(game)) for games in runs.values() for game in games)
+    highest = max((float(np.max(game)) for games in runs.values() for game in games), default=1.0)
     thresholds = np.linspace(0, max(1.0, highest), POINTS)
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes, color_of = figure.subplots(), style.colors(runs)
@@ -30,7 +30,7 @@ def plot(scores: pd.DataFrame, table: TableConfig, output: Path) -> None:
         axes.fill_between(
             thresholds, profile["low"], profile["high"], step="pre", color=color_of[row], alpha=0.12
         )
-    counts = f"{count(len(table.datasets), 'game')} × {count(len(table.seeds), 'seed')}"
+    counts = f"{count(len(runs[table.rows[0]]), 'game')} × {count(len(table.seeds), 'seed')}"
     axes.set(
         xlabel="τ, as a share g of the data's score",
         ylabel="share of runs with g > τ",

@@ -14,7 +14,7 @@ from pipeline.reporting.aggregate_metrics import Estimate, estimate
 from pipeline.reporting.figures import style
 from pipeline.reporting.formatting import count
 from pipeline.reporting.statistics import pooled_interquartile_mean
-from pipeline.reporting.tables import printed, runs_of, settings_of
+from pipeline.reporting.tables import has_shares, printed, runs_of, settings_of
 
 Row = tuple[str, str]
 """(method, variant)"""
@@ -55,7 +55,8 @@ def plot(scores: pd.DataFrame, table: TableConfig, sizes: Mapping[Row, int], out
         label = f"{name}, with plans" if planned else f"{name}, without plans"
         axes.plot(at, value, "s--" if planned else "o-", color=color, label=label)
         axes.fill_between(at, low, high, color=color, alpha=0.12)
-    counts = f"{count(len(table.datasets), 'game')} × {count(len(table.seeds), 'seed')}"
+    games = sum(has_shares(scores, table, dataset) for dataset in table.datasets)
+    counts = f"{count(games, 'game')} × {count(len(table.seeds), 'seed')}"
     axes.set(
         xscale="log",
         xlabel="numbers in the policy (logarithmic)",

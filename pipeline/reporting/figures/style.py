@@ -71,9 +71,12 @@ def _free(name: str, taken: set[str]) -> str:
 
 def range_of_lines(axes: Axes) -> tuple[float, float]:
     """Between which values all lines lie, with a margin: the wide band of an interval over two or
-    three seeds is cut off, where it would press the lines together.
+    three seeds is cut off, where it would press the lines together. From 0 to 1 without any value,
+    as of a policy that was not trained.
     """
     drawn = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.get_lines()])
+    if not np.isfinite(drawn).any():
+        return 0.0, 1.0
     low, high = np.nanmin(drawn), np.nanmax(drawn)
     margin = 0.15 * (high - low) or 0.5
     return float(low - margin), float(high + margin)

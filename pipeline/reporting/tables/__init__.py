@@ -105,8 +105,17 @@ def returns(
 
 
 def runs_of(scores: pd.DataFrame, table: TableConfig, method: str, variant: str) -> Runs:
-    """g = (score - random) / (data mean - random) of every run of a row: (seeds,) per game."""
-    return [_shares(scores, table, dataset, method, variant) for dataset in table.datasets]
+    """g = (score - random) / (data mean - random) of every run of a row: (seeds,) for each of the
+    games that `has_shares`.
+    """
+    games = [dataset for dataset in table.datasets if has_shares(scores, table, dataset)]
+    return [_shares(scores, table, dataset, method, variant) for dataset in games]
+
+
+def has_shares(scores: pd.DataFrame, table: TableConfig, dataset: str) -> bool:
+    """Whether the data of a game are better than random play, so that g says anything there."""
+    random, data_mean = _ends(scores, table, dataset)
+    return data_mean > random
 
 
 def select(
@@ -156,10 +165,15 @@ def _shares(
     scores: pd.DataFrame, table: TableConfig, dataset: str, method: str, variant: str
 ) -> NDArray[np.float64]:
     """(seeds,) g of each seed."""
-    random = statistics.mean(returns(scores, table, dataset, "random", "default"))
-    data_mean = float(select(scores, dataset, method, variant)["data_mean"].iloc[0])
+    ends = _ends(scores, table, dataset)
     means = statistics.seed_means(returns(scores, table, dataset, method, variant))
-    return np.array([statistics.share_of_data(mean, random, data_mean) for mean in means])
+    return np.array([statistics.share_of_data(mean, *ends) for mean in means])
+
+
+def _ends(scores: pd.DataFrame, table: TableConfig, dataset: str) -> tuple[float, float]:
+    """What g counts from: the scores of random play and of the data."""
+    random = statistics.mean(returns(scores, table, dataset, "random", "default"))
+    return random, float(select(scores, dataset, "random", "default")["data_mean"].iloc[0])
 
 
 def _row(

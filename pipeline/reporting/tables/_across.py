@@ -17,7 +17,7 @@ from pipeline.reporting.aggregate_metrics import (
 )
 from pipeline.reporting.formatting import count, figure, interval, markdown_grid
 from pipeline.reporting.statistics import pooled_interquartile_mean
-from pipeline.reporting.tables import runs_of
+from pipeline.reporting.tables import has_shares, runs_of
 from pipeline.reporting.tables._markdown import Label
 
 FIGURES = ("iqm", "difference", "improvement")
@@ -28,8 +28,8 @@ def across_games(name: str, scores: pd.DataFrame, table: TableConfig) -> pd.Data
 
     Each with the ends of its 95 % interval; the difference is paired by seed.
     """
-    first = runs_of(scores, table, *table.rows[0])
-    rows = []
+    first, rows = runs_of(scores, table, *table.rows[0]), []
+    games = sum(has_shares(scores, table, dataset) for dataset in table.datasets)
     for method, variant in table.rows:
         runs = runs_of(scores, table, method, variant)
         figures = [
@@ -38,7 +38,7 @@ def across_games(name: str, scores: pd.DataFrame, table: TableConfig) -> pd.Data
             probability_of_improvement(runs, first),
         ]
         place = {"table": name, "method": method, "variant": variant}
-        counts = {"games": len(table.datasets), "seeds": len(table.seeds)}
+        counts = {"games": games, "seeds": len(table.seeds)}
         rows.append({**place, **counts, **dict(_columns(figures))})
     return pd.DataFrame(rows)
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from pipeline.config.schema import EnvironmentConfig
 from pipeline.config.table import TableConfig
-from pipeline.reporting.formatting import count, interval, method_grid, plus_minus
+from pipeline.reporting.formatting import UNKNOWN, count, interval, method_grid, plus_minus
 from pipeline.reporting.tables import listing, printed, settings_of
 from pipeline.reporting.tables._warnings import cut_episodes, warnings
 
@@ -27,7 +27,8 @@ def game_grid(
     lines = []
     for dataset, game in rows.groupby("dataset", sort=False):
         best = ahead(game) if bold else None
-        cells = [f"**{cell}**" if row == best else cell for row, cell in game[text].items()]
+        told = game[text].items()
+        cells = [f"**{cell}**" if row == best and cell != UNKNOWN else cell for row, cell in told]
         lines.append([str(dataset), *cells, *([data(game.iloc[0])] if data else [])])
     return method_grid(header, lines)
 
@@ -44,13 +45,18 @@ def ahead(game: pd.DataFrame) -> Hashable | None:
 
 def explained(seeds: int) -> str:
     """What the cells of `with_intervals` are."""
-    resampled = "its episodes resampled, which says nothing of other seeds"
-    if seeds > 1:
-        resampled = "seeds resampled, widened for their small number"
     return (
         f"Raw score, mean ± standard deviation across {count(seeds, 'seed')}, in brackets the 95 % "
-        f"interval of the mean ({resampled}); in bold what lies above all others by its interval."
+        f"interval of the mean ({resampled(seeds)}); in bold what lies above all others by its "
+        "interval."
     )
+
+
+def resampled(seeds: int) -> str:
+    """What `statistics.confidence_interval` does with so many seeds."""
+    if seeds > 1:
+        return "seeds resampled, widened for their small number"
+    return "its episodes resampled, which says nothing of other seeds"
 
 
 def with_intervals(rows: pd.DataFrame) -> list[str]:

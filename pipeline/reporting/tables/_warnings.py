@@ -8,7 +8,9 @@ import pandas as pd
 from pipeline.config.data import CLIPPED
 from pipeline.config.table import TableConfig
 from pipeline.evaluation.stillness import SECONDS, SHARE
-from pipeline.reporting.tables import best_per_seed, printed, select
+from pipeline.reporting.scores import EARLIER, LAST
+from pipeline.reporting.statistics import gain_by_chance
+from pipeline.reporting.tables import best_per_seed, has_shares, printed, select
 from pipeline.reporting.trainings import ACCURACY, LATE_GAIN, LEVEL
 
 NO_SCORE = ("evaluation.video_steps", "training.checkpoint_every", "training.evaluate_every")
@@ -30,6 +32,7 @@ def warnings(scores: pd.DataFrame, table: TableConfig) -> list[str]:
         *best_against_last(scores, table),
         *settings_by_game(scores, table),
         *clipped_returns(scores, table),
+        *data_like_random_play(scores, table),
         *still_learning(scores, table),
         *what_a_return_says(scores, table),
     ]
@@ -120,7 +123,7 @@ def best_against_last(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]
     """Rows of which a checkpoint before the last scored more: what choosing it would have added.
 
     Every figure is of the last checkpoint. A table that shows the best one of each run instead
-    selects on the score that it reports.
+    selects on the score that it reports, and would gain even where all play alike.
     """
     for dataset in table.datasets:
         for method, variant in table.rows:
@@ -130,10 +133,25 @@ def best_against_last(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]
             last = select(scores, dataset, method, variant).groupby("seed")["return"].mean()
             gain = (best - last).mean()
             if round(gain, 1) > 0:  # as it is printed
+                chance = _gain_by_chance(scores, table, dataset, method, variant)
                 yield (
                     f"{dataset}, {printed(method, variant)}: taking each seed's best checkpoint "
-                    f"instead of its last would have added {gain:.1f} to the mean"
+                    f"instead of its last would have added {gain:.1f} to the mean, where chance "
+                    f"alone adds {chance:.1f} on average"
                 )
+
+
+def _gain_by_chance(
+    scores: pd.DataFrame, table: TableConfig, dataset: str, method: str, variant: str
+) -> float:
+    """What that would add on average if all checkpoints of a seed played alike."""
+    kinds = (select(scores, dataset, method, variant, kind) for kind in (EARLIER, LAST))
+    played = pd.concat(kinds).sort_values("step")  # the last checkpoint is the last group
+    gains = []
+    for _, of_seed in played[played["seed"].isin(table.seeds)].groupby("seed"):
+        groups = [each["return"].to_numpy(float) for _, each in of_seed.groupby("step")]
+        gains.append(gain_by_chance(groups))
+    return sum(gains) / len(gains)
 
 
 def settings_by_game(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
@@ -164,6 +182,16 @@ def clipped_returns(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
             f"{', '.join(clipped)}: the data's rewards are clipped, so the data mean, and what is "
             "given as a share of it, are not on the scale of the scores"
         )
+
+
+def data_like_random_play(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
+    """Games whose data are no better than random play: g would fall where play is better."""
+    for dataset in table.datasets:
+        if not has_shares(scores, table, dataset):
+            yield (
+                f"{dataset}: the data are no better on average than random play, so that g says "
+                "nothing; the figures across games leave this one out"
+            )
 
 
 def still_learning(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
@@ -200,7 +228,8 @@ def what_a_return_says(scores: pd.DataFrame, table: TableConfig) -> Iterator[str
             if (gains := (seeds[0] - seeds[1]).dropna()).empty:
                 continue
             means = " and ".join(f"{each.mean():.3f}" for each in seeds)
-            says = "predicts" if (gains > 0).all() else "does not clearly predict"
+            clear = len(gains) > 1 and (gains > 0).all()
+            says = "predicts" if clear else "does not clearly predict"
             yield (
                 f"{dataset}: the return {says} the recorded action; held-out accuracy of "
                 f"{printed(*told)} and {printed(*untold)}, which is not told it, {means}"

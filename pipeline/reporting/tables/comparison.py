@@ -47,7 +47,7 @@ def build(
         game_grid(shown, "normalized_text", None),
         "g = (score - random) / (data mean - random), with random play as measured here: 0 is "
         "random play, 1 the mean of the episodes that were trained on.",
-        game_grid(shown, "g_text", lambda row: "1.00"),
+        game_grid(shown, "g_text", lambda row: row["g_text"] if pd.isna(row["g"]) else "1.00"),
         *_best(shown),
         section(across, printed),
         *_values.section(rows, scores),

@@ -16,6 +16,7 @@ from pipeline.reporting import statistics
 from pipeline.reporting.formatting import figure, interval, markdown_grid
 from pipeline.reporting.scores import EARLIER, LAST
 from pipeline.reporting.tables import Table, ablation, select
+from pipeline.reporting.tables._markdown import resampled
 
 POINT = ("step", "seeds", "episodes", "mean", "std", "ci_low", "ci_high")
 
@@ -38,7 +39,7 @@ def build(
     rows.insert(0, "table", name)
     rows["scale"] = scale
     curves = (
-        "Mean score by updates, in brackets its 95 % interval (episodes resampled in each seed)."
+        f"Mean score by updates, in brackets its 95 % interval ({resampled(len(table.seeds))})."
     )
     markdown = "\n\n".join([last.markdown.rstrip(), curves, _grid(rows)]) + "\n"
     return Table(rows, last.across, markdown)

@@ -276,7 +276,9 @@ def test_tables_are_told_how_actions_were_chosen() -> None:
     ):
         evaluation = EvaluationConfig(episodes=1, temperature=temperature, epsilon=epsilon)
         course = runs.EvaluationProtocol(CATCH, evaluation, trajectories_of([5, 5]), 4, seed=0)
-        assert runs.play_policy(course, loaded)[1]["sampling"].startswith(said)
+        described = runs.play_policy(course, loaded)[1]
+        assert described["sampling"].startswith(said)
+        assert described["settings"]["evaluation"] == evaluation.model_dump(mode="json")
 
 
 def test_a_run_writes_scores_description_and_video(tmp_path: Path) -> None:

@@ -30,6 +30,14 @@ def test_rows_of_a_picture_differ_and_their_order_does_not_matter() -> None:
     assert style.GREY not in chosen.values()
 
 
+def test_lines_without_any_value_have_a_range() -> None:
+    axes = Figure().subplots()
+    axes.plot([0], [float("nan")])
+    assert style.range_of_lines(axes) == (0, 1)
+    axes.plot([0, 1], [2, 4])
+    assert style.range_of_lines(axes) == (1.7, 4.3)
+
+
 def test_a_legend_says_each_thing_once() -> None:
     figure = Figure(layout="constrained")
     for axes in figure.subplots(1, 2):

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import PipelineError
+from pipeline.evaluation.episodes import Episode, write_episodes
 from pipeline.reporting.scores import COLUMNS, Run, gather, read_scores
 
 EPISODES = (
@@ -48,6 +49,16 @@ def test_a_row_per_episode(tmp_path: Path) -> None:
     assert scores["seed"].tolist() == [0, 1, 1]
     assert scores["return"].tolist() == [2.5, 2.5, -1.0]
     assert set(scores["versions"]) == {"ale-py 0.12.1, torch 2.13.0"}
+
+
+def test_names_that_look_like_numbers_and_large_scores_survive_the_files(tmp_path: Path) -> None:
+    episodes, run = run_files(tmp_path / "0")
+    write_episodes(episodes, [(0, Episode(10_000, 0, 1_234_567.0, 40, True))])
+    scores = gather([Run("2048", "more3s", "1e3", 0)], [episodes], [run])
+    scores.to_csv(tmp_path / "scores.csv", index=False)
+    again = read_scores(tmp_path / "scores.csv")
+    columns = ["dataset", "variant", "return"]
+    assert again[columns].to_numpy().tolist() == [["2048", "1e3", 1_234_567.0]]
 
 
 def test_scores_survive_the_file(tmp_path: Path) -> None:

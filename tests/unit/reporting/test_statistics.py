@@ -93,4 +93,17 @@ def test_a_single_episode_has_no_interval() -> None:
 def test_normalized_scores_and_share() -> None:
     assert statistics.normalize([2, 30, 16], random=2, reference=30).tolist() == [0, 100, 50]
     assert statistics.share_of_data(15, random=5, data_mean=25) == pytest.approx(0.5)
-    assert np.isnan(statistics.share_of_data(1, random=5, data_mean=5))
+    for data_mean in (5, 4):  # better play would have a smaller share of less than random
+        assert np.isnan(statistics.share_of_data(6, random=5, data_mean=data_mean))
+
+
+def test_the_best_of_groups_that_are_alike_gains_by_chance() -> None:
+    alike = [np.ones(3), np.ones(2)]
+    assert statistics.gain_by_chance(alike) == 0
+    # the larger one is in the last group every second time
+    pair = [np.array([0.0]), np.array([1.0])]
+    assert statistics.gain_by_chance(pair, 4000) == pytest.approx(0.5, abs=0.03)
+    # of three normal draws the largest is expected .846 deviations above any of them
+    draws = [*np.random.default_rng(0).normal(size=(3, 400))]
+    expected = 0.846 * np.std(draws) / 20
+    assert statistics.gain_by_chance(draws, 4000) == pytest.approx(expected, rel=0.05)

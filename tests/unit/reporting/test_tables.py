@@ -224,6 +224,23 @@ def test_episodes_that_stand_still_are_warned_of_and_cut_ones_counted(
     assert "- Episodes cut there: pong: MORE-3S 3 of 8." in made
 
 
+def test_data_like_random_play_have_no_share(scores: pd.DataFrame) -> None:
+    whole = build(scores)
+    scores.loc[scores["dataset"] == "pong", "data_mean"] = -20.5  # as random play
+    made = build(scores)
+    assert "Warning: pong: the data are no better on average than random play" in made.markdown
+    assert "| pong | n/a | n/a | n/a | n/a |" in made.markdown
+    assert "Across games, n = 1 game × 2 seeds" in made.markdown
+    assert made.across["games"].tolist() == [1, 1]
+    alone = GRID.model_copy(update={"datasets": ["breakout"]})
+    expected = tables.make("table1", scores, alone, ENVIRONMENTS, "laptop").across
+    pd.testing.assert_frame_equal(made.across, expected)
+    assert not made.across["iqm"].equals(whole.across["iqm"])
+    scores["data_mean"] = -30.0
+    made = build(scores)
+    assert made.across[["iqm", "difference", "improvement"]].isna().all(axis=None)
+
+
 def test_clipped_rewards_are_warned_of(scores: pd.DataFrame) -> None:
     pong = scores["dataset"] == "pong"
     scores.loc[pong, "data_source"] = "DQN replay Pong (0.01 of it, rewards clipped)"
