@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 from pipeline.config import plugins
 from pipeline.config.experiment import DIFFERENCE, Config
 from pipeline.config.methods import settings_class
+from pipeline.config.runs import FROM_CACHE
 from pipeline.config.schema import (
     EvaluationConfig,
     MethodConfig,
@@ -107,6 +108,7 @@ def check_tables(config: Config, said_by: Callable[[str], str]) -> None:
         for dataset_name in table.datasets:
             known("dataset", dataset_name, [*config.datasets, *config.together], place)
         _check_parts(config, table, place)
+        _check_timed(config, table, place)
         for method, variant in table.rows:
             known("method", method, methods, place)
             known("variant", variant, config.variants, place)
@@ -114,6 +116,7 @@ def check_tables(config: Config, said_by: Callable[[str], str]) -> None:
             run = f"{place}: {method}, {variant}, {dataset}"
             settings = config.method(method, variant, dataset)
             check_several(config, dataset, method, run)
+            _check_play(config, dataset, settings.evaluation, run)
             _check_seeds(table, settings.evaluation, f"{run}: evaluation")
             known("features", settings.features, config.features, place)
             if method in table.methods:
@@ -155,6 +158,16 @@ def _check_parts(config: Config, table: TableConfig, place: str) -> None:
             rows[part] = dataset
 
 
+def _check_timed(config: Config, table: TableConfig, place: str) -> None:
+    """Check that decisions are timed of policies of one game only."""
+    several = [dataset for dataset in table.datasets if dataset in config.together]
+    if table.timed and several:
+        raise PipelineError(
+            f"{place}.timed: {several[0]} is of several games, and decisions are timed of policies "
+            "of one game; set it to false, or name one game"
+        )
+
+
 def _check_seeds(table: TableConfig, evaluation: EvaluationConfig, place: str) -> None:
     """Check that every episode of every seed has a reset seed that environments take."""
     try:
@@ -163,11 +176,34 @@ def _check_seeds(table: TableConfig, evaluation: EvaluationConfig, place: str) -
         raise PipelineError(f"{place}: {error}") from None
 
 
+def _check_play(config: Config, dataset: str, evaluation: EvaluationConfig, place: str) -> None:
+    """Check that the games of a data set can be played so."""
+    cure = "remove it, or name the family of environments that it is for in `where`"
+    for family in dict.fromkeys(config.environment(part).family for part in config.parts(dataset)):
+        if evaluation.sticky_actions and not plugins.sticky(family):
+            raise PipelineError(
+                f"{place}: evaluation.sticky_actions: {evaluation.sticky_actions:g}; {family} "
+                f"repeats no action by chance; {cure}"
+            )
+        if evaluation.choose_from and plugins.continuous(family):
+            raise PipelineError(
+                f"{place}: evaluation.choose_from: continuous actions are played as they are "
+                f"predicted; {cure}"
+            )
+
+
 def _check_row_name(config: Config, table: TableConfig, settings: MethodConfig, place: str) -> None:
     """Check that a run has the settings that its row is called by."""
-    features = config.features[settings.features].model_dump()
+    told = settings.model_dump(exclude={"features"})
+    if settings.policy.observed in FROM_CACHE:
+        told["features"] = config.features[settings.features].model_dump()
+    elif table.kind == "pretraining":
+        raise PipelineError(
+            f"{place}.kind: pretraining tells of the encoder's weights, and {settings.method} "
+            f"reads {settings.policy.observed}; choose another kind"
+        )
     try:
-        table.row_name({**settings.model_dump(), "features": features})
+        table.row_name(told)
     except PipelineError as error:
         raise PipelineError(f"{place}.setting: {error}") from None
 

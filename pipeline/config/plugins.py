@@ -59,6 +59,11 @@ def continuous(family: str) -> bool:
     return source_code.defines(f"pipeline.environments.{family}", "CONTINUOUS")
 
 
+def sticky(family: str) -> bool:
+    """Whether those of a family can repeat actions by chance, read likewise: it says STICKY."""
+    return source_code.defines(f"pipeline.environments.{family}", "STICKY")
+
+
 def detector_constant(detector: str, name: str) -> str | bool | tuple[str, ...] | None:
     """What the class of a detector says of itself, read from source: a driver imports no torch."""
     return source_code.class_constant(f"pipeline.vision.detectors.{detector}", name)

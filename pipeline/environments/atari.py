@@ -39,6 +39,10 @@ FULL_ACTION_SET: tuple[str, ...] = tuple(ale_py.Action.__members__)
 """What an index means where a game is played with every action of the console."""
 
 
+STICKY = True
+"""A console repeats actions by chance if it is told; the process that runs Snakemake reads it from
+source.
+"""
 FRAMES_PER_SECOND = 60
 SCORE_LINES = 25
 """The first rows of a screen, of 210 or more."""

@@ -2,8 +2,8 @@
 §3, decision D4).
 
 An environment and a player enter, the episodes' scores leave. Every episode has a generator of its
-own for its no-op start and its actions, so its course does not depend on which other episodes are
-played beside it.
+own for its no-op start and its actions, so its course depends on which other episodes are played
+beside it by roundings alone: a batch of another size sums in another order.
 """
 
 from collections.abc import Sequence

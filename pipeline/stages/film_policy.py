@@ -1,4 +1,4 @@
-"""Play a trained policy's first episode again, for a video of it."""
+"""Play a trained policy's first episode again, alone, for a video of it."""
 
 from typing import Annotated
 

@@ -88,6 +88,11 @@ class MethodSettings(Section):
         return 0
 
     @property
+    def learned_steps(self) -> int:
+        """How many steps of a window carry loss, which is what a training has seen of the data."""
+        return self.context_length
+
+    @property
     def from_language_model(self) -> bool:
         """Whether training begins with the layers of a language model."""
         return False
@@ -145,6 +150,11 @@ class TransformerSettings(MethodSettings):
         "the method's language_model; run:<dataset>/<method>/<variant>: those of a policy of the "
         "same method, which {method} stands for, of the same seed unless /seed-<n> follows",
     )
+
+    @property
+    def learned_steps(self) -> int:
+        """How many steps of a window carry loss, which is what a training has seen of the data."""
+        return self.context_length
 
     @property
     def from_language_model(self) -> bool:

@@ -59,6 +59,11 @@ class Settings(MethodSettings):
         return max(self.horizon, self.return_horizon) - 1
 
     @property
+    def learned_steps(self) -> int:
+        """Those of a plan."""
+        return self.horizon
+
+    @property
     def planned_steps(self) -> int:
         """H."""
         return self.horizon

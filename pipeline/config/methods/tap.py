@@ -70,6 +70,11 @@ class Settings(MethodSettings):
         return self.window + self.return_horizon - 1
 
     @property
+    def learned_steps(self) -> int:
+        """W."""
+        return self.window
+
+    @property
     def planned_steps(self) -> int:
         """H."""
         return min(self.planner.codes, self.window_codes) * self.code_steps

@@ -140,7 +140,7 @@ def trained_on(scores: pd.DataFrame, dataset: str, method: str, variant: str) ->
     settings = settings_of(scores, dataset, method, variant)
     updates = float(select(scores, dataset, method, variant)["step"].mean())
     windows = updates * settings.get("training", {}).get("batch_size", 0)
-    steps = windows * settings.get("policy", {}).get("context_length", 1)
+    steps = windows * settings.get("learned_steps", 0)
     return dict(zip(BUDGET, (updates, windows, steps), strict=True))
 
 

@@ -70,6 +70,31 @@ def test_json_of_a_stage_names_the_key() -> None:
         ),
         (
             "config.yaml",
+            {"tables": {"table2": {"variants": ["sticky"]}}},
+            r"table2: more3s, sticky, \w+: evaluation.sticky_actions: 0.25; mujoco repeats no",
+        ),
+        (
+            "config.yaml",
+            {"settings": [{"evaluation": {"choose_from": [{"temperature": 1}]}}]},
+            r"tables.\w+: \w+, \w+, hopper\w+: evaluation.choose_from: continuous actions are",
+        ),
+        (
+            "config.yaml",
+            {"tables": {"games": {"timed": True}}},
+            r"tables.games.timed: four_games is of several games",
+        ),
+        (
+            "config.yaml",
+            {"tables": {"table1": {"kind": "pretraining"}}},
+            r"table1.kind: .* decision_transformer reads pixels; choose another",
+        ),
+        (
+            "config.yaml",
+            {"tables": {"table1": {"setting": "{features.prompt_set}"}}},
+            r"table1.setting: unknown setting 'features'; allowed: evaluation, language_model",
+        ),
+        (
+            "config.yaml",
             {"tables": {"table1": {"seeds": [0, 1, 0]}}},
             r"tables.table1.seeds: .*0 is listed twice",
         ),

@@ -8,9 +8,8 @@ import pytest
 from pipeline.reporting.scores import COLUMNS
 
 POLICY = {"width": 32, "context_length": 4}
-SETTINGS = json.dumps(
-    {"policy": POLICY, "training": {"batch_size": 8}, "method": "any", "observation": "embeddings"}
-)
+TRAINED = {"training": {"batch_size": 8}, "learned_steps": 4}
+SETTINGS = json.dumps({"policy": POLICY, **TRAINED, "method": "any", "observation": "embeddings"})
 RETURNS = {
     ("breakout", "random"): [[1, 1, 2, 0], [2, 0, 1, 1]],
     ("breakout", "more3s"): [[30, 10, 20, 20], [40, 20, 30, 30]],
