@@ -37,3 +37,16 @@ def test_a_misspelt_one_is_named() -> None:
         MethodConfig.from_json(
             '{"method": "trajectory_transformer", "policy": {"planner": {"horizn": 2}}}'
         )
+
+
+@pytest.mark.parametrize(
+    ("method", "policy", "steps"),
+    [
+        ("more3s", {"context_length": 12}, 12),
+        ("diffuser", {"horizon": 16, "return_horizon": 100}, 16),
+        ("tap", {"window_codes": 4, "code_steps": 3}, 12),
+        ("td3_bc", {}, 1),
+    ],
+)
+def test_steps_that_carry_loss(method: str, policy: dict[str, object], steps: int) -> None:
+    assert config_of(method, **policy).policy.learned_steps == steps

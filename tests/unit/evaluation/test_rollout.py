@@ -302,6 +302,7 @@ def test_a_run_writes_scores_description_and_video(tmp_path: Path) -> None:
     content = json.loads((tmp_path / "run.json").read_text())
     assert set(content) == set(RUN_KEYS)
     assert content["settings"]["method"] == "behaviour_cloning"
+    assert content["settings"]["learned_steps"] == config.policy.context_length
     assert content["weights"] == "policy trained here"
     assert content["target_return"] is None  # behaviour cloning has none
     with av.open(tmp_path / "rollout.mp4") as container:
