@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline.config import plugins
 from pipeline.config.methods import own, settings_class
 from pipeline.config.schema import MethodConfig
+from pipeline.data.statistics import statistics
 from pipeline.data.trajectories import Trajectories
 from pipeline.environments.action_space import ActionSpace
 from pipeline.errors import PipelineError
@@ -122,13 +123,14 @@ def built(config: MethodConfig, sizes: Sizes, device: str = "cpu") -> tuple[Lear
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             data = trajectories(sizes.episodes, space)
-            store = _store(kind, data, sizes)
+            store, scale = _store(kind, data, sizes), default_return_scale(data)
+            known = {**statistics(data), **store.attributes}
+            known |= {"trajectories": data, "return_scale": scale}
             try:
-                learner = make(config, Spec(("Noise",), (space,), store.shape, store.attributes))
+                learner = make(config, Spec(("Noise",), (space,), store.shape, known))
             except PipelineError as refusal:
                 refusals.append(str(refusal))
                 continue
-        scale = default_return_scale(data)
         return learner.to(device), Windows(data, store, space, scale, config.policy, device)
     raise PipelineError(f"{config.method} on {kind}: {'; '.join(refusals)}")
 

@@ -64,6 +64,7 @@ class WindowPlayer:
             actions=torch.zeros_like(columns[0]),
             previous_actions=columns[0],
             rewards=nothing,
+            previous_rewards=nothing,
             returns_to_go=(TARGET - columns[1]).float() / SCALE,
             timesteps=torch.arange(live.timestep - steps + 1, live.timestep + 1).expand(
                 mask.shape[:2]

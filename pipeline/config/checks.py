@@ -124,6 +124,9 @@ def check_tables(config: Config, said_by: Callable[[str], str]) -> None:
             known("observation", settings.policy.observed, settings.policy.observations, run)
             if isinstance(settings.policy, _Attending):
                 _check_heads(settings.policy, f"{run}: policy")
+            for name_ in settings.training.learning_rates:
+                rates = f"{run}: training.learning_rates"
+                known("optimiser", name_, settings.policy.optimisers, rates)
             batch, processes = settings.training.batch_size, config.hardware.processes
             if batch % processes:
                 raise PipelineError(

@@ -100,6 +100,13 @@ class Trajectories:
             out[steps] = self.rewards[steps][::-1].cumsum(dtype=np.float64)[::-1]
         return out
 
+    @cached_property
+    def previous_rewards(self) -> NDArray[np.float32]:
+        """(T,) r_{t-1}, and 0 at t = 0."""
+        previous = np.roll(self.rewards, 1)
+        previous[self.starts] = 0
+        return previous
+
     def previous_actions(self, space: ActionSpace) -> Actions:
         """(T, …) a_{t-1}, and the action that does nothing at t = 0."""
         previous = np.roll(self.actions, 1, axis=0)

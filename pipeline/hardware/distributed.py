@@ -78,6 +78,13 @@ def mean(values: Tensor) -> Tensor:
     return total / processes()
 
 
+def of_first(values: Tensor) -> Tensor:
+    """`values` (…), on the processor, of the first process."""
+    if _joined():
+        distributed.broadcast(values, 0)
+    return values
+
+
 def gathered(values: Tensor) -> Tensor:
     """`values` (…) of every process, (processes, …)."""
     if not _joined():

@@ -34,6 +34,7 @@ class More3S(Learner):
 
     settings: Settings
     action_embeddings: Tensor
+    of_data = ("action_embeddings",)
 
     def __init__(self, settings: Settings, spec: Spec) -> None:
         """Of the data's statistics, `text_tokens` says how many tokens are text; `token_mean` and
@@ -54,8 +55,7 @@ class More3S(Learner):
         self.visible = token_pooling.VisibleTokens(self.text_tokens, settings)
         sizes = tokens, self.text_tokens, self.embed, settings.pooling_queries, width
         self.pool = token_pooling.build(settings.token_pooling, *sizes)
-        state = spec.shape.get("state")
-        self.state = StateEncoder(state, width) if state else None
+        self.state = StateEncoder(spec.shape["state"], width) if "state" in spec.shape else None
         self.pool_norm = nn.LayerNorm(width)
         if self.state is not None:
             # The state vector nearly decides the action. Pictures that count as much from the

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from pipeline.config.methods.starformer import Settings
 from pipeline.methods import Learner, Moment, Spec
@@ -162,8 +161,7 @@ class StARformer(Learner):
 
     def loss(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The loss, and what is `read` for a_t (batch, K, …)."""
-        rewards = functional.pad(batch.rewards, (1, -1))  # r_{t-1}
-        told = batch.returns_to_go if self.settings.uses_returns else rewards
+        told = batch.returns_to_go if self.settings.uses_returns else batch.previous_rewards
         observation = {name: x[:, batch.context] for name, x in batch.observation.items()}
         inputs = batch.previous_actions, told, batch.timesteps, batch.mask
         previous, told, time, mask = (x[:, batch.context] for x in inputs)

@@ -45,9 +45,10 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def nearest(self, vectors: Tensor) -> Tensor:
-        """(…, d) → (…) int64."""
-        # |v − c|² = |v|² − 2 v·c + |c|², of which |v|² is the same for all codes
-        apart = self.codes.square().sum(dim=-1) - 2 * vectors.float() @ self.codes.T
+        """(…, d) → (…) int64, in float32 whatever surrounds it."""
+        with torch.autocast(vectors.device.type, enabled=False):
+            # |v − c|² = |v|² − 2 v·c + |c|², of which |v|² is the same for all codes
+            apart = self.codes.square().sum(dim=-1) - 2 * vectors.float() @ self.codes.T
         return apart.argmin(dim=-1)
 
     @torch.no_grad()
@@ -61,7 +62,8 @@ class Codebook(nn.Module):
             return
         chosen = nn.functional.one_hot(self.nearest(vectors), len(self.codes)).float()  # (N, K)
         total = self.codes * self.count[:, None]
-        total.lerp_(chosen.T @ vectors, 1 - self.decay)
+        with torch.autocast(vectors.device.type, enabled=False):
+            total.lerp_(chosen.T @ vectors, 1 - self.decay)
         self.count.lerp_(chosen.sum(dim=0), 1 - self.decay)
         used = self.count >= UNUSED
         self.codes.copy_(torch.where(used[:, None], total / self.count[:, None], self.codes))

@@ -23,7 +23,7 @@ class Critics(nn.Module):
     def forward(self, *parts: Tensor) -> Tensor:
         """The values; see the class."""
         joined = torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
-        values: Tensor = self.body(joined.flatten(0, -2))
+        values: Tensor = self.body(joined.flatten(0, -2)).float()
         return values.view(self.body.count, *joined.shape[:-1])
 
 

@@ -10,7 +10,7 @@ is seen. So the model learns from an h_t that was told another window's return.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,8 @@ from pipeline.nn.transformer import Transformer
 
 class EmbeddingWorld(nn.Module):
     """The model; see the module."""
+
+    of_data: ClassVar[tuple[str, ...]] = ("scale",)
 
     scale: Tensor
     """() what discounted returns are divided by."""

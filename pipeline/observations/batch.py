@@ -24,6 +24,8 @@ class Batch:
     """The same of a_{t-1}; the action that does nothing at t = 0."""
     rewards: Tensor
     """(B, S) float32: r_t as the environment paid it."""
+    previous_rewards: Tensor
+    """The same of r_{t-1}; 0 at t = 0."""
     returns_to_go: Tensor
     """(B, S) float32: R̂_t divided by the return scale."""
     timesteps: Tensor

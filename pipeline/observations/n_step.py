@@ -80,5 +80,6 @@ def sums_ahead(batch: Batch, paid: Tensor, n: int, discount: float) -> tuple[Ten
     weights = discount ** torch.arange(n, dtype=paid.dtype, device=paid.device)
     real = batch.mask.unfold(1, n, 1)  # (B, S − n + 1, n)
     ended = batch.terminal.unfold(1, n, 1).any(dim=-1)
-    sums = (paid * batch.mask).unfold(1, n, 1) @ weights
+    with torch.autocast(paid.device.type, enabled=False):  # a target is as exact as the rewards
+        sums = (paid * batch.mask).unfold(1, n, 1) @ weights
     return sums, real[..., 0] & (real[..., -1] | ended)

@@ -123,6 +123,7 @@ class Windows:
             actions=take(data.actions),
             previous_actions=take(self.previous_actions),
             rewards=take(data.rewards),
+            previous_rewards=take(data.previous_rewards),
             returns_to_go=take(self.returns_to_go),
             timesteps=take(data.timesteps),
             terminal=take(self.terminal),

@@ -139,7 +139,7 @@ def draw_held_out(windows: Windows, settings: TrainingConfig, seed: int) -> Held
 
 def _drawn(windows: Windows, steps: NDArray[np.int64], tasks: int, seed: int) -> NDArray[np.int64]:
     """Those of a task's `steps` that are measured, each of `tasks` with its share of the bound."""
-    count = HELD_OUT_STEPS // windows.settings.context_length // tasks
+    count = max(1, HELD_OUT_STEPS // windows.settings.context_length // tasks)
     shuffled = np.random.default_rng(seed).permutation(steps)
     return np.sort(shuffled[:count])  # sorted, so that neighbours share decoded blocks
 

@@ -99,6 +99,7 @@ def compared() -> tuple[Any, Batch, Tensor]:
         actions=torch.rand(2, CONTEXT, ACTIONS) * 2 - 1,
         previous_actions=torch.zeros(2, CONTEXT, ACTIONS),
         rewards=nothing,
+        previous_rewards=nothing,
         returns_to_go=torch.rand(2, CONTEXT),
         timesteps=torch.arange(7, 7 + CONTEXT).expand(2, CONTEXT),
         terminal=nothing.bool(),

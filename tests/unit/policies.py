@@ -36,7 +36,10 @@ SHAPE: dict[str, dict[str, tuple[int, ...]]] = {
 }
 """A method with discrete actions and, "on" something, with continuous ones."""
 POLICY = {"context_length": 3, "memory_length": 3, "width": 32, "layers": 2, "heads": 2}
-PADDED = ("actions", "previous_actions", "rewards", "returns_to_go", "timesteps", "terminal")
+PADDED = (
+    *("actions", "previous_actions", "rewards", "previous_rewards", "returns_to_go"),
+    *("timesteps", "terminal"),
+)
 METHODS = list(SHAPE)
 CONDITIONINGS = ["condition", "linear", "token", "none"]
 
@@ -108,6 +111,7 @@ def batch_of(method: str, batch: int, steps: int, memory_length: int = 0, seed: 
         actions=actions,
         previous_actions=previous,
         rewards=torch.zeros(batch, steps),
+        previous_rewards=torch.zeros(batch, steps),
         returns_to_go=torch.rand(batch, steps),
         timesteps=torch.arange(steps).expand(batch, steps),
         terminal=torch.zeros(batch, steps, dtype=torch.bool),

@@ -56,6 +56,9 @@ class MethodSettings(Section):
     attends: ClassVar[bool] = False
     """Whether it has a transformer, whose attention can be drawn."""
 
+    optimisers: ClassVar[tuple[str, ...]] = ("policy",)
+    """Those that it may have; `training.learning_rates` can give each a rate of its own."""
+
     acting: ClassVar[tuple[str, ...]] = ()
     """Keys that only play depends on: a change of these trains nothing again."""
     needs_rewards: ClassVar[bool] = False

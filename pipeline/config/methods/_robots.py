@@ -25,6 +25,7 @@ class RobotSettings(MethodSettings):
 class ValueSettings(RobotSettings):
     """Of methods that learn values from rewards, by temporal differences."""
 
+    optimisers: ClassVar[tuple[str, ...]] = ("critic", "policy")
     needs_rewards: ClassVar[bool] = True
 
     discount: float = Field(0.99, ge=0, lt=1, description="γ")
@@ -48,6 +49,8 @@ class ValueSettings(RobotSettings):
 
 class BehaviourSettings(ValueSettings):
     """Of actor-critic methods that fit a model of the recorded behaviour, and stay near it."""
+
+    optimisers: ClassVar[tuple[str, ...]] = ("behaviour", "critic", "policy")
 
     behaviour_steps: int = Field(
         0, ge=0, description="number of first updates that train only the behaviour model"

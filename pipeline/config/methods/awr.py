@@ -11,6 +11,7 @@ class Settings(RobotSettings):
     """What can be varied of advantage-weighted regression."""
 
     needs_rewards: ClassVar[bool] = True
+    optimisers: ClassVar[tuple[str, ...]] = ("critic", "policy")
 
     discount: float = Field(0.99, ge=0, lt=1, description="γ")
     trace: float = Field(0.95, ge=0, le=1, description="λ of the returns")

@@ -1,6 +1,6 @@
 """Settings of BEAR (`pipeline/methods/bear.py`); the defaults are the original's."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -9,6 +9,8 @@ from pipeline.config.methods._robots import BehaviourSettings
 
 class Settings(BehaviourSettings):
     """What can be varied of BEAR."""
+
+    optimisers: ClassVar[tuple[str, ...]] = (*BehaviourSettings.optimisers, "multiplier")
 
     critic_steps: int = Field(40_000, ge=0)
     behaviour_width: int = Field(

@@ -1,5 +1,7 @@
 """Settings of CQL for robots (`pipeline/methods/cql_continuous.py`); the defaults are CORL's."""
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from pipeline.config.methods._robots import BehaviourSettings
@@ -7,6 +9,8 @@ from pipeline.config.methods._robots import BehaviourSettings
 
 class Settings(BehaviourSettings):
     """What can be varied of CQL for robots."""
+
+    optimisers: ClassVar[tuple[str, ...]] = (*BehaviourSettings.optimisers, "entropy")
 
     critic_steps: int = Field(
         0, ge=0, description="number of updates after them in which the policy stands still"

@@ -31,6 +31,7 @@ class Settings(MethodSettings):
 
     observations: ClassVar[tuple[str, ...]] = ("states",)
     acting: ClassVar[tuple[str, ...]] = ("planner",)
+    optimisers: ClassVar[tuple[str, ...]] = ("plan", "value")
     needs_rewards: ClassVar[bool] = True
     predicts: ClassVar[bool] = True
 
@@ -46,7 +47,7 @@ class Settings(MethodSettings):
     blocks: int = Field(2, ge=1, description="residual blocks of each resolution")
     value_every: int = Field(1, ge=1, description="updates of plans to one of the value")
     action_weight: float = Field(10.0, gt=0, description="of the first action in the plans' loss")
-    discount: float = Field(0.99, ge=0, le=1, description="γ of a plan's value")
+    discount: float = Field(0.99, ge=0, lt=1, description="γ of a plan's value")
     return_horizon: int = Field(
         100, ge=1, description="R: steps, from a plan's first, whose rewards are its value"
     )

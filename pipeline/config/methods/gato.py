@@ -13,7 +13,7 @@ class Settings(MethodSettings):
     observations: ClassVar[tuple[str, ...]] = ("states",)
     acting: ClassVar[tuple[str, ...]] = ("token_temperature",)
 
-    context_length: int = Field(8, ge=1, description="K: steps of a window, beside its prompt")
+    context_length: int = Field(8, ge=2, description="K: steps of a window, beside its prompt")
     prompt_steps: int = Field(
         8, ge=1, description="P: last steps of a recorded episode that come before a window"
     )

@@ -11,6 +11,7 @@ class Settings(JowaSettings):
     """What can be varied of JOWA on the feature cache."""
 
     observations: ClassVar[tuple[str, ...]] = ("embeddings",)
+    optimisers: ClassVar[tuple[str, ...]] = ("policy", "value")
 
     context_length: int = Field(12, ge=2, description="K: number of steps of a window")
     history_dropout: float = Field(

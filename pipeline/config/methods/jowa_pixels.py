@@ -11,6 +11,7 @@ class Settings(JowaSettings):
     """What can be varied of JOWA on pixels."""
 
     observations: ClassVar[tuple[str, ...]] = ("pixels",)
+    optimisers: ClassVar[tuple[str, ...]] = ("tokenizer", "policy", "value")
     attends: ClassVar[bool] = False  # its tokens are no steps to be drawn
     history_dropout: ClassVar[float] = 0.0  # type: ignore[misc]  # what follows depends on actions
 

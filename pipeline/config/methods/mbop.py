@@ -28,6 +28,7 @@ class Settings(HorizonPlannerSettings):
 
     observations: ClassVar[tuple[str, ...]] = ("states",)
     acting: ClassVar[tuple[str, ...]] = ("planner",)
+    optimisers: ClassVar[tuple[str, ...]] = ("model", "behaviour", "returns")
     needs_rewards: ClassVar[bool] = True
     predicts: ClassVar[bool] = True
 

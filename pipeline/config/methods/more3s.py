@@ -46,6 +46,7 @@ class Settings(HorizonPlannerSettings, TransformerSettings):
     observations: ClassVar[tuple[str, ...]] = ("embeddings", "embeddings_and_states")
     uses_returns: ClassVar[bool] = True
     acting: ClassVar[tuple[str, ...]] = ("planner",)
+    optimisers: ClassVar[tuple[str, ...]] = ("policy", "world")
 
     memory_length: int = Field(
         8,
@@ -90,6 +91,16 @@ class Settings(HorizonPlannerSettings, TransformerSettings):
     def planning(self, steps: int) -> Self | None:
         """None where there is no such model."""
         return super().planning(steps) if self.world_model.trained else None
+
+    @model_validator(mode="after")
+    def _a_prompt_is_learned(self) -> Self:
+        learned = self.context_length > 1 and self.embedding_loss_weight > 0
+        if self.action_readout == "nearest_prompt" and not learned:
+            raise ValueError(
+                "action_readout: nearest_prompt learns from the next embedding alone, so it needs "
+                "a context_length of 2 or more and an embedding_loss_weight above 0"
+            )
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -33,11 +33,6 @@ class Settings(TransformerSettings):
         return self.reward_token == "return"
 
     @property
-    def memory(self) -> int:
-        """The form with rewards needs that of the step before its context."""
-        return int(self.reward_token == "reward")
-
-    @property
     def local(self) -> "Settings":
         """The shape of a step's local attention."""
         return self.model_copy(update={"width": self.local_width, "heads": self.local_heads})

@@ -28,6 +28,7 @@ class Settings(MethodSettings):
 
     observations: ClassVar[tuple[str, ...]] = ("states",)
     acting: ClassVar[tuple[str, ...]] = ("planner",)
+    optimisers: ClassVar[tuple[str, ...]] = ("autoencoder", "prior")
     needs_rewards: ClassVar[bool] = True
     predicts: ClassVar[bool] = True
 

@@ -17,9 +17,10 @@ FORMS = ["none", "reward", "return"]
 EXACT = {"atol": 1e-5, "rtol": 1e-5}
 
 
-def rewarded(method: str, steps: int, memory: int = 0) -> Batch:
-    batch = batch_of(method, 2, steps, memory)
-    return replace(batch, rewards=torch.randn(2, steps))
+def rewarded(method: str, steps: int) -> Batch:
+    rewards = torch.randn(2, steps)
+    previous = torch.nn.functional.pad(rewards, (1, -1))
+    return replace(batch_of(method, 2, steps), rewards=rewards, previous_rewards=previous)
 
 
 def at_every_layer(policy: Any, batch: Batch) -> list[Tensor]:
@@ -40,19 +41,19 @@ def at_every_layer(policy: Any, batch: Batch) -> list[Tensor]:
 @pytest.mark.parametrize("method", ["starformer", "starformer on states"])
 def test_no_layer_sees_a_later_step(method: str, form: str) -> None:
     policy = policy_of(method, reward_token=form, layers=3, context_length=4)
-    memory = policy.settings.memory
-    batch, cut = rewarded(method, memory + 4, memory), memory + 2
+    batch, cut = rewarded(method, 4), 2
 
     def later(x: Tensor, y: Tensor, first: int = cut) -> Tensor:
         return torch.cat((x[:, :first], y[:, first:]), dim=1)
 
-    other = batch_of(method, 2, memory + 4, seed=9)
+    other = batch_of(method, 2, 4, seed=9)
     changed = replace(
         batch,
         observation={n: later(x, other.observation[n]) for n, x in batch.observation.items()},
         actions=later(batch.actions, others(batch.actions), cut - 1),
         previous_actions=later(batch.previous_actions, others(batch.previous_actions)),
         rewards=later(batch.rewards, batch.rewards + 1, cut - 1),
+        previous_rewards=later(batch.previous_rewards, batch.previous_rewards + 1),
         returns_to_go=later(batch.returns_to_go, other.returns_to_go),
     )
     pairs = zip(at_every_layer(policy, batch), at_every_layer(policy, changed), strict=True)
@@ -99,8 +100,8 @@ def test_each_form_is_told_what_it_says(form: str) -> None:
     policy = policy_of("starformer on states", reward_token=form)
     batch = rewarded("starformer on states", 3)
     plain = logits_of(policy, batch)
-    for name in ("rewards", "returns_to_go"):
-        told = {"rewards": "reward", "returns_to_go": "return"}[name] == form
+    for name, of_form in (("previous_rewards", "reward"), ("returns_to_go", "return")):
+        told = of_form == form
         changed = logits_of(policy, replace(batch, **{name: getattr(batch, name) - 1}))
         assert ((changed - plain).abs().max() > 1e-3) == told
     assert policy.settings.uses_returns == (form == "return")
