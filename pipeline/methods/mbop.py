@@ -188,12 +188,12 @@ class MBOP(Learner):
                 kept = last[:, min(t + 1, horizon - 1), None].expand(-1, trajectories, -1)
                 action = (1 - inertia) * action + inertia * dealt(kept, members)
             action = action.clamp(-1, 1)
-            before, told = state, torch.cat((state, action), dim=-1)
-            outcome = self.model(told)
+            outcome = self.model(torch.cat((state, action), dim=-1))
             state = state + outcome[..., :-1] * self.change_std / self.states.std
             total = total + self.reward_mean + self.reward_std * outcome[..., -1]
             actions.append(collected(action, count))
-        ahead = self.returns(torch.cat((before, action), dim=-1).flatten(0, 1))  # of all members
+        # The last action's reward is in the sum, so what it is worth is asked where it has led.
+        ahead = self.returns(torch.cat((state, action), dim=-1).flatten(0, 1))  # of all members
         mean = self.reward_mean + self.reward_std * ahead[..., 0].mean(dim=0).view_as(total)
         total = total + self.settings.return_horizon * mean
         return torch.stack(actions, dim=2), collected(total, count)

@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from pipeline.config.methods.trajectory_transformer import Settings
 from pipeline.data.statistics import discounted_returns
@@ -39,7 +38,7 @@ class Targets(NamedTuple):
     following: Tensor
     """(B, K) int64: column 0 of the next step."""
     followed: Tensor
-    """(B, K) bool: there is a next step in the window, or an end."""
+    """(B, K) bool: there is a next step, or an end."""
     mask: Tensor
     """(B, K) bool: the step is real."""
 
@@ -98,9 +97,11 @@ class TrajectoryTransformer(Learner):
     # Losses.
 
     def targets(self, batch: Batch, noise: float = 0) -> Targets:
-        """The tokens of windows, and what follows each of their steps; states are read with `noise`
-        of so many deviations of the data.
+        """The tokens of windows, and what follows each of their steps, the last one too; states are
+        read with `noise` of so many deviations of the data.
         """
+        after, following = batch.observation["state"][:, 1:], batch.mask[:, 1:]
+        batch = batch.context_only()
         mask, ended, seen = batch.mask, batch.terminal, batch.observation["state"]
         steps = batch.index[:, None] + torch.arange(1 - mask.shape[1], 1, device=mask.device)
         value = self.recorded_values[steps.clamp(min=0)]  # padding is masked
@@ -112,9 +113,9 @@ class TrajectoryTransformer(Learner):
             drawn = torch.randn(seen.shape).to(seen.device)
             near = seen + noise * self.deviation * drawn
             read = torch.cat((self.bins.tokens(near), read[..., self.columns.states :]), dim=-1)
-        after = functional.pad(tokens[:, 1:, 0], (0, 1))
-        real = mask & (ended | functional.pad(mask[:, 1:], (0, 1)))
-        return Targets(tokens, read, torch.where(ended, self.bins.end, after), real, mask)
+        first = self.bins.tokens(after)[..., 0]
+        known = mask & (ended | following)
+        return Targets(tokens, read, torch.where(ended, self.bins.end, first), known, mask)
 
     def nats(
         self, batch: Batch, noise: float = 0, width: float = 0

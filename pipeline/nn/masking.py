@@ -1,6 +1,8 @@
 """Steps that are real, means over them, and choices that are allowed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor
@@ -10,6 +12,10 @@ from pipeline.hardware import distributed
 FORBIDDEN = -1e9
 """The logit of what may not be chosen."""
 
+Counted = list[tuple[Tensor, Tensor]]
+"""Means, and of how many entries each is."""
+_counted: ContextVar[Counted | None] = ContextVar("_counted", default=None)
+
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Mean of `values` over the entries where `mask` is True; 0 if there is none. Padding has no
@@ -17,8 +23,26 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
 
     Of a batch that processes share: the shares' mean of this is the whole batch's.
     """
-    count = distributed.mean(mask.sum()).clamp(min=1 / distributed.processes())
-    return torch.where(mask, values, 0.0).sum() / count
+    entries = mask.sum()
+    count = distributed.mean(entries).clamp(min=1 / distributed.processes())
+    mean = torch.where(mask, values, 0.0).sum() / count
+    if (counted := _counted.get()) is not None:
+        counted.append((mean, entries))
+    return mean
+
+
+@contextmanager
+def counting() -> Iterator[Counted]:
+    """Inside the block every `masked_mean` is kept with the number of its entries, so that means of
+    several batches can be put together: a batch without an entry has a mean of 0, which says
+    nothing.
+    """
+    counted: Counted = []
+    token = _counted.set(counted)
+    try:
+        yield counted
+    finally:
+        _counted.reset(token)
 
 
 def weighted_loss(

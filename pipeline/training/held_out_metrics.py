@@ -19,6 +19,7 @@ from pipeline.data.statistics import discounted_returns
 from pipeline.environments.action_space import Actions, ActionSpace
 from pipeline.hardware.devices import mixed_precision
 from pipeline.methods import Learner
+from pipeline.nn.masking import counting
 from pipeline.observations.batch import Batch
 from pipeline.observations.window_indices import split_episodes
 from pipeline.observations.windows import Windows
@@ -71,10 +72,13 @@ class HeldOut:
         # what a method draws to be looked at must not change what it draws next in training
         with _evaluating(learner), torch.no_grad(), torch.random.fork_rng(devices=[]):
             for batch in self.batches:
-                with mixed_precision(precision):
+                with mixed_precision(precision), counting() as counted:
                     read, means = learner.read(batch)
+                # What is known of few steps counts for as many: not the rewards after a cut.
+                known = {id(mean): count for mean, count in counted}
                 steps = batch.mask[:, batch.context].sum()
-                sums = {f"held_out_{k}": (mean * steps, steps) for k, mean in means.items()}
+                counts = {name: known.get(id(mean), steps) for name, mean in means.items()}
+                sums = {f"held_out_{k}": (mean * counts[k], counts[k]) for k, mean in means.items()}
                 if read is not None:
                     sums |= self._compared(batch, read)
                 for name, (sum_, count) in sums.items():

@@ -51,3 +51,10 @@ class Settings(HorizonPlannerSettings):
         0.0, ge=0, description="on the states that are read in training, in the data's deviations"
     )
     planner: PlannerSettings = PlannerSettings()
+
+    @property
+    def ahead(self) -> int:
+        """The state that follows a window: without it, its last step would be followed by ends
+        alone.
+        """
+        return 1

@@ -127,6 +127,7 @@ def test_imagination_equals_a_loop_over_trajectories(inertia: float) -> None:
                     outcome = learner.model(told)[member, 0]
                     total += 0.3 + 1.7 * float(outcome[-1])
                     state = state + outcome[:-1] * learner.change_std / learner.states.std
+                told = torch.cat((state, action))[None]  # f_R(s_{H+1}, a_H)
                 total += 4 * (0.3 + 1.7 * float(learner.returns(told).mean()))
                 assert float(returns[episode, i]) == pytest.approx(total, rel=1e-4)
 

@@ -73,12 +73,15 @@ def test_values_are_discounted_sums_and_a_cut_goes_on() -> None:
 def test_what_follows_an_end_is_its_token_and_after_a_cut_nothing_is_learned() -> None:
     learner, data = learner_of(), recorded()
     ends = data.starts + data.episode_length - 1
-    of = learner.targets(windows_of(learner).batch(ends))
+    of, before = (learner.targets(windows_of(learner).batch(x)) for x in (ends, ends - 2))
     assert of.mask.all()
     assert of.following[[0, 2], -1].tolist() == [N, N]
     assert of.followed[:, -1].tolist() == [True, False, True]
     assert torch.equal(of.following[:, :-1], of.tokens[:, 1:, 0])
     assert (of.tokens < N).all()
+    after = learner.bins.tokens(torch.from_numpy(data.observations[ends - 1]))  # type: ignore[index]
+    assert before.followed[:, -1].all()  # the last place is not followed by ends alone
+    assert before.following[:, -1].tolist() == after[:, 0].tolist()
 
 
 @pytest.mark.parametrize("placing", ["ends", "starts"])
