@@ -201,8 +201,8 @@ def play_policy(
     parts = {"policy": loaded.policy.settings, "evaluation": evaluation}
     played = {name: part.model_dump(mode="json") for name, part in parts.items()}
     settings = {**told.method, **played, "features": features}
-    settings |= {"observation": told.observation}
-    settings |= {"learned_steps": loaded.policy.settings.learned_steps}
+    learned_steps = loaded.policy.settings.learned_steps
+    settings |= {"observation": told.observation, "learned_steps": learned_steps}
     if told.joint is not None:
         settings["trained_together"] = told.tasks
     return episodes, protocol.describe(loaded.weights, sampling, shown, games[0].versions, settings)

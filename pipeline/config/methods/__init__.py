@@ -155,11 +155,6 @@ class TransformerSettings(MethodSettings):
     )
 
     @property
-    def learned_steps(self) -> int:
-        """How many steps of a window carry loss, which is what a training has seen of the data."""
-        return self.context_length
-
-    @property
     def from_language_model(self) -> bool:
         """Whether training begins with the layers of a language model."""
         return self.initial_weights == "language_model"
