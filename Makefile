@@ -47,7 +47,7 @@ docs: $(RUNTIME)  ## the pages as a site: site/index.html
 	$(BIN)/mkdocs build --strict
 
 clean:  ## remove results, keep the environment
-	find results -mindepth 1 ! -name README.md -delete
+	find results -mindepth 1 ! -path results/README.md -delete
 
 # Of another Python nothing would install, and a .venv that it has left would stay.
 IS_RIGHT := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'

@@ -10,7 +10,9 @@ from pipeline.errors import PipelineError
 
 
 def command(arguments: Sequence[str] | None = None) -> None:
-    """Run `init`, `tensorboard` or `export`; a PipelineError is one line and exit status 1."""
+    """Run `init`, `tensorboard` or `export`. A PipelineError, and what the system says of a file,
+    is one line and exit status 1.
+    """
     parser = argparse.ArgumentParser(prog="more3s", description="MORE-3S, beside Snakemake.")
     commands = parser.add_subparsers(required=True, metavar="command", dest="name")
     init = commands.add_parser("init", help="copy the workflow into a folder")
@@ -36,5 +38,5 @@ def command(arguments: Sequence[str] | None = None) -> None:
         else:
             count = tensorboard.write(told.runs, told.folder)
             print(f"{count} curves. Next:\n  tensorboard --logdir {told.folder}")
-    except PipelineError as error:
+    except (PipelineError, OSError) as error:
         sys.exit(f"error: {error}")

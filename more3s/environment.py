@@ -2,7 +2,7 @@
 actions, no-op starts and the cut of an episode are those that policies are evaluated under.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import gymnasium
 import numpy as np
@@ -16,7 +16,7 @@ from pipeline.config.schema import EnvironmentConfig
 from pipeline.config.section import LARGEST_SEED
 from pipeline.environments import Environment, Frame
 from pipeline.environments.action_space import Action
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, unknown_name
 from pipeline.evaluation.draws import Draws
 
 Observe = Literal["frame", "state", "both"]
@@ -38,6 +38,11 @@ class PipelineEnv(gymnasium.Env[Observation, Action]):
     ) -> None:
         if render_mode not in (None, "rgb_array"):
             raise PipelineError(f"render_mode {render_mode!r}; allowed: None, 'rgb_array'")
+        if observe not in (None, *get_args(Observe)):
+            allowed = ", ".join(map(repr, get_args(Observe)))
+            raise PipelineError(f"observe {observe!r}; allowed: None, {allowed}")
+        if max_episode_steps < 1:
+            raise PipelineError(f"max_episode_steps {max_episode_steps}; allowed: 1 or more")
         self.config, self.max_episode_steps = config, max_episode_steps
         self.game: Environment = environments.make(config)
         self.action_names = self.game.actions.names
@@ -59,9 +64,13 @@ class PipelineEnv(gymnasium.Env[Observation, Action]):
         drawn = int(self.np_random.integers(LARGEST_SEED)) if seed is None else seed
         if not 0 <= drawn <= LARGEST_SEED:
             raise PipelineError(f"reset: seed {drawn}; allowed: 0 to {LARGEST_SEED:,}")
-        noops = (options or {}).get("noops", Draws(drawn, self.config.max_noops).noops)
-        if not isinstance(noops, int) or not 0 <= noops <= MOST_NOOPS:
+        told = {"noops": Draws(drawn, self.config.max_noops).noops, **(options or {})}
+        noops = told.pop("noops")
+        if not isinstance(noops, int | np.integer) or not 0 <= noops <= MOST_NOOPS:
             raise PipelineError(f"reset: noops {noops!r}; allowed: 0 to {MOST_NOOPS:,}")
+        if told:
+            raise PipelineError(f"reset: {unknown_name('option', next(iter(told)), ['noops'])}")
+        noops = int(noops)
         self.game.reset(drawn, noops)
         self._steps = 0
         info = {"reset_seed": drawn, "noops": noops, "action_names": self.action_names}
@@ -139,6 +148,5 @@ def make(
     PipelineError for an unknown name, listing those that there are.
     """
     found = rules(name)
-    return PipelineEnv(
-        found.environment, max_episode_steps or found.max_episode_steps, observe, render_mode
-    )
+    steps = found.max_episode_steps if max_episode_steps is None else max_episode_steps
+    return PipelineEnv(found.environment, steps, observe, render_mode)

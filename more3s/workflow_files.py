@@ -13,7 +13,8 @@ import pipeline
 from pipeline.errors import PipelineError
 
 NAMES = ("Snakefile", "rules", "config", "envs", "profiles", "report", "resources")
-CACHES = shutil.ignore_patterns("__pycache__")
+LEFT_OUT = shutil.ignore_patterns("__pycache__", "d4rl", "dqn_replay", "minari")
+"""Caches, and data that users have put into `resources/`, as in setup.py."""
 
 
 def folder() -> Path:
@@ -36,7 +37,7 @@ def init(target: Path) -> None:
         target.mkdir(parents=True, exist_ok=True)
         for source in sources:
             if source.is_dir():
-                shutil.copytree(source, target / source.name, ignore=CACHES)
+                shutil.copytree(source, target / source.name, ignore=LEFT_OUT)
             else:
                 shutil.copy(source, target)
     except OSError as error:

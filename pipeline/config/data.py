@@ -83,8 +83,8 @@ class EnvironmentConfig(Section):
         "continuous action",
     )
     rendering: RenderingConfig = RenderingConfig()
-    options: dict[str, bool | int | float | str] = Field(
-        default={}, description="keyword arguments for gymnasium.make"
+    options: dict[str, bool | int | float | str | list[float]] = Field(
+        default={}, description="settings of a robot's class in gymnasium, such as healthy_reward"
     )
 
     @property

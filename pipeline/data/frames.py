@@ -1,7 +1,7 @@
 """Trajectories → frames: what is seen before each action, each distinct frame once.
 
 Where frames come from depends on what the trajectories hold: a game is replayed from its seeds
-(`_replay.py`), a simulator draws the positions of its joints, and a source that brings pictures of
+(`replay.py`), a simulator draws the positions of its joints, and a source that brings pictures of
 its own offers `frames(config, environment, resources) -> Iterator[Frame]`, one for every step.
 """
 

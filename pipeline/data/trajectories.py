@@ -1,9 +1,10 @@
 """Offline data → Trajectories.
 
-One file per source (`recorded.py`, `played.py`, `minari.py`, `dqn_replay.py`, `hdf5.py`), each with
-`collect(config, environment, resources) -> Trajectories`. A source that holds images offers
-`frames(config, environment, resources) -> Iterator[Frame] | None`, those of the steps that it
-collects, in their order; one that can be had by name offers `download(config, folder)`.
+One file per source in `sources/` (`recorded.py`, `recorded_states.py`, `scripted.py`, `minari.py`,
+`dqn_replay.py`, `hdf5.py`), each with `collect(config, environment, resources) -> Trajectories`.
+A source that holds images offers `frames(config, environment, resources) -> Iterator[Frame] |
+None`, those of the steps that it collects, in their order; one that can be had by name offers
+`download(config, folder)`.
 """
 
 from dataclasses import dataclass, fields
@@ -145,6 +146,9 @@ class Trajectories:
             if values is not None and values.max() > most:
                 episode = int(values.argmax())
                 return [f"{name} {values[episode]} of episode {episode} is more than {most}"]
+        if (shares := self.epsilon) is not None and not (sound := abs(shares - 0.5) <= 0.5).all():
+            episode = int(sound.argmin())
+            return [f"epsilon {shares[episode]} of episode {episode} is no share of its actions"]
         for name in ("observations", "qpos"):
             values = getattr(self, name)
             if values is not None and (values.ndim != 2 or len(values) != len(self.actions)):

@@ -1,5 +1,6 @@
-"""Environments: one file per family (`atari.py`, `mujoco.py`), replayed by `frames/` and played by
-`evaluation.py`. What happens and what is seen are apart: a frame is drawn when it is asked for.
+"""Environments: one file per family (`atari.py`, `mujoco.py`), replayed by `pipeline.data.frames`
+and played by `pipeline.evaluation`. What happens and what is seen are apart: a frame is drawn when
+it is asked for.
 
 A family's module may offer `expert_action(environment) -> int`, a scripted agent for the `scripted`
 source, `identify(config) -> dict[str, str]`, if it can tell more about itself than

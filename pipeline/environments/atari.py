@@ -146,7 +146,12 @@ class AtariEnvironment:
 
 
 def build(config: EnvironmentConfig) -> AtariEnvironment:
-    """Build the game; raises PipelineError with close matches if ale-py has no such ROM."""
+    """Build the game; raises PipelineError with close matches if ale-py has no such ROM, and for
+    options.
+    """
+    if config.options:
+        names = ", ".join(config.options)
+        raise PipelineError(f"{config.game}: options: {names}: for robots only; remove them")
     played = config.frame_skip, config.sticky_actions, config.screen, config.serve
     return AtariEnvironment(config.game, *played)
 

@@ -86,13 +86,15 @@ class CatchEnvironment:
 
 
 def build(config: EnvironmentConfig) -> CatchEnvironment:
-    """Build the game; raises PipelineError for another game, sticky actions, or another screen."""
+    """Build the game; raises PipelineError for another game, or for settings it cannot have."""
     if config.game.lower() != "catch":
         raise PipelineError(f"unknown game {config.game!r} of family 'catch'; allowed: catch")
     if config.sticky_actions:
         raise PipelineError("sticky_actions: catch has none; set it to 0")
     if config.screen != "maximum":
         raise PipelineError(f"screen: {config.screen}: catch has one screen only; remove the key")
+    if config.options:
+        raise PipelineError(f"options: {', '.join(config.options)}: catch has none; remove them")
     return CatchEnvironment(config.frame_skip)
 
 

@@ -19,7 +19,7 @@ from pipeline.config.schema import EnvironmentConfig
 from pipeline.environments import Frame, _mujoco_rendering
 from pipeline.environments._mujoco_library import mujoco
 from pipeline.environments.action_space import Action, ActionSpace
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, unknown_name
 
 VERSION = "v5"
 CONTINUOUS = True
@@ -34,7 +34,7 @@ class MujocoEnvironment:
     def __init__(self, config: EnvironmentConfig) -> None:
         self.id = find(config.game)
         self._config = config
-        self._robot = _make(self.id, config.options)
+        self._robot = _make(config)
         self._check()
         self._model: mujoco.MjModel = self._robot.model
         self.step_seconds = float(self._robot.dt)
@@ -167,6 +167,7 @@ class MujocoEnvironment:
             "frame_skip": self._robot.frame_skip,
             "max_noops": 0,
             "sticky_actions": 0,
+            "screen": "maximum",
         }.items():
             if (given := getattr(self._config, key)) != allowed:
                 raise PipelineError(
@@ -174,12 +175,37 @@ class MujocoEnvironment:
                 )
 
 
-def _make(name: str, options: dict[str, Any]) -> Any:
+def _make(config: EnvironmentConfig) -> Any:
     """gymnasium's environment without its wrappers: a class without a type of its own."""
+    where = f"{find(config.game)}: options"
+    known = defaults(config)
+    for key, value in config.options.items():
+        if key not in known:  # gymnasium's own, such as render_mode, would open a window
+            settable = [name for name, default in known.items() if _kind(default) is not None]
+            raise PipelineError(f"{where}: {unknown_name('key', key, settable)}")
+        if _kind(value) != _kind(known[key]):
+            raise PipelineError(
+                f"{where}: {key}: {value!r} is of another kind than its default, "
+                f"{known[key]!r}; correct the environment's file"
+            )
     try:
-        return gymnasium.make(name, **options).unwrapped
-    except TypeError as error:
-        raise PipelineError(f"{name}: options: {error}; correct the environment's file") from None
+        given: dict[str, Any] = {**config.options}
+        robot = gymnasium.make(find(config.game), **given).unwrapped
+        if config.options:
+            robot.reset(seed=0)  # where some values are first used
+    except (TypeError, ValueError, OSError) as error:
+        cause = " ".join(str(error).split())
+        raise PipelineError(f"{where}: {cause}; correct the environment's file") from None
+    return robot
+
+
+def _kind(value: object) -> type | int | None:
+    """What a setting can be exchanged for: its type, any number, or as many numbers in a list."""
+    if isinstance(value, list | tuple):
+        return len(value)
+    if isinstance(value, bool | str):
+        return type(value)
+    return float if isinstance(value, int | float) else None
 
 
 def build(config: EnvironmentConfig) -> MujocoEnvironment:

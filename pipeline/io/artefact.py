@@ -1,6 +1,6 @@
 """The HDF5 container of every large artefact: typed, versioned, block-checksummed, written whole.
 
-Files that others wrote are read elsewhere (`pipeline.data.trajectories`). An artefact has a kind
+Files that others wrote are read elsewhere (`pipeline.data.sources`). An artefact has a kind
 ("trajectories", "frames", "regions", "cache", "pixels"), a schema version, JSON attributes
 (provenance among them), and arrays chunked along their first axis in blocks, each with a CRC-32 of
 its raw bytes. Strings are JSON attributes.
@@ -285,6 +285,8 @@ class Artefact:
             )
         header: dict[str, Any] = parse(text)
         self._text = text
+        self._checksums.clear()
+        self._agreeing.clear()
         return header
 
     def _entry(self, name: str) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def writing(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         number, named = getattr(error, "errno", None), getattr(error, "filename", None)
-        if named and not Path(named).is_relative_to(path.parent):
+        if isinstance(named, str | os.PathLike) and not _is_within(Path(named), path.parent):
             raise  # something else, inside the block
         for refusal, cure in REFUSED.items():
             if number == refusal or os.strerror(refusal) in str(error):
@@ -53,9 +53,9 @@ def writing(path: Path) -> Iterator[None]:
 def private(path: Path) -> Iterator[PrivateFolder]:
     """A private folder for what will be renamed to `path`; gone with all in it after the block."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    clear_left(path)
     own = PrivateFolder(path)
     try:
+        clear_left(path)  # now that the folder around has a change of its own to tell the time by
         yield own
     finally:
         own.remove()
@@ -82,20 +82,23 @@ def replacing_folder(path: Path, resumed: bool | None = None) -> Iterator[Path]:
     True, this is that attempt, and goes on with what is there. One process at a time: to another
     one it is a PipelineError.
     """
-    with writing(path), private(path) as own:
+    with writing(path):
         if resumed is None:
-            temporary = own.folder / path.name
-            temporary.mkdir()
-            yield temporary
-            _settle(temporary, path, own)
+            with private(path) as own:
+                temporary = own.folder / path.name
+                temporary.mkdir()
+                yield temporary
+                _settle(temporary, path, own)
             return
+        path.parent.mkdir(parents=True, exist_ok=True)
         with alone(path):
             temporary = path.with_name(f".partial.{path.name}")
             if not resumed or temporary.is_symlink():
                 remove(temporary)  # of a run that was killed
             temporary.mkdir(mode=0o700, exist_ok=True)
             yield temporary
-            _settle(temporary, path, own)
+            with private(path) as own:
+                _settle(temporary, path, own)
 
 
 @contextmanager
@@ -120,6 +123,10 @@ def remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def _is_within(path: Path, folder: Path) -> bool:
+    return path.absolute().is_relative_to(folder.absolute())
 
 
 def _locked(place: Path, path: Path) -> int:

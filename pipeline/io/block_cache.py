@@ -2,7 +2,7 @@
 
 An array that fits beside those already kept lives whole in one piece of memory, filled block by
 block as rows are asked for, so that a gather costs one copy; of larger arrays the blocks used last
-are kept. The part of `storage.py` that knows nothing of files.
+are kept. The part of `artefact.py` that knows nothing of files.
 """
 
 from collections import OrderedDict

@@ -46,10 +46,34 @@ def read_yaml(path: Path, shown: str | None = None) -> Any:
     text = utf8_text(path, CURE, LONGEST, name)
     try:
         _measure(text)
-        return _Loader(text).get_single_data()
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        _check_keys(node)
+        return None if node is None else loader.construct_document(node)
     except (yaml.YAMLError, *INVALID) as error:
         cause = " ".join(str(error).split())
         raise PipelineError(f"{name}: not valid YAML: {cause}; {CURE}") from None
+
+
+def _check_keys(root: yaml.Node | None) -> None:
+    """Raise YAMLError for a key that a mapping has twice, of which PyYAML would keep the last."""
+    waiting, seen = [] if root is None else [root], set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen or isinstance(node, yaml.ScalarNode):
+            continue
+        seen.add(id(node))  # an alias leads to the same node again
+        if isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+            continue
+        found = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in found:
+                    cause = f"the key {key.value!r} is there twice"
+                    raise yaml.MarkedYAMLError(problem=cause, problem_mark=key.start_mark)
+                found.add(key.value)
+            waiting += [key, value]
 
 
 def _measure(text: str) -> None:

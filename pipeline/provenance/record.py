@@ -28,6 +28,7 @@ SUFFIX = ".provenance.json"
 UNSEALED = "0" * 64
 DISTRIBUTIONS = (
     *("ale-py", "av", "gymnasium", "h5py", "hdf5plugin", "minari", "mujoco", "numpy", "pandas"),
+    "pillow",
     *("safetensors", "scipy", "snakemake", "tokenizers", "torch", "transformers"),
 )
 """Whose versions are recorded where they are installed."""

@@ -64,3 +64,14 @@ def test_a_name_that_stands_for_no_python_is_passed_over(tmp_path: Path) -> None
     path = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
     done = subprocess.run(words, cwd=tmp_path, env=path, capture_output=True, text=True, check=True)
     assert "python3.12 -m venv" in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make on this machine")
+def test_clean_leaves_the_readme_alone(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    results = tmp_path / "results"
+    (results / "bundles/breakout").mkdir(parents=True)
+    for name in ("README.md", "table1.csv", "bundles/breakout/README.md"):
+        (results / name).touch()
+    subprocess.run(["make", "clean"], cwd=tmp_path, check=True, capture_output=True)
+    assert [path.name for path in results.iterdir()] == ["README.md"]

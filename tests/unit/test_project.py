@@ -90,3 +90,13 @@ def test_files_of_tests_differ_in_name() -> None:
     """Pytest takes two of one name for one module, and collects neither."""
     names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
     assert {name for name in names if names.count(name) > 1} <= {"__init__.py"}
+
+
+def test_modules_named_in_docstrings_are_there() -> None:
+    files = [*ROOT.glob("pipeline/**/*.py"), *ROOT.glob("more3s/*.py")]
+    known = {path.name for path in [*files, *ROOT.glob("benchmarks/*.py"), ROOT / "setup.py"]}
+    for path in files:
+        if path.parent.name == "methods":
+            continue  # these name files of the originals
+        for name in re.findall(r"`(\w+\.py)`", path.read_text(encoding="utf-8")):
+            assert name in known, f"{path}: {name}"

@@ -29,18 +29,29 @@ def find(config: DatasetConfig, resources: Path) -> Path:
             f"{path}: missing; put the data there (docs/data.md says where they come from), or "
             "correct the dataset's 'file'"
         )
-    for name, expected in config.sha256.items():
-        file = path if path.is_file() else path / name
-        if file.name != Path(name).name or not file.is_file():
-            raise PipelineError(f"{path}: no file {name!r}, which the dataset's sha256 names")
-        with file.open("rb") as opened:
-            digest = hashlib.file_digest(opened, "sha256").hexdigest()
-        if digest != expected:
-            raise PipelineError(
-                f"{file}: SHA-256 is {digest}, the dataset expects {expected}; "
-                "get the file again, or correct the dataset's sha256"
-            )
+    check_hashes(config, [path])
     return path
+
+
+def check_hashes(config: DatasetConfig, paths: Sequence[Path]) -> None:
+    """Raise a PipelineError if a file whose hash the data set gives is not there, or is another.
+
+    `paths` are its files, or the folder that they are in; the name of a file may begin with
+    folders that it is in.
+    """
+    for name, expected in config.sha256.items():
+        files = [path if path.is_file() else path / name for path in paths]
+        named = [file for file in files if file.is_file() and file.match(name)]
+        if not named:
+            raise PipelineError(f"{paths[0]}: no file {name!r}, which the dataset's sha256 names")
+        for file in named:
+            with file.open("rb") as opened:
+                digest = hashlib.file_digest(opened, "sha256").hexdigest()
+            if digest != expected:
+                raise PipelineError(
+                    f"{file}: SHA-256 is {digest}, the dataset expects {expected}; "
+                    "get the file again, or correct the dataset's sha256"
+                )
 
 
 def check_counts(config: DatasetConfig, path: Path, episodes: int, steps: int) -> None:
@@ -110,7 +121,9 @@ def clipped(
         return actions, ""
     within = np.clip(actions, np.array(space.low, np.float32), np.array(space.high, np.float32))
     outside = int((np.isfinite(actions) & (within != actions)).any(axis=1).sum())
-    return np.where(np.isfinite(actions), within, actions), f", {outside} actions clipped"
+    return np.where(
+        np.isfinite(actions), within, actions
+    ), f", clipped: {outside} of {len(actions)} recorded actions"
 
 
 def fit(

@@ -29,11 +29,15 @@ class GzipArray:
         self.path = path
         with self._reading():
             self._file = gzip.open(path)  # noqa: SIM115 - closed by `__exit__`
-            self._header = read_header(self._file)
-            if self._header.by_columns:
-                raise ValueError("an array stored by columns")
-        self.shape, self.dtype = self._header.shape, self._header.dtype
-        self._check_length()
+            try:
+                self._header = read_header(self._file)
+                if self._header.by_columns:
+                    raise ValueError("an array stored by columns")
+                self.shape, self.dtype = self._header.shape, self._header.dtype
+                self._check_length()
+            except BaseException:
+                self._file.close()
+                raise
 
     def __enter__(self) -> Self:
         return self

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config.schema import DatasetConfig
+from pipeline.data.sources._checks import check_counts, check_hashes
 from pipeline.data.trajectories import Trajectories
 from pipeline.errors import PipelineError
 from pipeline.io.npy import UNREADABLE, read_archive
@@ -43,6 +44,7 @@ def typed(path: Path, name: str, array: NDArray[Any], kind: type) -> NDArray[Any
     if numbers and not np.issubdtype(kind, np.floating):
         with np.errstate(invalid="ignore"):  # of NaN and infinity, which are refused
             numbers = bool(((array % 1 == 0) & (abs(array.astype(float)) < 2**53)).all())
+            numbers &= bool((array.astype(kind) == array).all())
     if not numbers:
         raise PipelineError(
             f"{path}: {name} is {array.shape} {array.dtype}, expected a list of "
@@ -68,7 +70,8 @@ def collect(
 ) -> tuple[Trajectories, str]:
     """All recordings of `config.files`, one after the other, and their name for tables.
 
-    `read_one(path, label)` reads one of them. Raises PipelineError if the data set names none.
+    `read_one(path, label)` reads one of them. Raises PipelineError if the data set names none, or
+    expects other files, or more or less in them.
     """
     if not config.files:
         raise PipelineError(f"dataset: source {config.source!r} needs the key 'file'")
@@ -76,11 +79,13 @@ def collect(
         Path(file).with_suffix("").as_posix().removeprefix("demonstrations/")
         for file in config.files
     ]
-    parts = [
-        read_one(resources / file, label) for file, label in zip(config.files, labels, strict=True)
-    ]
+    paths = [resources / file for file in config.files]
+    check_hashes(config, paths)
+    parts = [read_one(path, label) for path, label in zip(paths, labels, strict=True)]
     name = f"recorded {' + '.join(labels)}"
-    return parts[0] if len(parts) == 1 else _join(parts, name), name
+    recording = parts[0] if len(parts) == 1 else _join(parts, name)
+    check_counts(config, paths[0], len(recording.score), len(recording.actions))
+    return recording, name
 
 
 def _join(parts: list[Trajectories], source: str) -> Trajectories:

@@ -1,5 +1,6 @@
 """How many of a source's episodes a data set keeps: the first ones, offered a file at a time."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ class EpisodeQuota:
         self._config = config
         self.episodes_offered = self.steps_offered = self._cut_steps_offered = 0
         self.episodes = self.steps = 0
+        self._full = False
 
     def cut(self, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
         """(E,) lengths of episodes after they are cut at `max_episode_steps`."""
@@ -30,10 +32,13 @@ class EpisodeQuota:
         self.episodes_offered += len(lengths)
         self.steps_offered += int(lengths.sum())
         self._cut_steps_offered += int(cut.sum())
-        room = self._config.fraction * self._cut_steps_offered - self.steps
-        if self._config.max_steps is not None:
-            room = min(room, self._config.max_steps - self.steps)
+        # 0.29 of 100 steps are 29, though the product is a little less
+        room = math.floor(self._config.fraction * self._cut_steps_offered + 1e-6) - self.steps
         count = int((np.cumsum(cut) <= room).sum())
+        if self._config.max_steps is not None:
+            fitting = int((np.cumsum(cut) <= self._config.max_steps - self.steps).sum())
+            count = 0 if self._full else min(count, fitting)
+            self._full |= count == fitting < len(cut)  # shorter ones of later files are not next
         if self._config.max_episodes is not None:
             count = min(count, self._config.max_episodes - self.episodes)
         self.episodes += count

@@ -50,6 +50,10 @@ def check(metadata: Metadata, config: DatasetConfig, environment: EnvironmentCon
         return _check(metadata, config, environment)
     except Refused as why:
         raise PipelineError(f"{metadata.folder}: {why}") from None
+    except (ValueError, ArithmeticError) as error:
+        raise PipelineError(
+            f"{metadata.folder}: its env_spec: {error}; get the data set again"
+        ) from None
 
 
 def _check(metadata: Metadata, config: DatasetConfig, environment: EnvironmentConfig) -> Understood:
@@ -95,7 +99,7 @@ def _family(environment: EnvironmentConfig) -> Any:
 def _check_ours(metadata: Metadata, environment: EnvironmentConfig) -> None:
     wanted = environment.model_dump(mode="json")
     for key in IDENTITY:
-        found = (metadata.ours or wanted).get(key)
+        found = (wanted if metadata.ours is None else metadata.ours).get(key)
         if key == "game":
             found, wanted[key] = plain(str(found)), plain(wanted[key])
         if found != wanted[key]:
@@ -110,7 +114,7 @@ def _check_atari(recorded: Recorded, metadata: Metadata, environment: Environmen
         raise _differs("game", plain(recorded.game), plain(environment.game))
     told = recorded.settings
     if recorded.frame_skip != environment.frame_skip:
-        cure = f"set frame_skip to {recorded.frame_skip} in the environment's file"
+        cure = f"set frame_skip to {_said(recorded.frame_skip)} in the environment's file"
         raise _differs("frame_skip", recorded.frame_skip, environment.frame_skip, cure)
     sticky = told["repeat_action_probability"]
     if sticky != environment.sticky_actions:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pipeline import environments
 from pipeline.config.data import CLIPPED
 from pipeline.config.schema import DatasetConfig, EnvironmentConfig
-from pipeline.data.sources._checks import check_counts, find
+from pipeline.data.sources._checks import check_counts, find, flags
 from pipeline.data.sources._gzip_array import GzipArray
 from pipeline.data.sources._quota import EpisodeQuota
 from pipeline.data.trajectories import Trajectories
@@ -137,7 +137,8 @@ def _checkpoints(config: DatasetConfig, folder: Path) -> Iterator[_Checkpoint]:
             f"{folder}: no file $store$_observation_ckpt.N.gz; the dataset's 'file' is the folder "
             "<game>/<run>/replay_logs of the DQN Replay data set"
         )
-    first, last = config.checkpoints or (0, max(int(match[1]) for match in found))
+    numbers = [int(match[1]) for match in found]
+    first, last = config.checkpoints or (min(numbers), max(numbers))
     for number in range(first, last + 1):
         yield _read(folder, number)
 
@@ -158,7 +159,8 @@ def _read(folder: Path, number: int) -> _Checkpoint:
             small[name] = array.whole()
     valid = _valid_rows(folder, number, rows)
     actions, rewards = small["action"].astype(np.int64), small["reward"]
-    ends = np.flatnonzero(small["terminal"][:valid])
+    place = folder / f"$store$_terminal_ckpt.{number}.gz"
+    ends = np.flatnonzero(flags(place, "terminal", small["terminal"][:valid]))
     after = np.concatenate([[-1], ends]) + 1  # (runs,) first row after each end, and row 0
     starts, ends = after[: len(ends)] + PADDING, ends + 1
     if len(starts) and not begins_with_zeros:  # goes on with an episode of the checkpoint before
@@ -212,6 +214,8 @@ def _check(checkpoint: _Checkpoint, space: ActionSpace, folder: Path) -> None:
     fault = space.fault(checkpoint.actions[rows])
     if fault is None and not np.isfinite(checkpoint.rewards[rows]).all():
         fault = "a reward that is not a number"
+    elif fault is None and (abs(checkpoint.rewards[rows]) > 1).any():
+        fault = "a reward that is not clipped to [-1, 1]"
     if fault is not None:
         raise PipelineError(
             f"{folder}: checkpoint {checkpoint.number}: {fault}; check that the folder is of the "

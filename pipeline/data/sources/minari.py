@@ -149,7 +149,7 @@ def _episode(file: Any, source: Metadata, index: int) -> dict[str, Any]:
                 "again, or add it"
             )
     stored = {name: array(group, path, name) for name in ARRAYS}
-    rewards = stored["rewards"][:].astype(np.float32)
+    rewards = _numbers(path, "rewards", stored["rewards"])
     episode: dict[str, Any] = {
         "rewards": rewards,
         "actions": _actions(source, path, stored["actions"]),
@@ -170,9 +170,9 @@ def _episode(file: Any, source: Metadata, index: int) -> dict[str, Any]:
     if source.observations.is_image:
         episode[JPEG] = _is_jpeg(source, path, stored["observations"])
     else:
-        episode["observations"] = stored["observations"][:-1].astype(np.float32)
+        episode["observations"] = _numbers(path, "observations", stored["observations"])[:-1]
     if (qpos := find_inside(group, path, "infos/qpos")) is not None:
-        episode["qpos"] = qpos[: len(rewards)].astype(np.float32)
+        episode["qpos"] = _numbers(path, "infos/qpos", qpos)[: len(rewards)]
     return {**episode, TERMINATED: bool(terminations[-1])}
 
 
@@ -200,13 +200,19 @@ def _check_alike(source: Metadata, episodes: list[dict[str, Any]]) -> None:
             )
 
 
+def _numbers(path: Path, name: str, stored: Any) -> NDArray[np.float32]:
+    """An array of real numbers, whole; PipelineError for any other."""
+    found = stored[:]
+    if found.dtype.kind not in "biuf":
+        raise PipelineError(f"{path}: {name} are {found.dtype}; get the data set again")
+    numbers: NDArray[np.float32] = found.astype(np.float32)
+    return numbers
+
+
 def _actions(source: Metadata, path: Path, stored: Any) -> NDArray[np.int64] | NDArray[np.float32]:
-    numbers = stored[:]
     if isinstance(source.actions, Box):
-        if numbers.dtype.kind not in "biuf":
-            raise PipelineError(f"{path}: actions are {numbers.dtype}; get the data set again")
-        vectors: NDArray[np.float32] = numbers.astype(np.float32)
-        return vectors
+        return _numbers(path, "actions", stored)
+    numbers = stored[:]
     if numbers.dtype.kind not in "iu" or numbers.ndim != 1:
         raise PipelineError(
             f"{path}: actions are {numbers.dtype} {numbers.shape[1:]}, its metadata.json says "

@@ -79,7 +79,7 @@ def _check_protocol(path: Path, content: _npz.Content, environment: EnvironmentC
             "sticky_actions": float(meta["repeat_action_probability"]),
         }
         meanings = [str(meaning) for meaning in meta["action_meanings"]]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, ArithmeticError) as error:
         raise PipelineError(f"{path}: unreadable 'meta' ({error!r}); restore the file") from None
     for key, value in recorded.items():
         wanted = getattr(environment, key)

@@ -65,7 +65,7 @@ def _read(path: Path, label: str, game: Simulator) -> Trajectories:
     try:
         meta = parse(str(content["meta"]))
         recorded, version = str(meta["env"]), str(meta["gymnasium"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, ArithmeticError) as error:
         raise PipelineError(f"{path}: unreadable 'meta' ({error!r}); restore the file") from None
     if recorded != game.id:
         raise PipelineError(
@@ -110,7 +110,13 @@ def _play_again(path: Path, recording: Trajectories, game: Simulator) -> None:
                     f"played again ({versions}); install the versions of requirements.lock, or "
                     "restore the file"
                 )
-            if t + 1 < length:
-                game.step(recording.actions[start + t])
+            reward, _ = game.step(recording.actions[start + t])
+            paid = float(recording.rewards[start + t])
+            if t < COMPARED_STEPS and abs(reward - paid) > TOLERANCE:
+                raise PipelineError(
+                    f"{path}: episode {episode} is paid {reward:.4g} at step {t} when it is played "
+                    f"again, recorded {paid:.4g}; correct the "
+                    "environment's options, or restore the file"
+                )
         exact += largest == 0
     tqdm.write(f"{path}: {exact} of {len(lengths)} episodes play again to the last bit")

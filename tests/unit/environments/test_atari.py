@@ -137,3 +137,12 @@ def test_unknown_game_lists_roms(game: str, named: str) -> None:
     config = EnvironmentConfig(family="atari", game=game, random_score=0, reference_score=1)
     with pytest.raises(PipelineError, match=f"unknown Atari game '{game}'.*{named}"):
         environments.make(config)
+
+
+def test_games_have_no_options() -> None:
+    config = EnvironmentConfig.model_validate(
+        {"family": "atari", "game": "Pong", "options": {"mode": 4}}
+        | {"random_score": 0, "reference_score": 1}
+    )
+    with pytest.raises(PipelineError, match="Pong: options: mode: for robots only; remove them"):
+        environments.make(config)

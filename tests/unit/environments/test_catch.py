@@ -43,7 +43,8 @@ def test_frame_and_state_agree() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("game", "Pong"), ("sticky_actions", 0.25), ("screen", "last")]
+    ("key", "value"),
+    [("game", "Pong"), ("sticky_actions", 0.25), ("screen", "last"), ("options", {"speed": 2})],
 )
 def test_what_catch_cannot_do(key: str, value: object) -> None:
     settings = {"family": "catch", "game": "Catch", "random_score": 0, "reference_score": 6}

@@ -224,11 +224,25 @@ def test_names_of_joints_and_versions() -> None:
         ({"max_noops": 30}, "max_noops: 30; set it to 0"),
         ({"sticky_actions": 0.25}, "sticky_actions"),
         ({"options": {"gravity": 3}}, "options: .*gravity"),
+        ({"options": {"healthy_reward": "x"}}, "healthy_reward: 'x' is of another kind than .*1.0"),
+        ({"options": {"terminate_when_unhealthy": 1}}, "terminate_when_unhealthy: 1 is of another"),
+        ({"options": {"healthy_z_range": [1.0]}}, "healthy_z_range: .* is of another kind"),
+        ({"options": {"reset_noise_scale": -1.0}}, "Hopper-v5: options: .*correct the environment"),
+        ({"options": {"xml_file": "/etc/passwd"}}, "Hopper-v5: options: .*correct the environment"),
+        ({"options": {"render_mode": "human"}}, "options: unknown key 'render_mode'"),
+        ({"options": {"max_episode_steps": 5}}, "options: unknown key 'max_episode_steps'"),
+        ({"screen": "grey_84"}, "screen: grey_84; set it to maximum"),
     ],
 )
 def test_settings_that_a_robot_cannot_have(changes: dict[str, Any], cause: str) -> None:
     with pytest.raises(PipelineError, match=cause):
         robot(config(**changes))
+
+
+def test_a_range_is_a_setting() -> None:
+    game = robot(config(options={"healthy_z_range": [1.3, 9]}))
+    game.reset(0, 0)
+    assert game.step(np.zeros(3, np.float32))[1]  # fallen, where one stands at 1.25
 
 
 @needs_opengl

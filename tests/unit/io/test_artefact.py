@@ -72,6 +72,15 @@ def test_gather_equals_fancy_indexing(path: Path, memory_mb: int) -> None:
         np.testing.assert_array_equal(artefact.gather("mask", rows), MASK[rows])
 
 
+def test_a_file_that_was_replaced_after_it_was_closed(path: Path) -> None:
+    artefact = Artefact(path, "cache")
+    artefact.read("mask")
+    artefact.close()
+    with ArtefactWriter(path, "cache", {}) as writer:
+        writer.write("mask", ~MASK)
+    np.testing.assert_array_equal(artefact.read("mask"), ~MASK)
+
+
 def test_gather_stays_within_its_memory(path: Path) -> None:
     artefact = Artefact(path, "cache", memory_mb=2)
     artefact.gather("mask", np.arange(ROWS))

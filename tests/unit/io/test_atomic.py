@@ -277,6 +277,53 @@ def test_what_another_machine_writes_is_left_alone(
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
+def test_another_machine_s_is_cleared_at_the_first_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A day after its last change, though nothing else has changed there since."""
+    killed = started("file", tmp_path / "x")
+    killed.kill()
+    monkeypatch.setattr("pipeline.io.private_folder.NODE", "other")
+    (left,) = tmp_path.glob(".partial-*")
+    before = left.stat().st_mtime - 100_000
+    for each in (left, *left.iterdir(), tmp_path):
+        os.utime(each, (before, before))
+    write_text(tmp_path / "x")
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_one_that_has_been_at_it_for_days_ends(tmp_path: Path) -> None:
+    """Where a folder is replaced, and another process tried to begin meanwhile."""
+    write_folder(tmp_path / "x")
+    with replacing_folder(tmp_path / "x", resumed=False) as new:
+        (new / "file").write_text("new", encoding="utf-8")
+        for each in tmp_path.iterdir():
+            os.utime(each, (0, 0))
+        (tmp_path / "elsewhere").touch()
+
+        def second(stop: Callable[[], None]) -> None:
+            stop()
+            WAYS["resumed folder"](tmp_path / "x")
+
+        assert Process(second).end() == 1  # refused
+        signal.alarm(5)  # ends this process if it goes on for ever
+    signal.alarm(0)
+    assert (tmp_path / "x" / "file").read_text(encoding="utf-8") == "new"
+
+
+def test_errors_of_something_else_stay_as_they_are(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="Bad file descriptor"), atomic.writing(tmp_path / "x"):
+        os.stat(99_999)
+
+
+def test_a_relative_name_is_the_same_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "out" / "x" / "part"))
+    with pytest.raises(PipelineError, match="out/x: cannot be written: No space left"):  # noqa: SIM117
+        with atomic.writing(Path("out/x")):
+            raise full
+
+
 def test_a_folder_that_comes_between(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process puts its folder there after ours has made room, three times."""
     rename, times = Path.rename, iter(range(3))

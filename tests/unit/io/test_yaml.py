@@ -41,6 +41,8 @@ BAD = {
     "no truth": ("a: !!bool x", "line 1"),
     "no base 64": ("a: !!binary x", "line 1"),
     "an object": ("a: !!python/object/apply:os.getcwd []", "python"),
+    "a key that is there twice": ("a: 1\nb: {c: 1, d: 2, c: 3}", "'c' is there twice.*line 2"),
+    "one twice in a list": ("- {a: 1}\n- {a: 1, a: 1}", "'a' is there twice.*line 2"),
     "an unhashable key": ("? [a]\n: 1", "line 1|unhashable"),
     "two documents": ("a: 1\n---\nb: 2", "another document"),
     "an unknown alias": ("a: *b", "undefined alias"),
@@ -67,6 +69,12 @@ def test_anchors_are_no_fault(tmp_path: Path) -> None:
     assert read_yaml(path) == {"a": 1}
     path.write_text("")
     assert read_yaml(path) is None
+
+
+def test_a_key_may_replace_a_merged_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("x:\n  y: &b\n    <<: &a {k: 1}\n    k: 2\nz: {<<: *b, k: 3}\nw: {<<: *b}\n")
+    assert read_yaml(path) == {"x": {"y": {"k": 2}}, "z": {"k": 3}, "w": {"k": 2}}
 
 
 def test_what_ships_is_read_as_by_the_library() -> None:

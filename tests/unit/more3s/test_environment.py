@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,6 +83,9 @@ def test_what_is_asked_for_in_vain() -> None:
         env.step(0)
     with pytest.raises(PipelineError, match="reset: noops -1; allowed: 0 to "):
         env.reset(options={"noops": -1})
+    with pytest.raises(PipelineError, match=r"unknown option 'noop' \(did you mean 'noops'"):
+        env.reset(options={"noop": 3})
+    assert env.reset(options={"noops": np.int64(3)})[1]["noops"] == 3
 
 
 def test_an_environment_needs_neither_torch_nor_the_projects_folder() -> None:
@@ -107,3 +111,16 @@ def test_the_frame_is_not_the_environments_own() -> None:
     for _ in range(5):
         env.step(2)
     np.testing.assert_array_equal(first, kept)
+
+
+@pytest.mark.parametrize(
+    ("settings", "cause"),
+    [
+        ({"max_episode_steps": 0}, "max_episode_steps 0; allowed: 1 or more"),
+        ({"max_episode_steps": -3}, "max_episode_steps -3; allowed: 1 or more"),
+        ({"observe": "frames"}, "observe 'frames'; allowed: None, 'frame', 'state', 'both'"),
+    ],
+)
+def test_settings_that_cannot_be(settings: dict[str, Any], cause: str) -> None:
+    with pytest.raises(PipelineError, match=cause):
+        more3s.make("catch", **settings)

@@ -23,6 +23,26 @@ def test_what_a_clone_has_is_laid_into_a_folder(
     assert not list(target.rglob("__pycache__"))
 
 
+def test_downloaded_data_are_left_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone = tmp_path / "clone"
+    for name in workflow_files.NAMES:
+        (clone / name).mkdir(parents=True)
+    for name in ("d4rl/big.hdf5", "dqn_replay/Pong/1", "minari/atari", "prompts/pong.yaml"):
+        (clone / "resources" / name).mkdir(parents=True)
+    monkeypatch.setattr(workflow_files, "folder", lambda: clone)
+    workflow_files.init(tmp_path / "new")
+    assert [path.name for path in (tmp_path / "new/resources").iterdir()] == ["prompts"]
+
+
+def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "curve.csv").write_text("step,accuracy\n1,0.5\n")
+    pytest.importorskip("torch.utils.tensorboard")
+    with pytest.raises(SystemExit, match=r"error: .*/proc/nope"):
+        command(["tensorboard", str(tmp_path), "/proc/nope"])
+
+
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "config").mkdir()
     with pytest.raises(SystemExit, match=r"config: exists already; name another folder"):

@@ -36,6 +36,14 @@ def test_a_row_has_a_number_and_a_name(table: Path, row: str, value: str) -> Non
     assert explain.find(table, row, "mean").value == value
 
 
+def test_a_figure_across_games_counts_from_random_play(tmp_path: Path) -> None:
+    path = tmp_path / "across.csv"
+    path.write_text("method,variant,iqm,iqm_ci_low,games\nmore3s,default,1.0,0.9,4\n")
+    assert explain.find(path, "0", "iqm").place == {}
+    assert explain.find(path, "0", "iqm_ci_low").place == {}
+    assert explain.find(path, "0", "games").place == {"method": "more3s", "variant": "default"}
+
+
 @pytest.mark.parametrize(
     ("row", "column", "expected"),
     [

@@ -14,6 +14,8 @@ from replay_memory import Memory, Played
 from pipeline.config.schema import DatasetConfig, EnvironmentConfig
 from pipeline.data import frames
 from pipeline.data.sources import dqn_replay
+from pipeline.data.sources._gzip_array import GzipArray
+from pipeline.data.sources._quota import EpisodeQuota
 from pipeline.data.trajectories import Trajectories
 from pipeline.errors import PipelineError
 from pipeline.io.artefact import Artefact
@@ -94,6 +96,40 @@ def test_each_checkpoint_gives_its_share(folder: Path, played: list[Played]) -> 
     first, second = (collect(folder, checkpoints=[n, n], max_episodes=1) for n in (0, 1))
     episodes = {tuple(part) for part in np.split(half.actions, half.starts[1:])}
     assert {tuple(first.actions), tuple(second.actions)} <= episodes
+
+
+@pytest.mark.parametrize("kept", [9, 10, 26, 27, 39])
+def test_the_first_whole_episodes(folder: Path, kept: int) -> None:
+    """Shorter ones of later checkpoints do not take the place of one that is too long."""
+    lengths = collect(folder).episode_length
+    fitting = lengths[np.cumsum(lengths) <= kept].tolist()
+    if not fitting:
+        with pytest.raises(PipelineError, match="no episode left"):
+            collect(folder, max_steps=kept)
+        return
+    assert collect(folder, max_steps=kept).episode_length.tolist() == fitting
+
+
+@pytest.mark.parametrize("hundredths", range(1, 101))
+def test_a_share_is_no_step_short(hundredths: int) -> None:
+    quota = EpisodeQuota(config(Path(), fraction=hundredths / 100))
+    assert quota.take(np.ones(100, np.int64)) == hundredths
+
+
+def test_checkpoints_begin_where_the_files_do(folder: Path) -> None:
+    for file in folder.glob("*_ckpt.0.gz"):
+        file.unlink()
+    expected = collect(folder, checkpoints=[1, 2])
+    np.testing.assert_array_equal(collect(folder).actions, expected.actions)
+
+
+def test_refused_files_are_closed(folder: Path) -> None:
+    rewrite(folder, "action", lambda array: array.astype(object))
+    path = folder / "$store$_action_ckpt.1.gz"
+    before = len([*Path("/proc/self/fd").iterdir()])
+    with pytest.raises(PipelineError) as caught:
+        GzipArray(path)
+    assert len([*Path("/proc/self/fd").iterdir()]) == before, caught.value
 
 
 def test_long_episodes_are_cut(folder: Path) -> None:
@@ -177,6 +213,14 @@ DAMAGES: dict[str, tuple[Any, str]] = {
     "reward": (
         lambda folder: rewrite(folder, "reward", put(15, np.nan)),
         "checkpoint 1: a reward that is not a number",
+    ),
+    "rewards that are not clipped": (
+        lambda folder: rewrite(folder, "reward", put(15, 50)),
+        r"checkpoint 1: a reward that is not clipped to \[-1, 1\]",
+    ),
+    "an end that is none": (
+        lambda folder: rewrite(folder, "terminal", put(15, 7)),
+        r"terminal_ckpt\.1\.gz: terminal holds 7, only 0 and 1",
     ),
     "no zeros": (
         lambda folder: rewrite(folder, "action", lambda array: np.ones_like(array)),

@@ -277,7 +277,7 @@ def test_actions_out_of_bounds_are_clipped_where_that_is_asked(tmp_path: Path) -
         collect(tmp_path, HOPPER)
     data = collect(tmp_path, HOPPER, clip_actions=True)
     assert data.actions[3].tolist() == [1, 1, 1]
-    assert data.source == f"{NAME} (D4RL layout, 1 actions clipped)"
+    assert data.source == f"{NAME} (D4RL layout, clipped: 1 of 61 recorded actions)"
     write(tmp_path, changed("actions", put(3, np.nan)))
     with pytest.raises(PipelineError, match="action nan of 'thigh' at step 3") as caught:
         collect(tmp_path, HOPPER, clip_actions=True)

@@ -42,6 +42,13 @@ LIVES = wrapper("EpisodicLifeEnv", "stable_baselines3.common.atari_wrappers") | 
         (specification(kwargs={"obs_type": "grayscale"}), "obs_type grayscale, and play here"),
         (specification(kwargs={"obs_type": "ram"}), "obs_type ram"),
         (specification(kwargs={"continuous": True}), "continuous True"),
+        (specification(id=f"ALE/Breakout-v{'1' * 5000}"), "its env_spec"),
+        (specification(kwargs={"max_num_frames_per_episode": 10**400}), "its env_spec"),
+        (specification(kwargs={"frameskip": 10**400}), "frame_skip 1000"),
+        (
+            specification(max_episode_steps=10**400, additional_wrappers=[SKIPS]),
+            "its env_spec",
+        ),
         (specification(kwargs={"invert": True}), "setting 'invert', which ale-py does not know"),
         (specification(max_episode_steps=100), "at most 100 steps .* 2000; set it to 100 or"),
         (specification(kwargs={"max_num_frames_per_episode": 400}), "at most 100 steps an episode"),

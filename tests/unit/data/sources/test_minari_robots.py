@@ -96,4 +96,4 @@ def test_bounds_of_actions(tmp_path: Path) -> None:
         collect(folder, HOPPER)
     data = collect(folder, HOPPER, clip_actions=True)
     assert data.actions.max() == 1
-    assert data.source.endswith(f", {sum(LENGTHS)} actions clipped")
+    assert data.source.endswith(f", clipped: {sum(LENGTHS)} of {sum(LENGTHS)} recorded actions")

@@ -1,5 +1,6 @@
 """The recorded source: filters, cuts, and every way a recording can be wrong."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,12 @@ def unsound(name: str) -> dict[str, Any]:
         "game": recording(meta=json.dumps({**META, "game": "Breakout"})),
         "protocol": recording(meta=json.dumps({**META, "repeat_action_probability": 0.25})),
         "meta": recording(meta="{"),
+        "skip": recording(meta=json.dumps({**META, "frameskip": ""})),
+        "huge": recording(meta=json.dumps({**META, "repeat_action_probability": 10**400})),
+        "end": recording(terminated=np.array([0, 2, 1])),
+        "served": recording(served=np.array([0, 1, -1])),
+        "epsilon": recording(epsilon=np.array([0.0, 7.0, 1.0])),
+        "no epsilon": recording(epsilon=np.array([0.0, 1.0, np.nan])),
         "pickle": recording(policy=np.array([object()])),
     }[name]
 
@@ -116,6 +123,12 @@ def unsound(name: str) -> dict[str, Any]:
         ("game", "recorded with game Breakout, the environment says Pong"),
         ("protocol", r"recorded with sticky_actions 0\.25"),
         ("meta", "unreadable 'meta'"),
+        ("skip", "unreadable 'meta'"),
+        ("huge", "unreadable 'meta'"),
+        ("end", "terminated is .*, expected a list of bool"),
+        ("served", "served is .*, expected a list of bool"),
+        ("epsilon", r"epsilon 7\.0 of episode 1 is no share"),
+        ("no epsilon", "epsilon nan of episode 2 is no share"),
         ("pickle", "damaged recording"),
     ],
 )
@@ -129,6 +142,35 @@ def test_no_such_file(tmp_path: Path) -> None:
         recorded.collect(config(), GAME, tmp_path)
     with pytest.raises(PipelineError, match="needs the key 'file'"):
         recorded.collect(config(file=None), GAME, tmp_path)
+
+
+def test_expectations(tmp_path: Path) -> None:
+    sound = {"expected_episodes": 3, "expected_steps": 18}
+    assert len(collect(tmp_path, recording(), **sound, max_episodes=1).score) == 1
+    digest = hashlib.sha256((tmp_path / "pong.npz").read_bytes()).hexdigest()
+    recorded.collect(config(sha256={"pong.npz": digest}), GAME, tmp_path)
+    for settings, cause in (
+        ({"sha256": {"pong.npz": "0" * 64}}, f"SHA-256 is {digest}, the dataset expects 000"),
+        ({"sha256": {"ping.npz": digest}}, r"no file 'ping\.npz'"),
+        ({**sound, "expected_episodes": 4}, "3 episodes, the dataset expects 4"),
+        ({**sound, "expected_steps": 17}, "18 steps, the dataset expects 17"),
+    ):
+        with pytest.raises(PipelineError, match=rf"pong\.npz: {cause}"):
+            recorded.collect(config(**settings), GAME, tmp_path)
+
+
+def test_files_of_one_name_have_hashes_by_their_folders(tmp_path: Path) -> None:
+    hashes, files = {}, ["weak/pong.npz", "good/pong.npz"]
+    for index, file in enumerate(files):
+        (tmp_path / file).parent.mkdir()
+        np.savez(tmp_path / file, **recording(seed=np.arange(3) + index))
+        hashes[file] = hashlib.sha256((tmp_path / file).read_bytes()).hexdigest()
+    both = recorded.collect(config(file=files, sha256=hashes, expected_steps=36), GAME, tmp_path)
+    assert both.seed is not None
+    assert both.seed.tolist() == [0, 1, 2, 1, 2, 3]
+    swapped = dict(zip(files, reversed(hashes.values()), strict=True))
+    with pytest.raises(PipelineError, match=r"weak/pong\.npz: SHA-256 is"):
+        recorded.collect(config(file=files, sha256=swapped), GAME, tmp_path)
 
 
 def test_truncated_file(tmp_path: Path) -> None:

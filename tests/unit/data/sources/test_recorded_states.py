@@ -66,6 +66,9 @@ def unsound(name: str) -> dict[str, Any]:
         observations[33, 2] += 0.01
     if name == "reward":
         rewards[3] += 1
+    if name == "paid otherwise":
+        rewards[31] += 1
+        content["score"] = rewards.reshape(2, LENGTH).sum(1)
     content |= {"actions": actions, "observations": observations, "rewards": rewards}
     meta = {"env": "Walker2d-v5", "gymnasium": "1.4.0"}
     changes: dict[str, dict[str, Any]] = {
@@ -73,6 +76,7 @@ def unsound(name: str) -> dict[str, Any]:
         "torques": {"actions": actions[:, :2]},
         "short": {"observations": observations[:-1]},
         "no end": {"episode_length": np.array([LENGTH, LENGTH - 1])},
+        "end": {"terminated": np.array([0, 2])},
         "robot": {"meta": json.dumps(meta)},
         "meta": {"meta": "{"},
         "key": {"root_x": None},
@@ -89,6 +93,8 @@ def unsound(name: str) -> dict[str, Any]:
         ("out of bounds", "action -1.5 of 'leg' at step 33; allowed: -1 to 1"),
         ("another way", r"episode 1 differs by 0\.01 at step 3 .*mujoco .*requirements\.lock"),
         ("reward", "rewards of episode 0 add up to"),
+        ("paid otherwise", r"episode 1 is paid 0\.85\d* at step 1 when .* again, recorded 1\.85"),
+        ("end", "terminated is .*, expected a list of bool"),
         ("width", r"state vectors \(10,\).*Hopper-v5 .*has \(11,\).*recorded with gymnasium 1.4.0"),
         ("torques", r"float32 \(2,\), expected vectors of 3"),
         ("short", "recorded with gymnasium"),
@@ -102,6 +108,13 @@ def unsound(name: str) -> dict[str, Any]:
 def test_bad_recordings(tmp_path: Path, name: str, cause: str) -> None:
     with pytest.raises(PipelineError, match=rf"hopper\.npz.*{cause}"):
         collect(tmp_path, unsound(name))
+
+
+def test_options_that_pay_otherwise(tmp_path: Path) -> None:
+    np.savez(tmp_path / "hopper.npz", **recording())
+    paid = config(options={"forward_reward_weight": 7.0})
+    with pytest.raises(PipelineError, match=r"hopper\.npz: .*paid.*correct the environment's opti"):
+        trajectories.collect(dataset(), paid, tmp_path)
 
 
 def test_what_the_data_set_asks_for(tmp_path: Path) -> None:
