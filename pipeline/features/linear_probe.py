@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipeline.config.schema import Precision
 from pipeline.errors import PipelineError
 from pipeline.features.encoders import Encoder
 from pipeline.features.step_encoder import StepEncoder
@@ -28,6 +29,7 @@ def coordinates(
     frames: Artefact,
     regions: Artefact,
     variables: dict[str, int],
+    precision: Precision = "float32",
 ) -> dict[str, float]:
     """Held-out R² of each of `variables` (name → address in the machine's memory) from E(S).
 
@@ -47,7 +49,8 @@ def coordinates(
     step_frame = frames.read("step_frame")
     steps = np.linspace(0, len(step_frame) - 1, min(SAMPLES, len(step_frame))).astype(np.int64)
     steps = np.unique(steps)
-    features = _features(encoder, sentences, regions, step_frame[steps])
+    step_encoder = StepEncoder(None, encoder, sentences, precision)
+    features = _features(step_encoder, regions, step_frame[steps])
     state = frames.read("step_state")[steps]
     held_out = (steps // STRETCH) % 4 == 3
     return {
@@ -57,10 +60,9 @@ def coordinates(
 
 
 def _features(
-    encoder: Encoder, sentences: list[str], regions: Artefact, rows: NDArray[np.int64]
+    step_encoder: StepEncoder, regions: Artefact, rows: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Mean and maximum over the region tokens of O(s, first prompt): (samples, 2·d)."""
-    step_encoder = StepEncoder(None, encoder, sentences)
     parts = []
     for batch in np.array_split(rows, max(1, len(rows) // 200)):
         found = Regions.gather(regions, batch)

@@ -6,6 +6,7 @@ a policy's tokens are no words, and its attention knows time by biases of its ow
 """
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ PARTS = {
     "mlp.c_proj": "feedforward.2",
 }
 """GPT-2's names inside a block, and ours."""
+BLOCK = re.compile(r"h\.(\d{1,4})\.(.+)\.(\w+)")
+"""Its name of a tensor: index, part, kind."""
 ACTIVATIONS = {"gelu_new": "gelu_tanh", "gelu": "gelu", "relu": "relu"}
 
 
@@ -41,9 +44,8 @@ def renamed(tensors: Mapping[str, Tensor], layers: int) -> dict[str, Tensor]:
         name = name.removeprefix("transformer.")
         if name.startswith("ln_f."):
             found[name.replace("ln_f", "norm")] = tensor
-        elif name.startswith("h."):
-            _, index, rest = name.split(".", 2)
-            part, _, kind = rest.rpartition(".")
+        elif of_block := BLOCK.fullmatch(name):
+            index, part, kind = of_block.groups()
             if int(index) < layers and part in PARTS:  # else a mask, or a layer that is not taken
                 # GPT-2 stores its projections as (in, out)
                 turned = tensor.T.contiguous() if tensor.dim() == 2 else tensor

@@ -147,13 +147,12 @@ def pretrain(
             loss = model.loss(corpus.batch(config, step).to(device))
         value, norm = optimizer.take(loss, step)
         if not (math.isfinite(value) and math.isfinite(norm)):
-            raise PipelineError(
-                f"language model: loss {value} at step {step}; lower its learning_rate"
-            )
+            raise _diverged(value, step)
         losses.append(value)
         if (step + 1) % config.evaluate_every == 0 or step + 1 == config.steps:
-            trained, rate = math.exp(np.mean(losses)), optimizer.rate(step)
-            row = PerplexityRow(step + 1, trained, _perplexity(model, corpus, config), rate)
+            trained, rate = _exp(float(np.mean(losses)), step), optimizer.rate(step)
+            held_out = _exp(_held_out_loss(model, corpus, config), step)
+            row = PerplexityRow(step + 1, trained, held_out, rate)
             rows.append(row)
             losses.clear()
             bar.set_postfix(perplexity=f"{row.held_out_perplexity:.1f}")
@@ -207,7 +206,19 @@ def begin_with(path: Path | None, transformer: Transformer) -> str:
     return str(described.get("origin") or f"language model of the {described['text']}")
 
 
-def _perplexity(model: LanguageModel, corpus: Corpus, config: LanguageModelConfig) -> float:
+def _exp(loss: float, step: int) -> float:
+    """The perplexity; PipelineError where it is beyond all numbers."""
+    try:
+        return math.exp(loss)
+    except OverflowError:
+        raise _diverged(loss, step) from None
+
+
+def _diverged(loss: float, step: int) -> PipelineError:
+    return PipelineError(f"language model: loss {loss} at step {step}; lower its learning_rate")
+
+
+def _held_out_loss(model: LanguageModel, corpus: Corpus, config: LanguageModelConfig) -> float:
     model.eval()
     total, count = 0.0, 0
     device = model.embedding.weight.device.type
@@ -216,7 +227,7 @@ def _perplexity(model: LanguageModel, corpus: Corpus, config: LanguageModelConfi
             total += float(model.loss(batch.to(device))) * len(batch)
             count += len(batch)
     model.train()
-    return math.exp(total / count)
+    return total / count
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

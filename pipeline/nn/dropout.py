@@ -16,7 +16,7 @@ class _Dropout(torch.autograd.Function):
     def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor, probability: float) -> Tensor:
         words = torch.empty(-(-x.numel() // 4), dtype=torch.int64)
         bits = words.random_(-(2**63), None).view(torch.int16)[: x.numel()].view(x.shape)
-        keep = (bits >= round(probability * 65536) - 32768).to(x.device)
+        keep = (bits >= min(round(probability * 65536), 65535) - 32768).to(x.device)
         scale = keep.to(x.dtype).mul_(1 / (1 - probability))
         ctx.save_for_backward(scale)
         return x * scale

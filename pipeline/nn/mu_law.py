@@ -13,11 +13,6 @@ def bent(x: Tensor, mu: float, largest: float) -> Tensor:
     return x.sign() * (x.abs() * mu).log1p() / math.log1p(largest * mu)
 
 
-def straightened(y: Tensor, mu: float, largest: float) -> Tensor:
-    """The way back."""
-    return y.sign() * (y.abs() * math.log1p(largest * mu)).expm1() / mu
-
-
 def binned(y: Tensor, bins: int) -> Tensor:
     """Numbers in [-1, 1], beyond which all are in the outermost bins → int64 in 0 … bins − 1."""
     found: Tensor = ((y.clamp(-1, 1) + 1) / 2 * bins).long().clamp(max=bins - 1)

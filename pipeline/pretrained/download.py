@@ -64,9 +64,12 @@ def retrieve(
             "SHA-256 for it, so nothing can tell a wrong file; enter the checksum there, or accept "
             f"what comes with `unverified_artefacts: [{artefact.name}]` in the configuration"
         )
-    needed = sum(file.bytes or 0 for file in artefact.files)
+    here = sum(each.stat().st_size for each in folder.iterdir() if each.is_file())
+    needed = sum(file.bytes or 0 for file in artefact.files) - here  # of an earlier attempt
     if needed > (free := shutil.disk_usage(folder).free):
-        raise PipelineError(f"{folder}: {artefact.name} needs {needed:,} bytes, {free:,} are free")
+        raise PipelineError(
+            f"{folder}: {artefact.name} needs {needed:,} bytes more, {free:,} are free"
+        )
     for file in artefact.files:
         target = folder / file.file
         if offline is not None:

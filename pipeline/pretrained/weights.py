@@ -79,13 +79,15 @@ def fitting(
         elif tensor.shape != expected[name].shape:
             shapes = tuple(tensor.shape), tuple(expected[name].shape)
             faults.append(f"{name} is {shapes[0]}, expected {shapes[1]}")
+        elif tensor.is_floating_point() != expected[name].is_floating_point():
+            faults.append(f"{name} is {tensor.dtype}, expected {expected[name].dtype}")
     if faults:
         more = f" (and {len(faults) - SHOWN} more)" if len(faults) > SHOWN else ""
         raise PipelineError(
             f"{path}: not the weights of this model: {'; '.join(faults[:SHOWN])}{more}; "
             "name the right file, or get it again"
         )
-    return kept
+    return {name: tensor.to(expected[name].dtype) for name, tensor in kept.items()}
 
 
 def _tensor(array: np.ndarray[Any, Any]) -> Tensor:
@@ -106,18 +108,22 @@ def _torch(path: Path) -> Any:
         with reading(path, opened=True):
             return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
-        first = str(error).strip().splitlines()[0]
         raise PipelineError(
-            f"{path}: holds more than tensors, or is damaged ({first}); "
+            f"{path}: holds more than tensors, or is damaged ({_first_line(error)}); "
             "nothing but tensors is read: get it again, or get it as safetensors"
         ) from None
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+    except PipelineError:
+        raise
+    except Exception as error:  # of its old format whatever a wrong byte leads to
         raise _damaged(path, error) from None
 
 
 def _damaged(path: Path, error: Exception) -> PipelineError:
-    cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return PipelineError(f"{path}: damaged file of weights ({cause}); get it again")
+    return PipelineError(f"{path}: damaged file of weights ({_first_line(error)}); get it again")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 _READERS: dict[str, Callable[[Path], Any]] = {

@@ -34,7 +34,7 @@ def probe_embeddings(
         encoders.create(config, found.shape("features")[-1], sentences, Path(folder), published)
         before = encoders.load(config, Path(folder))
     compared = {"initial_r2": before, "pretrained_r2": encoders.load(config, encoder)}
-    read = sentences, seen, found, environment.state_variables
+    read = sentences, seen, found, environment.state_variables, features.precision
     rows = {name: linear_probe.coordinates(each, *read) for name, each in compared.items()}
     table = pd.DataFrame(rows, dtype=float).rename_axis("variable").round(4)
     with replacing(probe) as temporary:

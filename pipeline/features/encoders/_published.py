@@ -13,6 +13,7 @@ from pipeline.config.schema import EncoderConfig
 from pipeline.errors import PipelineError
 from pipeline.features.encoders import _boxes
 from pipeline.io.json import parse
+from pipeline.io.reading import reading
 from pipeline.pretrained import weights
 
 PREFIX = "lxmert."
@@ -45,21 +46,13 @@ def read(config: EncoderConfig, feature_size: int, folder: Path) -> LxmertModel:
     for name in ("config.json", "vocab.txt"):
         if not (folder / name).is_file():
             raise PipelineError(f"{folder / name}: missing; {RETRIEVE}")
-    try:
-        content = parse((folder / "config.json").read_text(encoding="utf-8"))
-        settings = LxmertConfig.from_dict({**content, **OWN_HEADS})
-    except (ValueError, TypeError) as error:
-        raise PipelineError(
-            f"{folder / 'config.json'}: not LXMERT's configuration ({error}); {RETRIEVE}"
-        ) from None
+    settings, model = _described(folder / "config.json")
     check(config, settings, folder, "name other weights")
     if settings.visual_feat_dim != feature_size:
         raise PipelineError(
             f"{folder / 'config.json'}: takes region features of {settings.visual_feat_dim} "
             f"numbers, the detector gives {feature_size}; choose a detector that gives as many"
         )
-    with torch.device("meta"):  # its weights are replaced at once
-        model = LxmertModel(settings)
     file = weights.find(folder)
     tensors = {
         name.removeprefix(PREFIX): tensor
@@ -70,6 +63,21 @@ def read(config: EncoderConfig, feature_size: int, folder: Path) -> LxmertModel:
     kept = weights.fitting(tensors, expected, file, lambda name: name.endswith("position_ids"))
     model.load_state_dict(kept, assign=True)
     return model
+
+
+def _described(path: Path) -> tuple[LxmertConfig, LxmertModel]:
+    """The configuration in a file, and a model of it without weights; PipelineError for anything
+    that the library refuses, in whatever way.
+    """
+    with reading(path):
+        text = path.read_text(encoding="utf-8")
+    try:
+        settings = LxmertConfig.from_dict({**parse(text), **OWN_HEADS})
+        with torch.device("meta"):  # its weights are replaced at once
+            return settings, LxmertModel(settings)
+    except Exception as error:
+        cause = " ".join(str(error).split())
+        raise PipelineError(f"{path}: not LXMERT's configuration ({cause}); {RETRIEVE}") from None
 
 
 def check(config: EncoderConfig, found: LxmertConfig, folder: Path, otherwise: str) -> None:

@@ -28,4 +28,12 @@ def read(config: LanguageModelConfig) -> Text:
             f"data set {name}: no column {COLUMN!r}, it has {', '.join(loaded.column_names)}"
         )
     described = " ".join(part for part in (name, config.subset, config.revision) if part)
-    return Text("".join(loaded[COLUMN]), f"{described} of the Hugging Face hub")
+    rows = list(loaded[COLUMN])
+    for index, row in enumerate(rows):
+        if not isinstance(row, str):
+            raise PipelineError(
+                f"data set {name}: row {index} of {COLUMN!r} is {row!r:.40}, no text; take another"
+            )
+    # rows are lines, or documents that do not say where they end
+    whole = "".join(row if row.endswith("\n") or not row else f"{row}\n" for row in rows)
+    return Text(whole, f"{described} of the Hugging Face hub")

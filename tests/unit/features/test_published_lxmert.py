@@ -122,6 +122,21 @@ def test_weights_are_named_for_the_tables() -> None:
     assert random.weights == "lxmert random"
 
 
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_another_precision(published: Path, tmp_path: Path, kind: torch.dtype) -> None:
+    LxmertForPreTraining.from_pretrained(published).to(kind).save_pretrained(published)
+    found = make(published, tmp_path / "encoder")
+    assert found.encode_frames(some_regions()).dtype == torch.float32
+
+
+def configured(**changes: object) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        path = folder / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+    return damage
+
+
 def forget(folder: Path) -> None:
     as_torch_file(folder)
     weights = torch.load(folder / "pytorch_model.bin", weights_only=True)
@@ -137,6 +152,11 @@ def forget(folder: Path) -> None:
         (lambda folder: (folder / "vocab.txt").unlink(), "vocab.txt: missing; run retrieve again"),
         (lambda folder: (folder / "config.json").unlink(), "config.json: missing"),
         (lambda folder: (folder / "config.json").write_text("{"), "not LXMERT's configuration"),
+        (configured(vocab_size=-1), "not LXMERT's configuration"),
+        (configured(vocab_size="x"), "not LXMERT's configuration"),
+        (configured(hidden_act="x"), "not LXMERT's configuration"),
+        (configured(dtype="x"), "not LXMERT's configuration"),
+        (configured(hidden_dropout_prob=-1), "not LXMERT's configuration"),
         (lambda folder: (folder / "model.safetensors").unlink(), "no file of weights"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b"x" * 99), "damaged file"),
         (

@@ -121,6 +121,8 @@ def test_bad_texts_and_rates(tmp_path: Path) -> None:
         pretrain(config(), tokens(30), VOCABULARY, "short", tmp_path / "model")
     with pytest.raises(PipelineError, match=r"at step .*lower its learning_rate"):
         pretrain(config(learning_rate=1e30), tokens(), VOCABULARY, "count", tmp_path / "model")
+    with pytest.raises(PipelineError, match=r"at step .*lower its learning_rate"):
+        pretrain(config(learning_rate=100), tokens(), VOCABULARY, "count", tmp_path / "model")
     assert not list(tmp_path.glob("model*"))
 
 

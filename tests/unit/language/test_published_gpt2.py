@@ -92,6 +92,7 @@ def test_another_shape_is_refused(
 def test_broken_files_are_one_line(published: Path, tmp_path: Path) -> None:
     tensors = load_file(published / "model.safetensors")
     del tensors["transformer.h.1.mlp.c_fc.bias"]
+    tensors |= {"h.weight": torch.zeros(1), "transformer.h.x.ln_1.weight": torch.zeros(1)}
     save_file(tensors, published / "model.safetensors")
     with pytest.raises(PipelineError, match=r"blocks\.1\.feedforward\.0\.bias is missing"):
         gpt2.take_layers(CONFIG, published, tmp_path / "out")

@@ -6,6 +6,7 @@ import sys
 import sysconfig
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -70,6 +71,30 @@ def test_a_data_set_of_the_hub(tmp_path: Path) -> None:
     assert "Another line." in texts.read(config).content
     with pytest.raises(PipelineError, match="check its name and the network"):
         texts.read(config.model_copy(update={"name": str(tmp_path / "none")}))
+
+
+class Column:
+    """What `datasets.load_dataset` gives, as far as it is read."""
+
+    column_names = ("text",)
+
+    def __init__(self, rows: list[object]) -> None:
+        self.rows = rows
+
+    def __getitem__(self, name: str) -> list[object]:
+        return self.rows
+
+
+def test_rows_of_the_hub_do_not_run_into_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = LanguageModelConfig(source="hugging_face", name="some")
+    rows: list[object] = ["doc one.", "", "A line.\n", "doc two."]
+    fake = SimpleNamespace(load_dataset=lambda *_, **__: Column(rows))
+    monkeypatch.setitem(sys.modules, "datasets", fake)
+    assert texts.read(config).content == "doc one.\nA line.\ndoc two.\n"
+    for wrong in (None, 1):
+        rows[1] = wrong
+        with pytest.raises(PipelineError, match=rf"data set some: row 1 of 'text' is {wrong}, no"):
+            texts.read(config)
 
 
 def test_without_the_package_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

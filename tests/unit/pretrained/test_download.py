@@ -1,6 +1,7 @@
 """Retrieving from a server on this machine that is broken, wrong or gone; and from a folder."""
 
 import hashlib
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -255,6 +256,21 @@ def test_a_folder_takes_the_place_of_the_network(server: Server, tmp_path: Path)
 def test_a_full_disk_is_known_before(server: Server, tmp_path: Path) -> None:
     assert "are free" in error(published(server.url("whole"), bytes=10**18), tmp_path)
     assert server.asked == []
+
+
+def test_what_is_there_needs_no_room(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a download that was killed, or is complete."""
+    whole = published(server.url("whole"), bytes=len(CONTENT))
+    for kept in (len(CONTENT), len(CONTENT) - 900):
+        (tmp_path / "net.bin").write_bytes(CONTENT[:kept])
+        usage = shutil.disk_usage(tmp_path)._replace(free=1000 if kept < len(CONTENT) else 0)
+        monkeypatch.setattr(shutil, "disk_usage", lambda folder, usage=usage: usage)
+        retrieve(whole, tmp_path, patience=QUICK)
+        assert (tmp_path / "net.bin").read_bytes() == CONTENT
+        monkeypatch.undo()
+    assert server.count("whole") == 1
 
 
 def test_the_stage_writes_the_folder_whole_or_not_at_all(server: Server, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import pickle
 from collections import OrderedDict
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -69,6 +70,36 @@ def test_a_truncated_file_is_one_line(tmp_path: Path, suffix: str) -> None:
         weights.read(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("zipped", [True, False])
+def test_damaged_bytes_never_escape_as_another_error(tmp_path: Path, zipped: bool) -> None:
+    path, draw = tmp_path / "weights.bin", np.random.default_rng(0)
+    torch.save(TENSORS, path, _use_new_zipfile_serialization=zipped)
+    content, refused = path.read_bytes(), list[str]()
+    for _ in range(300):
+        damaged = bytearray(content)
+        damaged[draw.integers(len(content))] = draw.integers(256)
+        path.write_bytes(damaged)
+        try:
+            weights.read(path)
+        except PipelineError as error:
+            refused.append(str(error))
+    assert refused
+    assert "\n" not in "".join(refused)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_become_of_the_models_precision(kind: torch.dtype) -> None:
+    found = TENSORS | {"a.weight": TENSORS["a.weight"].to(kind)}
+    kept = weights.fitting(found, MODEL, Path("file"), lambda name: False)
+    assert {name: tensor.dtype for name, tensor in kept.items()} == {
+        name: tensor.dtype for name, tensor in MODEL.items()
+    }
+    whole = TENSORS | {"a.weight": TENSORS["a.weight"].to(torch.int32)}
+    with pytest.raises(PipelineError, match=r"is torch\.int32, expected torch\.float32"):
+        weights.fitting(whole, MODEL, Path("file"), lambda name: False)
 
 
 def test_what_is_no_file_of_tensors(tmp_path: Path) -> None:
