@@ -114,7 +114,10 @@ def check_tables(config: Config, said_by: Callable[[str], str]) -> None:
             known("variant", variant, config.variants, place)
         for (method, variant), dataset in product(table.rows, table.datasets):
             run = f"{place}: {method}, {variant}, {dataset}"
-            settings = config.method(method, variant, dataset)
+            try:
+                settings = config.method(method, variant, dataset)
+            except PipelineError as error:
+                raise PipelineError(f"{place}: {error}") from None
             check_several(config, dataset, method, run)
             _check_play(config, dataset, settings.evaluation, run)
             _check_seeds(table, settings.evaluation, f"{run}: evaluation")

@@ -214,7 +214,7 @@ def derived_name(features: str, difference: Mapping[str, Any]) -> str:
     Of a name that is too long for files, what does not fit is counted, and a digest of all of it
     tells it from others: `compact-detector.regions=4-and-12-more-0f3b8a6c21d4`.
     """
-    parts = [f"{DIFFERENCE}{key}={value}" for key, value in sorted(_leaves(difference))]
+    parts = [f"{DIFFERENCE}{key}={value}" for key, value in sorted(leaves(difference))]
     if len(whole := features + "".join(parts)) <= LONGEST_NAME:
         return whole
     digest = hashlib.sha256(whole.encode()).hexdigest()[:12]
@@ -243,10 +243,10 @@ def _within(part: Mapping[str, Any], whole: Mapping[str, Any]) -> bool:
     return part != whole and merge(whole, part) == whole
 
 
-def _leaves(content: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(content: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
     """Every value of nested mappings, by its dotted key."""
     for key, value in content.items():
         if isinstance(value, Mapping):
-            yield from _leaves(value, f"{path}{key}.")
+            yield from leaves(value, f"{path}{key}.")
         else:
             yield f"{path}{key}", value

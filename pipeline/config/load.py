@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.config import plugins, published
 from pipeline.config.checks import NAME, NAMING, check_data, check_models, check_tables
-from pipeline.config.experiment import DIFFERENCE, Config, Entry, Where
+from pipeline.config.experiment import DIFFERENCE, Config, Entry, Where, leaves
 from pipeline.config.methods import inner_sections, own, settings_class
 from pipeline.config.schema import (
     DatasetConfig,
@@ -211,15 +211,27 @@ def _overlay(
 
 def _check_policy(content: object, where: str, named: Iterable[str] | None) -> None:
     """Check settings that several methods share, of which each takes those that it has, in sections
-    such as `planner` too: the methods that are `named`, or else all.
+    such as `planner` too. All that are `named` have to take them; where none is, one of those that
+    have a key, for the others may be in no table.
     """
     if not isinstance(content, dict):
         found = type(content).__name__
         raise PipelineError(f"{where}: policy: expected keys and values, found {found}")
     methods = list(named or plugins.names("methods"))
     _check_keys(content, map(settings_class, methods), f"{where}: policy")
+    refused: dict[str, PipelineError] = {}
     for name in methods:
-        validate(MethodConfig, {"method": name, "policy": own(name, content)}, where)
+        try:
+            validate(MethodConfig, {"method": name, "policy": own(name, content)}, where)
+        except PipelineError as error:
+            refused[name] = error
+    having = [
+        {name for name in methods if key in dict(leaves(own(name, content)))}
+        for key, _ in leaves(content)
+    ]
+    for group in [{name} for name in methods] if named else having:
+        if group <= refused.keys():
+            raise PipelineError(f"{refused[first := min(group)]} (method {first})")
 
 
 def _check_keys(content: Mapping[Any, Any], schemas: Iterable[type[BaseModel]], place: str) -> None:
