@@ -11,18 +11,21 @@ from typing import Protocol, runtime_checkable
 
 from pipeline.config import plugins
 from pipeline.config.experiment import DIFFERENCE, Config
-from pipeline.config.methods import settings_class
+from pipeline.config.methods import Game, MethodSettings, settings_class
 from pipeline.config.runs import FROM_CACHE
 from pipeline.config.schema import (
+    DatasetConfig,
     EvaluationConfig,
     MethodConfig,
     TableConfig,
 )
-from pipeline.config.section import known
+from pipeline.config.section import SEEDS_APART, known
 from pipeline.errors import PipelineError
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,79}"
 """What a file may be called: nothing that a shell or a folder reads as more than a name."""
+OF_EVERY_SOURCE = frozenset({"environment", "source", "screen", "max_episode_steps"})
+"""Keys of a data set that do not depend on its source."""
 NAMING = "a name has letters, digits and . _ + - =, a letter or digit first, and 80 of them at most"
 """NAME for people."""
 
@@ -38,10 +41,33 @@ def check_data(config: Config, where: str) -> None:
         file = f"{folder}/datasets/{name}.yaml"
         known("environment", dataset.environment, config.environments, file)
         known("source", dataset.source, plugins.names("data.sources"), file)
+        _check_source(dataset, file)
         for recording in dataset.files:
             _check_place("file", recording, file)
     for name in config.together:
         _check_together(config, name, f"{folder}/datasets/{name}.yaml")
+
+
+def _check_source(dataset: DatasetConfig, file: str) -> None:
+    """Check that a data set says what its source reads, and no more."""
+    source = f"source {dataset.source!r}"
+    if dataset.file is None and dataset.name and not plugins.downloads(dataset.source):
+        raise PipelineError(f"{file}: name: {source} downloads nothing; give a 'file' instead")
+    if (reads := plugins.read_by(dataset.source)) is None:
+        return
+    for key in sorted(dataset.model_fields_set - OF_EVERY_SOURCE - set(reads)):
+        raise PipelineError(
+            f"{file}: {key}: {source} does not read it; remove it, or choose another source"
+        )
+    if "file" in reads and not dataset.files:
+        other = ", or give a 'name' that is downloaded" if "name" in reads else ""
+        raise PipelineError(
+            f"{file}: file: {source} reads one; say where below resources/ it lies{other}"
+        )
+    if "episodes" in reads and not 1 <= dataset.episodes <= SEEDS_APART:
+        raise PipelineError(
+            f"{file}: episodes: {source} plays {dataset.episodes}; choose 1 to {SEEDS_APART:,}"
+        )
 
 
 def _check_together(config: Config, name: str, file: str) -> None:
@@ -118,7 +144,7 @@ def check_tables(config: Config, said_by: Callable[[str], str]) -> None:
                 settings = config.method(method, variant, dataset)
             except PipelineError as error:
                 raise PipelineError(f"{place}: {error}") from None
-            check_several(config, dataset, method, run)
+            check_several(config, dataset, method, run, settings.policy)
             _check_play(config, dataset, settings.evaluation, run)
             _check_seeds(table, settings.evaluation, f"{run}: evaluation")
             known("features", settings.features, config.features, place)
@@ -141,14 +167,33 @@ def check_tables(config: Config, said_by: Callable[[str], str]) -> None:
             _check_first_run(config, settings, (dataset, variant), run)
 
 
-def check_several(config: Config, dataset: str, method: str, where: str) -> None:
-    """Raise a PipelineError where `dataset` is of several games and the method of one."""
+def check_several(
+    config: Config, dataset: str, method: str, where: str, policy: MethodSettings | None = None
+) -> None:
+    """Raise a PipelineError where `dataset` is of several games and the method of one, or where the
+    settings `policy` of the method, by default those that it has by itself, do not fit the games.
+    """
+    policy = policy or settings_class(method)()
     if dataset in config.together and not settings_class(method).several_tasks:
         several = [name for name in plugins.names("methods") if settings_class(name).several_tasks]
         raise PipelineError(
             f"{where}: {method} is trained on one game at a time; name one of "
             f"{', '.join(config.parts(dataset))}, or a method of several: {', '.join(several)}"
         )
+    first, *others = config.parts(dataset)
+    environment = config.environment(first)
+    try:
+        policy.check(
+            Game(
+                name=environment.game,
+                continuous=plugins.continuous(environment.family),
+                states="states" in policy.observed,
+                embeddings=policy.observed in FROM_CACHE,
+                several=bool(others),
+            )
+        )
+    except PipelineError as error:
+        raise PipelineError(f"{where}: {error}") from None
 
 
 def _check_parts(config: Config, table: TableConfig, place: str) -> None:

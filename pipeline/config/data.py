@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from pipeline.config.section import Distinct, RunSeed, Section
 
@@ -10,8 +10,15 @@ MOST_NOOPS = 10_000
 """Emulator frames that an episode may begin with: nearly three minutes."""
 Screen = Literal["maximum", "last", "last_jpeg", "grey_84"]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Checkpoint = Annotated[int, Field(ge=0)]
 CLIPPED = "rewards clipped"
 """In the description of data whose returns are not on the scale of scores that are played."""
+
+
+def _in_order(given: tuple[int, int]) -> tuple[int, int]:
+    if given[0] > given[1]:
+        raise ValueError(f"{given[0]} comes after {given[1]}; name the first one first")
+    return given
 
 
 class RenderingConfig(Section):
@@ -123,7 +130,7 @@ class DatasetConfig(Section):
     expected_steps: int | None = Field(
         None, ge=1, description="number of steps that the source must hold, before any are selected"
     )
-    checkpoints: tuple[int, int] | None = Field(
+    checkpoints: Annotated[tuple[Checkpoint, Checkpoint], AfterValidator(_in_order)] | None = Field(
         None,
         description="first and last checkpoint of a DQN replay data set; default: all that are "
         "there",

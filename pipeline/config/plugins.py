@@ -64,6 +64,18 @@ def sticky(family: str) -> bool:
     return source_code.defines(f"pipeline.environments.{family}", "STICKY")
 
 
+def downloads(source: str) -> bool:
+    """Whether a source can download a data set by its name, read likewise."""
+    return source_code.defines(f"pipeline.data.sources.{source}", "download")
+
+
+def read_by(source: str) -> tuple[str, ...] | None:
+    """The keys of a data set that a source reads, beside those that all have, read likewise: it
+    says READS. None where it does not.
+    """
+    return source_code.constant(f"pipeline.data.sources.{source}", "READS")
+
+
 def detector_constant(detector: str, name: str) -> str | bool | tuple[str, ...] | None:
     """What the class of a detector says of itself, read from source: a driver imports no torch."""
     return source_code.class_constant(f"pipeline.vision.detectors.{detector}", name)

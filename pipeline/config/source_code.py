@@ -54,6 +54,12 @@ def class_constant(module: str, name: str) -> str | bool | tuple[str, ...] | Non
     return None
 
 
+def constant(module: str, name: str) -> tuple[str, ...] | None:
+    """The tuple of strings that `module` itself binds `name` to; None if there is no such tuple."""
+    found = dict(_bindings(tree(module))).get(name)
+    return found if isinstance(found, tuple) else None
+
+
 def defines(module: str, name: str) -> bool:
     """Whether `module` binds `name` at its top level: defines, assigns or imports it."""
     for node in tree(module).body:
@@ -94,8 +100,8 @@ def statements(node: ast.AST) -> Iterator[ast.AST]:
                 waiting.extend(held)
 
 
-def _bindings(owner: ast.ClassDef) -> Iterator[tuple[str, object]]:
-    """Names that a class body binds to constants, with the constants."""
+def _bindings(owner: ast.ClassDef | ast.Module) -> Iterator[tuple[str, object]]:
+    """Names that a class or a module binds to constants, with the constants."""
     for node in owner.body:
         targets = node.targets if isinstance(node, ast.Assign) else []
         if isinstance(node, ast.AnnAssign):

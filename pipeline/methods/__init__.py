@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.config import plugins
-from pipeline.config.methods import MethodSettings
+from pipeline.config.methods import Game, MethodSettings
 from pipeline.config.schema import MethodConfig
 from pipeline.environments.action_space import ActionSpace, places
 from pipeline.errors import PipelineError
@@ -166,7 +166,8 @@ class Learner(nn.Module, ABC):
 def make(config: MethodConfig, spec: Spec) -> Learner:
     """Build the method that `config.method` names.
 
-    Raises PipelineError for an unknown method, and for a file without a learner of its own.
+    Raises PipelineError for an unknown method, for a file without a learner of its own, and where
+    the settings do not fit the game.
     """
     module = plugins.load("methods", config.method)
     own = [
@@ -184,5 +185,9 @@ def make(config: MethodConfig, spec: Spec) -> Learner:
             f"pipeline/methods/{config.method}.py: {own[0].__name__} has no "
             f"{' and no '.join(missing)}; a learner has both losses and act"
         )
+    states, embeddings = "state" in spec.shape, "tokens" in spec.shape
+    several = len(spec.tasks) > 1
+    game = Game(spec.tasks[0], spec.actions[0].continuous, states, embeddings, several)
+    config.policy.check(game)
     learner: Learner = own[0](config.policy, spec)
     return learner

@@ -11,8 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.config.methods._discrete_values import DiscreteValueSettings
-from pipeline.environments.action_space import ActionSpace
-from pipeline.errors import PipelineError
 from pipeline.methods import ActingState, Learner, Moment, Spec
 from pipeline.nn.game_heads import GameHeads
 from pipeline.nn.masking import masked_mean
@@ -36,13 +34,9 @@ class DiscreteValueLearner(Learner):
     """(games, actions) bool."""
 
     def __init__(self, settings: DiscreteValueSettings, spec: Spec, values: int) -> None:
-        """A network with `values` values of each action.
-
-        Raises PipelineError where actions are continuous.
-        """
+        """A network with `values` values of each action."""
         super().__init__(settings, spec)
-        actions = discrete_choices(spec)
-        self.policy = self.network(actions.size, values)
+        self.policy = self.network(spec.choices.size, values)
         self.register_buffer("allowed", spec.allowed, persistent=False)
         self.target = copy.deepcopy(self.policy).requires_grad_(False)
 
@@ -114,18 +108,6 @@ class DiscreteValueLearner(Learner):
         """The action of the largest mean value."""
         values = self.of_game(self.policy, moment.observation, moment.task)
         return self.q(values, moment.task)[:, 0].argmax(dim=-1), state
-
-
-def discrete_choices(spec: Spec) -> ActionSpace:
-    """The actions of a method that chooses among several; PipelineError where they are
-    continuous.
-    """
-    if spec.choices.continuous:
-        raise PipelineError(
-            f"{spec.tasks[0]}: its actions are continuous, and this method chooses among "
-            "discrete ones; choose another method for this data set"
-        )
-    return spec.choices
 
 
 def quantile_goals(after: Tensor, told: NStep) -> Tensor:

@@ -13,7 +13,6 @@ from torch.nn import functional
 
 from pipeline.config.methods._jowa import JowaSettings
 from pipeline.methods import Learner, Moment, Spec
-from pipeline.methods._discrete_values import discrete_choices
 from pipeline.methods._imagined_plans import planned_action
 from pipeline.nn.beam_search import Rows
 from pipeline.nn.categorical_values import CategoricalHead, Support, cross_entropy
@@ -62,13 +61,10 @@ class JowaLearner(Learner, Generic[Node]):
     """(games,) what discounted returns of each game are divided by."""
 
     def __init__(self, settings: JowaSettings, spec: Spec) -> None:
-        """In training the statistics of each game have its `trajectories`.
-
-        Raises PipelineError where actions are continuous.
-        """
+        """In training the statistics of each game have its `trajectories`."""
         super().__init__(settings, spec)
         told = spec.per_task or (spec.statistics,)
-        actions = discrete_choices(spec).size
+        actions = spec.choices.size
         self.make_world(told, actions)
         self.support = Support(settings.lowest_return, settings.highest_return, settings.atoms)
         self.q = CategoricalHead(settings.width, actions, self.support)

@@ -11,8 +11,6 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from pipeline.config.methods._robots import BehaviourSettings, RobotSettings, ValueSettings
-from pipeline.environments.action_space import ActionSpace
-from pipeline.errors import PipelineError
 from pipeline.methods import ActingState, Learner, Moment, Spec
 from pipeline.nn.critics import Critics, follow
 from pipeline.nn.gaussian_policy import StatePolicy, TanhGaussianPolicy
@@ -41,17 +39,6 @@ class Transitions:
     """(B, D) s_{t+h}, standardised; of no meaning after an end."""
 
 
-def robot_actions(spec: Spec) -> ActionSpace:
-    """The actions of a method for robots; PipelineError where they are discrete."""
-    (actions,) = spec.actions
-    if not actions.continuous:
-        raise PipelineError(
-            f"{spec.tasks[0]}: its actions are discrete, and this method is for robots; choose "
-            "another method for this data set"
-        )
-    return actions
-
-
 class RobotLearner(Learner):
     """A method that reads one state vector at a time and plays the mode of its policy."""
 
@@ -62,9 +49,8 @@ class RobotLearner(Learner):
     """What is played."""
 
     def __init__(self, settings: RobotSettings, spec: Spec) -> None:
-        """Raises PipelineError where actions are discrete."""
         super().__init__(settings, spec)
-        self.actions = robot_actions(spec)
+        (self.actions,) = spec.actions
         (self.size,) = spec.shape[STATE]
 
     @property
@@ -120,12 +106,6 @@ class CloningLearner(ValueLearner):
     policy: TanhGaussianPolicy
 
     def __init__(self, settings: BehaviourSettings, spec: Spec) -> None:
-        """Raises PipelineError where nothing would be trained."""
-        if settings.behaviour_only and not settings.behaviour_steps:
-            raise PipelineError(
-                "policy.behaviour_only: with behaviour_steps 0 nothing would be trained; raise "
-                "policy.behaviour_steps"
-            )
         super().__init__(settings, spec)
         self.policy = TanhGaussianPolicy(*self.policy_shape)
         self.behaviour = copy.deepcopy(self.policy)

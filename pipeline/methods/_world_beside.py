@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.config.methods.more3s import Settings
-from pipeline.errors import PipelineError
 from pipeline.methods import Moment, Spec
 from pipeline.methods._imagined_plans import planned_action
 from pipeline.methods._world_errors import world_errors
@@ -45,16 +44,8 @@ class WorldBeside(EmbeddingWorld):
     """The model, and the returns that its values are learned from."""
 
     def __init__(self, settings: Settings, spec: Spec) -> None:
-        """In training the statistics have the `trajectories`.
-
-        Raises PipelineError where actions are continuous, or state vectors are observed.
-        """
+        """In training the statistics have the `trajectories`."""
         (space,) = spec.actions
-        if space.continuous or "state" in spec.shape:
-            raise PipelineError(
-                f"policy.world_model: {spec.tasks[0]} has continuous actions or state vectors, and "
-                "it imagines discrete actions and embeddings alone; set trained to false"
-            )
         super().__init__(settings.width, spec.shape["tokens"][1], space.size)
         self.settings, told = settings, settings.world_model
         if "trajectories" in spec.statistics:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from pipeline.config.methods.diffuser import Settings
 from pipeline.methods import Learner, Moment, Spec
-from pipeline.methods._robots import STATE, robot_actions
+from pipeline.methods._robots import STATE
 from pipeline.nn.action_head import ActionBounds
 from pipeline.nn.diffusion import CosineSchedule, ascended
 from pipeline.nn.masking import masked_mean
@@ -35,9 +35,8 @@ class Diffuser(Learner):
     reward_std: Tensor
 
     def __init__(self, settings: Settings, spec: Spec) -> None:
-        """Raises PipelineError where actions are discrete."""
         super().__init__(settings, spec)
-        space = robot_actions(spec)
+        (space,) = spec.actions
         (size,), self.components, steps = spec.shape[STATE], space.size, settings.horizon
         self.states, self.bounds = Standardise(size, spec.statistics), ActionBounds(space)
         self.schedule = CosineSchedule(settings.levels)

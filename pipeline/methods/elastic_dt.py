@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.config.methods.elastic_dt import Settings
-from pipeline.errors import PipelineError
 from pipeline.methods import Learner, Moment, Spec
 from pipeline.nn.action_head import ActionEmbedding, ActionHead
 from pipeline.nn.critics import expectile_loss
@@ -51,12 +50,7 @@ class ElasticDecisionTransformer(Learner):
     """(tasks, actions) bool, where actions are discrete."""
 
     def __init__(self, settings: Settings, spec: Spec) -> None:
-        """Raises PipelineError for embeddings of several games."""
         super().__init__(settings, spec)
-        if len(spec.tasks) > 1 and "tokens" in spec.shape:
-            raise PipelineError(
-                "policy.observation: elastic_dt reads embeddings of one game only; use pixels here"
-            )
         self.choices, width, queries = spec.choices, settings.width, settings.pooling_queries
         self.features = StepFeatures(spec.shape, spec.statistics, width, queries, spec.per_task)
         self.bins = ReturnBins(settings.return_bins)

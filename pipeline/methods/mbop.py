@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from pipeline.config.methods.mbop import Settings
 from pipeline.errors import PipelineError
 from pipeline.methods import Learner, Moment, Spec
-from pipeline.methods._robots import robot_actions
 from pipeline.nn.action_head import ActionBounds
 from pipeline.nn.dropout import Noise
 from pipeline.nn.masking import masked_mean
@@ -53,9 +52,8 @@ class MBOP(Learner):
     reward_std: Tensor
 
     def __init__(self, settings: Settings, spec: Spec) -> None:
-        """Raises PipelineError where actions are discrete."""
         super().__init__(settings, spec)
-        space = robot_actions(spec)
+        (space,) = spec.actions
         (size,), actions = spec.shape["state"], space.size
         hidden, members = [settings.width] * settings.layers, settings.members
         self.blurred = Noise(settings.previous_noise)

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.config.methods.more3s import Settings
-from pipeline.errors import PipelineError
 from pipeline.methods import Learner, Moment, Spec
 from pipeline.methods._world_beside import WorldBeside
 from pipeline.nn import token_pooling
@@ -39,16 +38,9 @@ class More3S(Learner):
     def __init__(self, settings: Settings, spec: Spec) -> None:
         """Of the data's statistics, `text_tokens` says how many tokens are text; `token_mean` and
         `token_std` (2, d_e) whiten tokens, `state_mean` and `state_std` standardise states.
-
-        Raises PipelineError for `nearest_prompt` with continuous actions.
         """
         super().__init__(settings, spec)
         (actions,) = spec.actions
-        if actions.continuous and settings.action_readout == "nearest_prompt":
-            raise PipelineError(
-                "policy.action_readout: nearest_prompt chooses among the prompts of discrete "
-                "actions; use action_head here"
-            )
         width, told = settings.width, spec.statistics
         tokens, self.embed = spec.shape["tokens"]
         self.text_tokens = int(told["text_tokens"])

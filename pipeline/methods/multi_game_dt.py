@@ -18,7 +18,6 @@ from torch.nn import functional
 from pipeline.config.methods.multi_game_dt import Settings
 from pipeline.data.statistics import clipped_returns
 from pipeline.methods import Learner, Moment, Spec
-from pipeline.methods._discrete_values import discrete_choices
 from pipeline.nn.action_head import ActionEmbedding, ActionHead
 from pipeline.nn.dropout import HistoryDropout
 from pipeline.nn.kv_cache import Positions
@@ -47,9 +46,8 @@ class MultiGameDecisionTransformer(Learner):
     """(T,) Σ_{k≥t} sign(r_k) of every recorded step; in training only."""
 
     def __init__(self, settings: Settings, spec: Spec) -> None:
-        """Raises PipelineError where actions are continuous."""
         super().__init__(settings, spec)
-        actions, width, tasks = discrete_choices(spec), settings.width, len(spec.tasks)
+        actions, width, tasks = spec.choices, settings.width, len(spec.tasks)
         shape = spec.shape["frames"]
         self.patches = (
             FrameTokens(shape, settings.patch_size, width, tasks)

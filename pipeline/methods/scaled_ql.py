@@ -25,7 +25,6 @@ class ScaledQLearning(DiscreteValueLearner):
     settings: Settings
 
     def __init__(self, settings: Settings, spec: Spec) -> None:
-        """Raises PipelineError where actions are continuous."""
         super().__init__(settings, spec, settings.atoms)
 
     def network(self, actions: int, values: int) -> GameHeads:

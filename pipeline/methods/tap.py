@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from pipeline.config.methods.tap import Settings
 from pipeline.methods import ActingState, Learner, Moment, Spec
-from pipeline.methods._robots import STATE, robot_actions
+from pipeline.methods._robots import STATE
 from pipeline.nn.action_head import ActionBounds
 from pipeline.nn.code_plans import CodePlans, follow_actions
 from pipeline.nn.codebook import Codebook
@@ -36,9 +36,8 @@ class TAP(Learner):
     reward_std: Tensor
 
     def __init__(self, settings: Settings, spec: Spec) -> None:
-        """Raises PipelineError where actions are discrete."""
         super().__init__(settings, spec)
-        space = robot_actions(spec)
+        (space,) = spec.actions
         (self.size,), self.components = spec.shape[STATE], space.size
         self.states, self.bounds = Standardise(self.size, spec.statistics), ActionBounds(space)
         numbers = self.size, self.components, 3

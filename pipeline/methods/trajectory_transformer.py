@@ -19,7 +19,6 @@ from pipeline.config.methods.trajectory_transformer import Settings
 from pipeline.data.statistics import discounted_returns
 from pipeline.data.trajectories import Trajectories
 from pipeline.methods import Learner, Moment, Spec
-from pipeline.methods._robots import robot_actions
 from pipeline.nn.discretise import Discretiser
 from pipeline.nn.histogram_loss import histogram_loss
 from pipeline.nn.masking import masked_mean
@@ -67,9 +66,8 @@ class TrajectoryTransformer(Learner):
     """(D,) of the recorded states; in training only."""
 
     def __init__(self, settings: Settings, spec: Spec) -> None:
-        """Raises PipelineError where actions are discrete."""
         super().__init__(settings, spec)
-        space = robot_actions(spec)
+        (space,) = spec.actions
         (states,) = spec.shape["state"]
         self.columns = Columns(states, space.size)
         bins = Discretiser(self.columns.count, settings.bins)

@@ -6,7 +6,6 @@ of its place.
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import PipelineError
 from pipeline.nn.per_task import TaskEmbedding
 from pipeline.nn.state_encoders import (
     StandardisedFrames,
@@ -45,12 +44,7 @@ class FrameTokens(PlacedFrames):
     """Squares that do not overlap, through one linear map."""
 
     def __init__(self, shape: tuple[int, ...], patch_size: int, width: int, tasks: int = 0) -> None:
-        """Raises PipelineError where squares of that size do not fill the frame."""
         stack, height, across = shape
-        if height % patch_size or across % patch_size:
-            raise PipelineError(
-                f"policy.patch_size: {patch_size} does not divide {height} by {across} pixels"
-            )
         count = (height // patch_size) * (across // patch_size)
         super().__init__(shape, count, width, tasks)
         self.embed = nn.Conv2d(stack, width, patch_size, stride=patch_size)

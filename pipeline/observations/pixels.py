@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from pipeline.config.methods._pictures import SIZE as SIZE
 from pipeline.data.trajectories import Trajectories
 from pipeline.environments.resize import area_sums
 from pipeline.io.artefact import Artefact, ArtefactWriter
@@ -20,7 +21,6 @@ from pipeline.io.running_stats import Moments
 from pipeline.observations import LiveStep, Observation, ObserverInputs
 
 KIND = "pixels"
-SIZE = 84
 STACK = 4
 AGO = np.arange(STACK - 1, -1, -1)  # (4,): 3, 2, 1, 0 steps ago
 LUMINANCE = np.array([299, 587, 114], np.float32)  # ITU-R BT.601, in thousandths

@@ -29,6 +29,13 @@ def lay(path: Path, *entries: dict[str, object]) -> Path:
     return edit(path, settings=[*before, *entries])
 
 
+def one_table(path: Path, **table: object) -> Path:
+    """Put one table, `t`, in place of a file's tables."""
+    content = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({**content, "tables": {"t": table}}))
+    return path
+
+
 def message(path: Path) -> str:
     with pytest.raises(PipelineError) as caught:
         load(path)

@@ -15,9 +15,11 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 from pydantic import BaseModel, Field
 
 from pipeline.config.section import Section
+from pipeline.errors import PipelineError
 
 Activation = Literal["gelu", "gelu_tanh", "relu"]
 """`gelu_tanh` is what GPT-2 was trained with."""
+ActionKind = Literal["discrete", "continuous", "both"]
 RUN = "run:"
 InitialWeights = (
     Literal["random", "language_model"]
@@ -33,6 +35,20 @@ class FirstRun(NamedTuple):
     variant: str
     seed: int | None
     """None: that of the training itself."""
+
+
+class Game(NamedTuple):
+    """What is known of a training's game before any data; of several, what all have in common."""
+
+    name: str
+    continuous: bool
+    """Whether its actions are vectors."""
+    states: bool
+    """Whether state vectors are observed, perhaps beside embeddings."""
+    embeddings: bool
+    """Whether embeddings are."""
+    several: bool
+    """Whether one policy is trained on it and on others."""
 
 
 class MethodSettings(Section):
@@ -64,6 +80,9 @@ class MethodSettings(Section):
     needs_rewards: ClassVar[bool] = False
     """Whether it learns from the reward of each step, so that data without any are refused."""
 
+    actions: ClassVar[ActionKind] = "both"
+    """The kind of actions that it takes."""
+
     observation: str | None = Field(
         None,
         description="what the method observes: a module of pipeline/observations/ that it can "
@@ -72,6 +91,17 @@ class MethodSettings(Section):
     context_length: int = Field(
         8, ge=1, description="K: number of steps of a window on which loss is taken"
     )
+
+    def check(self, game: Game) -> None:
+        """Raise a PipelineError where a policy cannot have these settings on `game`. It is called
+        when the configuration is read, and when a policy is made.
+        """
+        kind = "continuous" if game.continuous else "discrete"
+        if self.actions not in ("both", kind):
+            raise PipelineError(
+                f"{game.name}: its actions are {kind}, and this method is for {self.actions} ones; "
+                "choose another method for this data set"
+            )
 
     @property
     def observed(self) -> str:

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from pipeline.config.methods import MethodSettings
+from pipeline.config.methods import ActionKind, MethodSettings
 
 
 class DiscreteValueSettings(MethodSettings):
@@ -14,6 +14,7 @@ class DiscreteValueSettings(MethodSettings):
 
     observations: ClassVar[tuple[str, ...]] = ("pixels", "embeddings")
     needs_rewards: ClassVar[bool] = True
+    actions: ClassVar[ActionKind] = "discrete"
 
     context_length: ClassVar[int] = 1  # type: ignore[misc]  # no setting: they see single steps
     width: int = Field(512, ge=8, description="width of the network that reads a step")

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from pipeline.config.methods import TransformerSettings
+from pipeline.config.methods import ActionKind, TransformerSettings
 from pipeline.config.methods._planner import BeamSettings, HorizonPlannerSettings
 
 
@@ -26,6 +26,7 @@ class JowaSettings(HorizonPlannerSettings, TransformerSettings):
 
     acting: ClassVar[tuple[str, ...]] = ("planner",)
     needs_rewards: ClassVar[bool] = True
+    actions: ClassVar[ActionKind] = "discrete"
     several_tasks: ClassVar[bool] = True
     clip_rewards: ClassVar[bool] = True
 

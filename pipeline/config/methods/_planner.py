@@ -2,11 +2,11 @@
 training depends on.
 """
 
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field
 
-from pipeline.config.methods import MethodSettings
+from pipeline.config.methods import ActionKind, MethodSettings
 from pipeline.config.section import Section
 
 
@@ -38,7 +38,9 @@ class BeamSettings(HorizonSettings):
 
 
 class HorizonPlannerSettings(MethodSettings):
-    """Of a method with such a planner."""
+    """Of a method with such a planner: one of robots, where it says nothing else."""
+
+    actions: ClassVar[ActionKind] = "continuous"
 
     planner: HorizonSettings = HorizonSettings()
 

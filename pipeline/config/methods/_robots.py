@@ -4,13 +4,15 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from pipeline.config.methods import MethodSettings
+from pipeline.config.methods import ActionKind, Game, MethodSettings
+from pipeline.errors import PipelineError
 
 
 class RobotSettings(MethodSettings):
     """Of perceptrons on single states."""
 
     observations: ClassVar[tuple[str, ...]] = ("states",)
+    actions: ClassVar[ActionKind] = "continuous"
 
     context_length: ClassVar[int] = 1  # type: ignore[misc]  # no setting: they see single states
     width: int = Field(256, ge=8, description="width of hidden layers")
@@ -59,3 +61,12 @@ class BehaviourSettings(ValueSettings):
     critic_steps: int = Field(
         0, ge=0, description="number of updates after them in which the policy is trained without Q"
     )
+
+    def check(self, game: Game) -> None:
+        """Something has to be trained."""
+        super().check(game)
+        if self.behaviour_only and not self.behaviour_steps:
+            raise PipelineError(
+                "policy.behaviour_only: with behaviour_steps 0 nothing would be trained; raise "
+                "policy.behaviour_steps"
+            )

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field
 
-from pipeline.config.methods import MethodSettings
+from pipeline.config.methods import ActionKind, MethodSettings
 from pipeline.config.section import Section
 
 Channels = Annotated[int, Field(ge=16, multiple_of=8)]
@@ -34,6 +34,7 @@ class Settings(MethodSettings):
     optimisers: ClassVar[tuple[str, ...]] = ("plan", "value")
     needs_rewards: ClassVar[bool] = True
     predicts: ClassVar[bool] = True
+    actions: ClassVar[ActionKind] = "continuous"
 
     context_length: ClassVar[int] = 1  # type: ignore[misc]  # no setting: a plan begins at one step
     horizon: int = Field(32, ge=2, description="H: steps of a plan")

@@ -4,7 +4,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from pipeline.config.methods import TransformerSettings
+from pipeline.config.methods import Game, TransformerSettings
+from pipeline.errors import PipelineError
 
 
 class Settings(TransformerSettings):
@@ -39,3 +40,11 @@ class Settings(TransformerSettings):
     start_every: int = Field(
         2, ge=1, description="steps between the starts of the histories that are compared"
     )
+
+    def check(self, game: Game) -> None:
+        """Each game's embeddings would need a scale of their own."""
+        super().check(game)
+        if game.several and game.embeddings:
+            raise PipelineError(
+                "policy.observation: elastic_dt reads embeddings of one game only; use pixels here"
+            )

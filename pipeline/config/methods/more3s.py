@@ -5,9 +5,10 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.config.methods import TransformerSettings
+from pipeline.config.methods import ActionKind, Game, TransformerSettings
 from pipeline.config.methods._planner import BeamSettings, HorizonPlannerSettings
 from pipeline.config.section import Section
+from pipeline.errors import PipelineError
 
 MEMORY_LENGTHS: dict[str, Callable[[int], int]] = {
     "K/2": lambda context: context // 2,
@@ -46,6 +47,7 @@ class Settings(HorizonPlannerSettings, TransformerSettings):
     observations: ClassVar[tuple[str, ...]] = ("embeddings", "embeddings_and_states")
     uses_returns: ClassVar[bool] = True
     acting: ClassVar[tuple[str, ...]] = ("planner",)
+    actions: ClassVar[ActionKind] = "both"
     optimisers: ClassVar[tuple[str, ...]] = ("policy", "world")
 
     memory_length: int = Field(
@@ -91,6 +93,20 @@ class Settings(HorizonPlannerSettings, TransformerSettings):
     def planning(self, steps: int) -> Self | None:
         """None where there is no such model."""
         return super().planning(steps) if self.world_model.trained else None
+
+    def check(self, game: Game) -> None:
+        """Prompts are chosen among, and plans made, where actions are discrete."""
+        super().check(game)
+        if game.continuous and self.action_readout == "nearest_prompt":
+            raise PipelineError(
+                "policy.action_readout: nearest_prompt chooses among the prompts of discrete "
+                "actions; use action_head here"
+            )
+        if self.world_model.trained and (game.continuous or game.states):
+            raise PipelineError(
+                f"policy.world_model: {game.name} has continuous actions or state vectors, and it "
+                "imagines discrete actions and embeddings alone; set trained to false"
+            )
 
     @model_validator(mode="after")
     def _a_prompt_is_learned(self) -> Self:

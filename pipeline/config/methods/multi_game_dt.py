@@ -4,7 +4,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from pipeline.config.methods import TransformerSettings
+from pipeline.config.methods import ActionKind, Game, TransformerSettings
+from pipeline.config.methods._pictures import check_squares
 
 
 class Settings(TransformerSettings):
@@ -15,6 +16,7 @@ class Settings(TransformerSettings):
     attends: ClassVar[bool] = False  # its tokens are no steps to be drawn
     acting: ClassVar[tuple[str, ...]] = ("return_inference", "optimality", "top_actions")
     needs_rewards: ClassVar[bool] = True
+    actions: ClassVar[ActionKind] = "discrete"
 
     context_length: int = Field(4, ge=1, description="K: number of steps of a window")
     pictures: Literal["squares", "convolutions", "whole"] = Field(
@@ -48,3 +50,9 @@ class Settings(TransformerSettings):
         description="share of the game's actions among which one is drawn, the most probable ones; "
         ".5 in the published notebook",
     )
+
+    def check(self, game: Game) -> None:
+        """Squares have to fill a picture."""
+        super().check(game)
+        if self.pictures == "squares":
+            check_squares(self.patch_size)

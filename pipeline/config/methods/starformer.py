@@ -4,7 +4,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from pipeline.config.methods import TransformerSettings
+from pipeline.config.methods import Game, TransformerSettings
+from pipeline.config.methods._pictures import check_squares
+from pipeline.errors import PipelineError
 
 
 class Settings(TransformerSettings):
@@ -26,6 +28,17 @@ class Settings(TransformerSettings):
         "none",
         description=("further input of a step beside a_{t-1} and s_t: r_{t-1}, R̂_t, or nothing"),
     )
+
+    def check(self, game: Game) -> None:
+        """Squares have to fill a picture, and heads to share the width."""
+        super().check(game)
+        if not game.states:
+            check_squares(self.patch_size)
+        if self.local_width % self.local_heads:
+            raise PipelineError(
+                f"policy.local_heads: {self.local_heads} heads cannot share a local_width of "
+                f"{self.local_width}; make the width a multiple"
+            )
 
     @property
     def uses_returns(self) -> bool:  # type: ignore[override]

@@ -4,7 +4,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.config.methods import Activation, MethodSettings
+from pipeline.config.methods import ActionKind, Activation, MethodSettings
 from pipeline.config.section import Section
 
 
@@ -31,6 +31,7 @@ class Settings(MethodSettings):
     optimisers: ClassVar[tuple[str, ...]] = ("autoencoder", "prior")
     needs_rewards: ClassVar[bool] = True
     predicts: ClassVar[bool] = True
+    actions: ClassVar[ActionKind] = "continuous"
 
     context_length: ClassVar[int] = 1  # type: ignore[misc]  # no setting: a plan begins at one step
     window_codes: int = Field(8, ge=1, description="codes that a window is read as")

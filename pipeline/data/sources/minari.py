@@ -42,6 +42,17 @@ from pipeline.environments import Frame
 from pipeline.errors import PipelineError
 from pipeline.io.atomic import replacing_folder
 
+READS = (
+    "file",
+    "name",
+    "clip_actions",
+    "max_episodes",
+    "max_steps",
+    "fraction",
+    "sha256",
+    "expected_episodes",
+    "expected_steps",
+)
 MAIN_FILE = "main_data.hdf5"
 PIECE = 64
 """Images read at a time."""

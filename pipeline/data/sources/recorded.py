@@ -18,6 +18,7 @@ from pipeline.data.trajectories import Trajectories
 from pipeline.errors import PipelineError
 from pipeline.io.json import parse
 
+READS = ("file", "max_epsilon", "max_episodes", "max_steps", "fraction")
 TYPES = {
     "actions": np.int64,
     "rewards": np.float32,

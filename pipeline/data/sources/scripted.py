@@ -19,6 +19,7 @@ from pipeline.config.section import SEEDS_APART
 from pipeline.data.trajectories import Trajectories
 from pipeline.errors import PipelineError
 
+READS = ("episodes", "seed", "max_epsilon")
 EPSILONS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.6, 1.0)
 
 
