@@ -146,7 +146,7 @@ def check_tables(config: Config, said_by: Callable[[str], str]) -> None:
                 raise PipelineError(f"{place}: {error}") from None
             check_several(config, dataset, method, run, settings.policy)
             _check_play(config, dataset, settings.evaluation, run)
-            _check_seeds(table, settings.evaluation, f"{run}: evaluation")
+            _check_seeds(config, table, settings, f"{run}: evaluation")
             known("features", settings.features, config.features, place)
             if method in table.methods:
                 _check_row_name(config, table, settings, place)
@@ -165,6 +165,9 @@ def check_tables(config: Config, said_by: Callable[[str], str]) -> None:
             if settings.policy.from_language_model:
                 _check_language_model(config, settings, run)
             _check_first_run(config, settings, (dataset, variant), run)
+        for dataset in config.table(name).datasets:
+            where = f"{place}: random play, {dataset}: evaluation"
+            _check_resets(config.evaluation(dataset), max(table.seeds), where)
 
 
 def check_several(
@@ -219,10 +222,24 @@ def _check_timed(config: Config, table: TableConfig, place: str) -> None:
         )
 
 
-def _check_seeds(table: TableConfig, evaluation: EvaluationConfig, place: str) -> None:
-    """Check that every episode of every seed has a reset seed that environments take."""
+def _check_seeds(config: Config, table: TableConfig, settings: MethodConfig, place: str) -> None:
+    """Check that every episode of every seed has a reset seed that environments take, and of the
+    seed that rules are chosen with.
+    """
+    played, trained, seed = settings.evaluation, settings.trained().evaluation, max(table.seeds)
+    most = max(played.episodes, played.checkpoint_episodes)
+    most = max(most, config.sweep.episodes, config.timing.episodes)
+    checked = [("", seed, most)]
+    if played.choose_from:
+        checked.append((".choosing_seed", played.choosing_seed, played.choosing_episodes))
+    for key, seed, episodes in checked:
+        _check_resets(played.model_copy(update={"episodes": episodes}), seed, f"{place}{key}")
+        _check_resets(trained, seed, f"{place}{key}")
+
+
+def _check_resets(evaluation: EvaluationConfig, seed: int, place: str) -> None:
     try:
-        evaluation.reset_seeds(max(table.seeds))
+        evaluation.reset_seeds(seed)
     except PipelineError as error:
         raise PipelineError(f"{place}: {error}") from None
 

@@ -88,11 +88,12 @@ class EvaluationConfig(ActionRule):
         first = self.first_seed + SEEDS_APART * seed
         seeds = range(first, first + self.episodes)
         if seed < 0 or seeds[-1] > LARGEST_SEED:
-            largest = (LARGEST_SEED - self.first_seed - self.episodes) // SEEDS_APART
+            largest = (LARGEST_SEED + 1 - self.first_seed - self.episodes) // SEEDS_APART
+            cure = f"allowed: seeds from 0 to {largest:,} with" if largest >= 0 else "lower"
             raise PipelineError(
-                f"seed {seed}: episodes would be reset with {first:,} and more; environments take "
-                f"0 to {LARGEST_SEED:,}; allowed: seeds from 0 to {largest:,} with "
-                f"evaluation.first_seed {self.first_seed:,}"
+                f"seed {seed}: {self.episodes} episodes would be reset with {first:,} and more; "
+                f"environments take 0 to {LARGEST_SEED:,}; {cure} evaluation.first_seed "
+                f"{self.first_seed:,}"
             )
         return list(seeds)
 
