@@ -24,6 +24,8 @@ from pipeline.errors import PipelineError
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,79}"
 """What a file may be called: nothing that a shell or a folder reads as more than a name."""
+TAKEN = frozenset({"costs", "planning_cost", "horizon_accuracy", "README"})
+"""Files in results/ that are no table's."""
 OF_EVERY_SOURCE = frozenset({"environment", "source", "screen", "max_episode_steps"})
 """Keys of a data set that do not depend on its source."""
 NAMING = "a name has letters, digits and . _ + - =, a letter or digit first, and 80 of them at most"
@@ -130,6 +132,11 @@ def check_tables(config: Config, said_by: Callable[[str], str]) -> None:
         place = f"{where}: tables.{name}"
         if re.fullmatch(NAME, name) is None:
             raise PipelineError(f"{where}: tables: {name!r} cannot be a table's name; {NAMING}")
+        if name in TAKEN:
+            raise PipelineError(
+                f"{where}: tables: {name!r} cannot be a table's name: results/{name} is a file of "
+                "the workflow itself; choose another"
+            )
         known("kind of table", table.kind, plugins.names("reporting.tables"), place)
         for dataset_name in table.datasets:
             known("dataset", dataset_name, [*config.datasets, *config.together], place)
@@ -140,13 +147,12 @@ def check_tables(config: Config, said_by: Callable[[str], str]) -> None:
             known("variant", variant, config.variants, place)
         for (method, variant), dataset in product(table.rows, table.datasets):
             run = f"{place}: {method}, {variant}, {dataset}"
-            try:
-                settings = config.method(method, variant, dataset)
-            except PipelineError as error:
-                raise PipelineError(f"{place}: {error}") from None
+            settings = _settings(config, (method, variant, dataset), place)
             check_several(config, dataset, method, run, settings.policy)
             _check_play(config, dataset, settings.evaluation, run)
             _check_seeds(config, table, settings, f"{run}: evaluation")
+            if settings.evaluation.choose_from:
+                _check_chosen_with(settings.evaluation.choosing_seed, table, place)
             known("features", settings.features, config.features, place)
             if method in table.methods:
                 _check_row_name(config, table, settings, place)
@@ -168,6 +174,14 @@ def check_tables(config: Config, said_by: Callable[[str], str]) -> None:
         for dataset in config.table(name).datasets:
             where = f"{place}: random play, {dataset}: evaluation"
             _check_resets(config.evaluation(dataset), max(table.seeds), where)
+
+
+def _settings(config: Config, run: tuple[str, str, str], where: str) -> MethodConfig:
+    """The settings of a method in a variant on a data set."""
+    try:
+        return config.method(*run)
+    except PipelineError as error:
+        raise PipelineError(f"{where}: {error}") from None
 
 
 def check_several(
@@ -237,6 +251,15 @@ def _check_seeds(config: Config, table: TableConfig, settings: MethodConfig, pla
         _check_resets(trained, seed, f"{place}{key}")
 
 
+def _check_chosen_with(seed: int, table: TableConfig, place: str) -> None:
+    """Check that a table reports other seeds than the one that rules are chosen with."""
+    if seed in table.seeds:
+        raise PipelineError(
+            f"{place}.seeds: {seed} is evaluation.choosing_seed, with which a rule for actions is "
+            "chosen; a table reports other seeds"
+        )
+
+
 def _check_resets(evaluation: EvaluationConfig, seed: int, place: str) -> None:
     try:
         evaluation.reset_seeds(seed)
@@ -296,18 +319,25 @@ def _check_language_model(config: Config, settings: MethodConfig, where: str) ->
 def _check_first_run(
     config: Config, settings: MethodConfig, place: tuple[str, str], where: str
 ) -> None:
-    """Check that the run whose policy another begins with is one, of the same method."""
-    if (first := settings.policy.first_run) is None:
-        return
-    where = f"{where}: policy.initial_weights"
-    known("dataset", first.dataset, [*config.datasets, *config.together], where)
-    known("variant", first.variant, config.variants, where)
-    if first.method != settings.method:
-        raise PipelineError(
-            f"{where}: weights of {first.method} do not fit {settings.method}; name one of its runs"
-        )
-    if (first.dataset, first.variant) == place:
-        raise PipelineError(f"{where}: a run cannot begin with itself; name another")
+    """Check that the run whose policy another begins with is one, of the same method; and so on,
+    to one that begins with none.
+    """
+    where, begun = f"{where}: policy.initial_weights", [place]
+    while (first := settings.policy.first_run) is not None:
+        known("dataset", first.dataset, [*config.datasets, *config.together], where)
+        known("variant", first.variant, config.variants, where)
+        if first.method != settings.method:
+            raise PipelineError(
+                f"{where}: weights of {first.method} do not fit {settings.method}; name one of its "
+                "runs"
+            )
+        if (run := (first.dataset, first.variant)) == begun[-1]:
+            raise PipelineError(f"{where}: a run cannot begin with itself; name another")
+        if run in begun:
+            chain = " and ".join("/".join(each) for each in begun[begun.index(run) :])
+            raise PipelineError(f"{where}: {chain} begin with each other; name another in one")
+        begun.append(run)
+        settings = _settings(config, (first.method, first.variant, first.dataset), where)
 
 
 @runtime_checkable

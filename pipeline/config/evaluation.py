@@ -1,12 +1,16 @@
 """The section of the configuration that says how a trained policy is played."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from pipeline.config.data import EnvironmentConfig
-from pipeline.config.section import LARGEST_SEED, SEEDS_APART, Distinct, Section, Seed
+from pipeline.config.section import LARGEST_SEED, SEEDS_APART, Distinct, Section, Seed, only
 from pipeline.errors import PipelineError
+
+TargetReturn = Annotated[
+    float | Literal["data_max", "data_mean"], only("a number, data_max or data_mean")
+]
 
 
 class ActionRule(Section):
@@ -57,7 +61,7 @@ class EvaluationConfig(ActionRule):
     choosing_episodes: int = Field(
         5, ge=1, le=SEEDS_APART, description="number of episodes played by each rule"
     )
-    target_return: float | Literal["data_max", "data_mean"] = Field(
+    target_return: TargetReturn = Field(
         "data_max",
         description="R̂ at the start of an episode; a number, or taken from the training data",
     )

@@ -144,6 +144,8 @@ def _folders(folder: Path) -> dict[str, dict[str, Any]]:
     sections: dict[str, dict[str, Any]] = {TOGETHER: {}}
     for name, schema in FOLDERS.items():
         sections[name] = {}
+        for file in sorted((folder / name).glob("*.yml")):
+            raise PipelineError(f"{_shown(file)}: rename it to {file.stem}.yaml")
         for file in sorted((folder / name).glob("*.yaml")):
             stem, content, shown = _name_of(file), _read(file), _shown(file)
             if name == "variants":  # the last, for it names others

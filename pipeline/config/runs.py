@@ -11,7 +11,6 @@ from typing import Any
 
 from pipeline.config.experiment import Config
 from pipeline.config.schema import MethodConfig
-from pipeline.errors import PipelineError
 
 FROM_CACHE = frozenset({"embeddings", "embeddings_and_states"})
 """Kinds of observation that are read from the feature cache."""
@@ -125,7 +124,7 @@ def runs_of(config: Config) -> Runs:
     predicting: set[tuple[str, str]] = set()
     rows = []
     for table, place, played in _grid(config):
-        dataset, method, variant, seed = place
+        dataset, method, variant, _ = place
         if (method, variant) == RANDOM:
             rows.append(Run(table, *place, played))
             continue
@@ -138,11 +137,6 @@ def runs_of(config: Config) -> Runs:
         timing = priced and place[:3] not in timed
         timed |= {place[:3]} if timing else set()
         evaluation = settings.evaluation
-        if evaluation.choose_from and seed == evaluation.choosing_seed:
-            raise PipelineError(
-                f"tables.{table}.seeds: {seed} is evaluation.choosing_seed, with which a rule "
-                "for actions is chosen; a table reports other seeds"
-            )
         rows.append(
             Run(
                 table,

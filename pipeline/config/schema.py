@@ -17,7 +17,7 @@ from pipeline.config.evaluation import ActionRule as ActionRule
 from pipeline.config.evaluation import EvaluationConfig as EvaluationConfig
 from pipeline.config.methods import Activation, MethodSettings, settings_class
 from pipeline.config.section import Section as Section
-from pipeline.config.section import Seed
+from pipeline.config.section import Seed, only
 from pipeline.config.table import OpenLoopConfig as OpenLoopConfig
 from pipeline.config.table import SweepConfig as SweepConfig
 from pipeline.config.table import TableConfig as TableConfig
@@ -31,6 +31,9 @@ to be imitated, which takes several times as long.
 """
 
 
+Device = Annotated[
+    str, Field(pattern=r"^(auto|cpu|cuda|cuda:\d+)$"), only("auto, cpu, cuda, cuda:N")
+]
 Placing = Literal["ends", "starts", "shifted"]
 """Where windows lie in an episode: see `TrainingConfig.windows`."""
 
@@ -245,9 +248,8 @@ class TrainingConfig(Section):
 class HardwareConfig(Section):
     """What heavy jobs run on: no part of the experiment, so a change of it runs nothing again."""
 
-    device: str = Field(
+    device: Device = Field(
         "cpu",
-        pattern=r"^(auto|cpu|cuda|cuda:\d+)$",
         description="auto: a graphics card that no other job has claimed, if there is one",
     )
     processes: int = Field(

@@ -7,7 +7,16 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic_core import PydanticCustomError
 
 from pipeline.errors import PipelineError, unknown_name
 
@@ -49,6 +58,18 @@ class Section(BaseModel):
             return cls.model_validate_json(text)
         except ValidationError as error:
             raise explain(error, cls.__name__, cls) from None
+
+
+def only(allowed: str) -> WrapValidator:
+    """A validator of what a type takes, whose error says so in words."""
+
+    def check(value: object, of_type: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return of_type(value)
+        except ValidationError:
+            raise PydanticCustomError("only", f"{value!r}; allowed: {allowed}") from None
+
+    return WrapValidator(check)
 
 
 def merge(base: Mapping[str, Any], *overlays: Mapping[str, Any]) -> dict[str, Any]:

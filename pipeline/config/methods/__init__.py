@@ -14,17 +14,18 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, Field
 
-from pipeline.config.section import Section
+from pipeline.config.section import Section, only
 from pipeline.errors import PipelineError
 
 Activation = Literal["gelu", "gelu_tanh", "relu"]
 """`gelu_tanh` is what GPT-2 was trained with."""
 ActionKind = Literal["discrete", "continuous", "both"]
 RUN = "run:"
-InitialWeights = (
+InitialWeights = Annotated[
     Literal["random", "language_model"]
-    | Annotated[str, Field(pattern=rf"^{RUN}[^/]+/[^/]+/[^/]+(/seed-\d+)?$")]
-)
+    | Annotated[str, Field(pattern=rf"^{RUN}[^/]+/[^/]+/[^/]+(/seed-\d+)?$")],
+    only("random, language_model or run:<dataset>/<method>/<variant>"),
+]
 
 
 class FirstRun(NamedTuple):
