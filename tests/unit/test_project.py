@@ -72,6 +72,16 @@ def test_a_rule_runs_the_stage_of_its_name() -> None:
             assert re.findall(r'\*\*stage\(\s*"(\w+)"', block) == [name[1]], block
 
 
+def test_the_page_of_results_names_every_rule_that_writes_some() -> None:
+    lines = (ROOT / "results" / "README.md").read_text().splitlines()
+    cells = [line.split("|")[2] for line in lines if line.startswith("|")]
+    told = {name.strip() for cell in cells for name in cell.split(",")}
+    for path in (ROOT / "rules").glob("*.smk"):
+        for block in re.split(r"^(?=rule )", path.read_text(), flags=re.MULTILINE)[1:]:
+            name = block.removeprefix("rule ").partition(":")[0]
+            assert name in told or "    output:\n" not in block, name
+
+
 def test_files_and_rules_stay_small() -> None:
     modules = [path for name in ("more3s", "pipeline") for path in (ROOT / name).rglob("*.py")]
     for path in [*modules, *(ROOT / "rules").glob("*.smk")]:
