@@ -1,6 +1,7 @@
 """A compact LXMERT before any training: its sizes, its words, its weights (method §1.4)."""
 
 import torch
+from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from torch import nn
 from transformers import LxmertConfig
@@ -57,7 +58,12 @@ def initialise(model: nn.Module, seed: int) -> None:
 
 
 def vocabulary(sentences: list[str]) -> list[str]:
-    """Special tokens, then the distinct words of the prompts in alphabetical order."""
-    split = BertPreTokenizer().pre_tokenize_str
-    words = {word for sentence in sentences for word, _ in split(sentence.lower())}
+    """Special tokens, then the distinct words of the prompts in alphabetical order.
+
+    Words are those that `BertTokenizer` looks up: in lower case, without accents, and each Chinese
+    character alone.
+    """
+    normalise, split = BertNormalizer(lowercase=True).normalize_str, BertPreTokenizer()
+    texts = map(normalise, sentences)
+    words = {word for text in texts for word, _ in split.pre_tokenize_str(text)}
     return [*SPECIAL_TOKENS, *sorted(words)]
