@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tokenizers import Tokenizer
+from tokenizers import ByteLevelBPETokenizer, Encoding, Tokenizer
 
 from pipeline.config.schema import LanguageModelConfig
 from pipeline.errors import PipelineError
@@ -114,6 +114,32 @@ def test_tokens_are_the_text(tmp_path: Path) -> None:
     assert Tokenizer.from_file(str(tmp_path / "tokenizer.json")).decode(tokens.tolist()) == text
     again, _ = tokenize(config, text, tmp_path / "again.json")
     assert np.array_equal(tokens, again)
+
+
+def test_a_long_text_is_encoded_a_few_pieces_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And it has the tokens, and the tokenizer, that it has as a whole."""
+    text = "The ball is above the paddle. Ünï, 球\n" * 1000
+    monkeypatch.setattr("pipeline.language.tokenizer.PIECE", 200)
+    config = LanguageModelConfig(vocabulary_size=300)
+    encode, calls = ByteLevelBPETokenizer.encode_batch, list[int]()
+
+    def counted(tokenizer: ByteLevelBPETokenizer, pieces: list[str]) -> list[Encoding]:
+        calls.append(len(pieces))
+        return encode(tokenizer, pieces)
+
+    monkeypatch.setattr(ByteLevelBPETokenizer, "encode_batch", counted)
+    tokens, _ = tokenize(config, text, tmp_path / "tokenizer.json")
+    pieces = [text[start : start + 200] for start in range(0, len(text), 200)]
+    assert max(calls) <= 64
+    assert sum(calls) == len(pieces) > 128
+    whole = ByteLevelBPETokenizer()
+    whole.train_from_iterator(pieces, vocab_size=300, show_progress=False)
+    whole.save(str(tmp_path / "whole.json"), pretty=False)
+    assert (tmp_path / "tokenizer.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
+    assert tokens.dtype == np.int64
+    assert tokens.tolist() == [token for each in encode(whole, pieces) for token in each.ids]
 
 
 def test_a_published_vocabulary(tmp_path: Path) -> None:
