@@ -32,18 +32,20 @@ def beam_search(
     horizon: int,
     beams: int,
     expand: int,
+    first: int | None = None,
 ) -> tuple[State, Tensor]:
     """The best plan of each episode, one row each, and its score (episodes,).
 
     `start` has a row per episode. At each of `horizon` ≥ 1 steps every beam is copied `expand`
-    times (an episode's first one `beams · expand` times). `grow` makes each copy a step longer: it
-    says what was chosen (rows, choices) int64, and scores the rows (rows,). The best `beams` of
-    each episode are kept, and `settle` imagines what follows, which only those need. Copies that
-    chose the same are one plan: others make way for different ones, if there are enough of these.
+    times (an episode's first one `first` ≥ `beams` times, by default `beams · expand`, since draws
+    may be alike). `grow` makes each copy a step longer: it says what was chosen (rows, choices)
+    int64, and scores the rows (rows,). The best `beams` of each episode are kept, and `settle`
+    imagines what follows, which only those need. Copies that chose the same are one plan: others
+    make way for different ones, if there are enough of these.
     """
     state, same = start, torch.zeros(episodes, 1, dtype=torch.int64)
     for step in range(horizon):
-        copies = expand if step else beams * expand
+        copies = expand if step else first or beams * expand
         rows = torch.arange(same.numel(), device=same.device).repeat_interleave(copies)
         state, chosen, scores = grow(state.select(rows))
         before = same.to(chosen.device).repeat_interleave(copies, dim=1)  # (episodes, copies)
@@ -53,8 +55,8 @@ def beam_search(
         other = same == torch.arange(count, device=same.device)
         ranked = scores.view(episodes, count).masked_fill(~other, -torch.inf)
         best = ranked.topk(1 if step == horizon - 1 else beams, dim=1).indices
-        first = torch.arange(episodes, device=same.device)[:, None] * count
-        kept = (first + best).flatten()
+        begin = torch.arange(episodes, device=same.device)[:, None] * count
+        kept = (begin + best).flatten()
         state, same = state.select(kept), same.gather(1, best)
         if step == horizon - 1:
             return state, scores[kept]

@@ -105,7 +105,14 @@ def plan(
         return replace(plans, beam=torch.arange(len(plans.beam), device=plans.beam.device))
 
     best, worth = beam_search(
-        plans, grow, settle, episodes=episodes, horizon=horizon, beams=beams, expand=beams
+        plans,
+        grow,
+        settle,
+        episodes=episodes,
+        horizon=horizon,
+        beams=beams,
+        expand=beams,
+        first=beams,  # any more copies would take the same actions again
     )
     return best.first, worth
 
@@ -113,11 +120,11 @@ def plan(
 def _ranked(log_prior: Tensor, beam: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The i-th most probable action for the i-th copy of a beam, and its log π: (rows,) each.
 
-    Beyond `count` copies, or where fewer actions are allowed, they begin anew: such copies are
-    equal plans, which make way for others.
+    Where fewer actions are allowed, they begin anew: such copies are equal plans, which make way
+    for others.
     """
     copy = torch.arange(len(beam), device=beam.device) - torch.searchsorted(beam, beam)
     ordered, actions = log_prior.topk(min(count, log_prior.shape[1]), dim=1)
     allowed = ordered.isfinite().sum(dim=1)
-    place = (copy % count % allowed)[:, None]
+    place = (copy % allowed)[:, None]
     return ordered.gather(1, place)[:, 0], actions.gather(1, place)[:, 0]

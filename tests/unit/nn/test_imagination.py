@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from pipeline.nn import imagination
+from pipeline.nn.beam_search import beam_search
 from pipeline.nn.imagination import plan
 
 STATES, ACTIONS, DISCOUNT = 6, 3, 0.9
@@ -123,3 +125,37 @@ def test_no_plan_depends_on_the_other_episodes(beams: int) -> None:
         alone, its_worth = planned(table, [state], horizon=3, beams=beams)
         assert found[row] == alone[0]
         torch.testing.assert_close(worth[row], its_worth[0])
+
+
+class Counted(Table):
+    """Says of how many rows each call of `imagine` was."""
+
+    def __init__(self, seed: int, forbidden: bool) -> None:
+        super().__init__(seed, forbidden)
+        self.rows: list[int] = []
+
+    def imagine(self, node: States, actions: Tensor) -> tuple[States, Tensor, Tensor]:
+        self.rows.append(len(actions))
+        return super().imagine(node, actions)
+
+
+@pytest.mark.parametrize("forbidden", [False, True])
+@pytest.mark.parametrize("beams", [1, 2, 3, 5])
+def test_the_first_step_imagines_no_action_twice(
+    monkeypatch: pytest.MonkeyPatch, beams: int, forbidden: bool
+) -> None:
+    """And what is found is what more copies find, of which all more are alike."""
+    table, states = Counted(4, forbidden), list(range(STATES))
+    found, worth = planned(table, states, horizon=3, beams=beams)
+    assert table.rows == [STATES * beams, STATES * beams**2, STATES * beams**2]
+
+    def with_more(*parts: Any, first: int, **settings: Any) -> Any:
+        assert first == beams
+        return beam_search(*parts, **settings)
+
+    monkeypatch.setattr(imagination, "beam_search", with_more)
+    table.rows.clear()
+    more, its_worth = planned(table, states, horizon=3, beams=beams)
+    assert table.rows == [STATES * beams**2] * 3
+    assert torch.equal(found, more)
+    assert torch.equal(worth, its_worth)
