@@ -219,8 +219,10 @@ def reads_embeddings(wildcards):
 
 
 def model_of(wildcards):
-    """A method's model and the observations that it reads."""
-    return f"methods.{wildcards.method}", f"observations.{observation_of(wildcards)}"
+    """A method's model, the observations that it reads, and its settings' class if it has its own."""
+    method = wildcards.method
+    own = [f"config.methods.{method}"] if method in plugin_names("config.methods") else []
+    return f"methods.{method}", f"observations.{observation_of(wildcards)}", *own
 
 
 def observer_plugins(wildcards):

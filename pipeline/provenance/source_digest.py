@@ -21,9 +21,12 @@ from pipeline.config.source_code import (
     with_packages,
 )
 
-SETTINGS = tuple(f"{PACKAGE}.config.{module}" for module in ("schema", "data", "table", "methods."))
-"""How the names of modules begin of which functions and plain constants count alone: settings reach
-a stage as JSON that its rule carries as a parameter of its own, so a new key changes nothing.
+SETTINGS = tuple(
+    f"{PACKAGE}.config.{module}"
+    for module in ("schema", "data", "evaluation", "section", "table", "methods")
+)
+"""How the names of modules begin of which functions and constants count alone: settings reach a
+stage as JSON that its rule carries as a parameter of its own, so a new key changes nothing.
 """
 NO_INFLUENCE = tuple(
     f"{PACKAGE}.{room}" for room in ("errors", "config", "provenance", "hardware.host")
@@ -49,8 +52,7 @@ def source_digest(module: str, *plugin_modules: str) -> str:
         name = waiting.pop()
         if name not in found and _influences(name):
             found.add(name)
-            if not name.startswith(SETTINGS):
-                waiting.extend(first_party_imports(name) - found)
+            waiting.extend(first_party_imports(name) - found)
     return code_digest(found)
 
 
@@ -125,9 +127,11 @@ def _is_text(node: ast.AST) -> bool:
 
 
 def _is_behaviour(node: ast.AST) -> TypeGuard[ast.stmt]:
-    """Whether a part of the settings' schema is computed with: a function, unless it validates, or
-    a name for a constant.
+    """Whether a part of the settings' schema is computed with: a function, unless it validates, a
+    name for a constant, or what a class says that is no setting.
     """
     if isinstance(node, ast.FunctionDef):
         return not any("validator" in ast.unparse(each) for each in node.decorator_list)
+    if isinstance(node, ast.AnnAssign):
+        return "ClassVar" in ast.unparse(node.annotation)
     return isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)

@@ -56,6 +56,14 @@ def test_a_model_touches_its_own_runs(project: Path) -> None:
     assert "build_cache" not in jobs
 
 
+def test_what_a_method_says_of_itself_touches_its_own_runs(project: Path) -> None:
+    settings = project / "pipeline" / "config" / "methods" / "behaviour_cloning.py"
+    with edited(settings, "ClassVar[bool] = False", "ClassVar[bool] = True"):
+        jobs = planned(project)
+    assert jobs["train_policy"] == SEEDS + CHOOSING
+    assert jobs["evaluate_policy"] == SEEDS
+
+
 def test_the_detector_redoes_everything_after_it(project: Path) -> None:
     detector = project / "pipeline" / "vision" / "detectors" / "fast_rcnn.py"
     with edited(detector, "\n\n\n", "\n\nEDITED = 1\n\n\n"):

@@ -1,5 +1,6 @@
 """The source digest sees code, and only code, through every first-party import."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +27,8 @@ SOURCES = {
     "config/schema.py": (
         "from pipeline.leaf import VALUE\n\nNAME = 'a'\n\n\n"
         "class Section:\n"
-        "    steps: int = 3\n\n"
+        "    steps: int = 3\n"
+        "    kind: ClassVar[str] = 'a section'\n\n"
         "    @validator\n"
         "    def _check(self):\n"
         "        return self.steps > 0\n\n"
@@ -96,6 +98,7 @@ def test_blind_to(package: Path, file: str, old: str, new: str) -> None:
         ("leaf.py", "VALUE = 1", "VALUE = 2"),
         ("config/schema.py", "self.steps - 1", "self.steps // 2"),
         ("config/schema.py", "NAME = 'a'", "NAME = 'b'"),
+        ("config/schema.py", "'a section'", "'another'"),
         ("room/plain.py", "pass", "x = 1"),
         ("room/__init__.py", "SHARED = 0", "SHARED = 1"),
         ("__init__.py", '"""The package."""', "X = 1"),
@@ -103,6 +106,61 @@ def test_blind_to(package: Path, file: str, old: str, new: str) -> None:
 )
 def test_sees(package: Path, file: str, old: str, new: str) -> None:
     assert after(package / file, old, new)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The settings of a copy of this package."""
+    package = source_code.ROOT / "pipeline"
+    shutil.copytree(package, tmp_path / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(source_code, "ROOT", tmp_path)
+    forget()
+    yield tmp_path / "pipeline" / "config"
+    forget()
+
+
+def replayed_after(path: Path, old: str, new: str, method: str) -> bool:
+    """Whether the digest of a method's play changes with an edit."""
+    job = "stages.evaluate_policy", f"methods.{method}", f"config.methods.{method}"
+    modules = [f"pipeline.{name}" for name in job]
+    before = source_digest(*modules)
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    forget()
+    return source_digest(*modules) != before
+
+
+@pytest.mark.parametrize(
+    ("method", "file", "old", "new"),
+    [
+        ("more3s", "evaluation.py", "= self.first_seed +", "= self.first_seed + 5 +"),
+        ("more3s", "section.py", "SEEDS_APART = 1000", "SEEDS_APART = 2000"),
+        ("more3s", "methods/__init__.py", "or self.observations[0]", "or self.observations[1]"),
+        ("more3s", "methods/__init__.py", "return self.context_length", "return 1"),
+        ("mbop", "methods/_planner.py", "return self.planner.horizon", "return 1"),
+        ("jowa", "methods/_jowa.py", "rewards: ClassVar[bool] = True", "rewards: ClassVar = False"),
+        ("rem", "methods/_discrete_values.py", "ClassVar[int] = 1", "ClassVar[int] = 2"),
+        ("jowa_pixels", "methods/jowa_pixels.py", "ClassVar[float] = 0.0", "ClassVar[float] = 0.5"),
+        ("behaviour_cloning", "methods/behaviour_cloning.py", "[bool] = False", "[bool] = True"),
+    ],
+)
+def test_sees_what_is_computed_with_settings(
+    settings: Path, method: str, file: str, old: str, new: str
+) -> None:
+    assert replayed_after(settings / file, old, new, method)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("evaluation.py", "episodes: int = Field(10", "episodes: int = Field(11"),
+        ("methods/__init__.py", "layers: int = Field(3", "layers: int = Field(4"),
+        ("methods/more3s.py", "float = Field(0.97", "float = Field(0.98"),
+    ],
+)
+def test_blind_to_defaults_of_settings(settings: Path, file: str, old: str, new: str) -> None:
+    assert not replayed_after(settings / file, old, new, "more3s")
 
 
 def test_a_plug_in_counts_only_where_it_is_named(package: Path) -> None:
