@@ -149,7 +149,7 @@ class MBOP(Learner):
         planner = self.settings.planner
         if planner.horizon == 0:
             return self.bounds.restored(self.propose(seen, previous)), state
-        shape = planner.horizon, planner.trajectories, previous.shape[-1]
+        shape = planner.horizon, self.settings.imagined, previous.shape[-1]
         noise = planner.noise * moment.noise(*shape)
         actions, returns = self.imagine(seen, previous, noise, state.steps)
         plan = weighted_plan(actions, returns, planner.sharpness)

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from pipeline.config.methods._planner import HorizonPlannerSettings, HorizonSettings
 
@@ -12,7 +12,10 @@ class PlannerSettings(HorizonSettings):
 
     horizon: int = Field(4, ge=0, description="H: steps of a plan; 0 plays the behaviour model")
     trajectories: int = Field(
-        60, ge=1, description="N: number of imagined trajectories for each decision"
+        60,
+        ge=1,
+        description="N: number of imagined trajectories for each decision, rounded up to a "
+        "multiple of `members`",
     )
     noise: float = Field(
         0.05, ge=0, description="σ of the noise that is added to a proposed action"
@@ -50,12 +53,7 @@ class Settings(HorizonPlannerSettings):
         """The next state, and the rewards of the return horizon."""
         return max(1, self.return_horizon - 1)
 
-    @model_validator(mode="after")
-    def _shared_out(self) -> "Settings":
-        """Every member imagines as many trajectories as every other."""
-        if self.planner.trajectories % self.members:
-            raise ValueError(
-                f"planner.trajectories: {self.planner.trajectories} are not shared out evenly "
-                f"among {self.members} members; choose a multiple"
-            )
-        return self
+    @property
+    def imagined(self) -> int:
+        """N, rounded up so that every member imagines as many trajectories as every other."""
+        return -(-self.planner.trajectories // self.members) * self.members

@@ -1,7 +1,10 @@
 """Settings that only play depends on: how a method plans, searches or infers a return."""
 
 import pytest
+from configurations import CONFIG
 
+from pipeline.config import plugins
+from pipeline.config.load import load
 from pipeline.config.schema import MethodConfig
 from pipeline.errors import PipelineError
 
@@ -30,6 +33,21 @@ def test_they_train_nothing_anew(method: str) -> None:
     assert plain.trained() == other.trained() == plain
     learned = "horizon" if method == "diffuser" else "width"  # of what it learns from
     assert config_of(method, **{learned: 16}).trained() != plain.trained()
+
+
+def test_a_training_reads_what_is_left_without_them() -> None:
+    """A stage is told the settings as JSON, and checks them once more."""
+    config = load(CONFIG / "config.yaml")
+    one_each = {dataset.environment: name for name, dataset in config.datasets.items()}
+    runs = [
+        config.method(method, "default", dataset)
+        for method in plugins.names("methods")
+        for dataset in one_each.values()
+    ]
+    runs += [config_of(method, **played) for method, played in PLAYED.items()]
+    runs += [config_of("mbop", members=7, planner={"trajectories": 70})]
+    for trained in (run.trained() for run in runs):
+        assert MethodConfig.from_json(trained.as_json()) == trained
 
 
 def test_a_misspelt_one_is_named() -> None:
