@@ -1,6 +1,6 @@
 """Settings, plug-ins and environments of jobs, from their wildcards."""
 
-from pipeline.config.schema import EnvironmentConfig
+from pipeline.config.schema import EnvironmentConfig, FeaturesConfig
 
 # Every data set of a policy's training: one game or robot, or several games.
 TRAINED_ON = names(CONFIG.datasets | CONFIG.together)
@@ -91,6 +91,17 @@ def features_of(wildcards):
     return CONFIG.features[getattr(wildcards, "features", None) or method_of(wildcards).features]
 
 
+def encoder_features_of(wildcards):
+    """The same for a job that pretrains an encoder or looks at it: no other setting makes it anew."""
+    features = features_of(wildcards)
+    return FeaturesConfig(**{name: getattr(features, name) for name in ENCODER_DEPENDS_ON})
+
+
+def observed_features_of(wildcards):
+    """The same for a job that plays; a method that reads no embeddings does not play anew with others."""
+    return features_of(wildcards) if reads_embeddings(wildcards) else FeaturesConfig()
+
+
 def feature_wildcards(wildcards, *sections, dataset=None):
     """Wildcards of a job's stage-one artefacts; of one that depends on `sections` only, those it shares."""
     name = getattr(wildcards, "features", None) or method_of(wildcards).features
@@ -146,12 +157,13 @@ def timing_of(wildcards):
 RECORDED = {"dataset": dataset_of, "environment": environment_of, "resources": resources_dir}
 DETECTING = {"detector": lambda wildcards: features_of(wildcards).detector}
 ENCODING = {"features": features_of, "environment": environment_of}
+ENCODER = {**ENCODING, "features": encoder_features_of}
 RECORDINGS = {"environment": trained_environments_of, "task": tasks_of}
 TRAINING = {**RECORDINGS, "method": trained_method_of, "seed": "{seed}"}
 IN_PROCESSES = {"options": training_options, "processes": CONFIG.hardware.processes}
 PRETRAINING = {"language_model": language_model_of, "options": training_options}
 PLAYED = {"environment": played_environment_of, "dataset": dataset_of, "seed": "{seed}"}
-ACTING = {**ENCODING, **PLAYED, "task": task_of, "method": method_of}
+ACTING = {"features": observed_features_of, **PLAYED, "task": task_of, "method": method_of}
 CHOOSING = {**ACTING, "seed": lambda w: method_of(w).evaluation.choosing_seed}
 PREDICTING = {
     "method": trained_method_of,

@@ -270,7 +270,7 @@ rule pretrain_encoder:
         runtime=60,
         gpu=GPUS,
     params:
-        **stage("pretrain_encoder", encoder_of, family_of, options=device_options, **ENCODING),
+        **stage("pretrain_encoder", encoder_of, family_of, options=device_options, **ENCODER),
     shell:
         STAGE
 
@@ -342,6 +342,6 @@ rule probe_embeddings:
         mem_mb=3000,
         runtime=30,
     params:
-        **stage("probe_embeddings", encoder_of, **ENCODING),
+        **stage("probe_embeddings", encoder_of, **ENCODER),
     shell:
         STAGE

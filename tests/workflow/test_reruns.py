@@ -97,8 +97,18 @@ def test_a_setting_of_the_encoder_keeps_the_regions(project: Path) -> None:
         jobs = planned(project)
     # Its own and those of the variant with other prompts; the variant without pretraining has none.
     assert jobs["pretrain_encoder"] == jobs["build_cache"] == 2
-    assert jobs["train_policy"] == SEEDS + 1
+    assert jobs["train_policy"] == jobs["evaluate_policy"] == SEEDS + 1
+    assert jobs["film_policy"] == jobs["sweep_target_return"] == 1
     assert not jobs.keys() & {"detect_regions", "render_frames", "shrink_frames"}
+
+
+def test_a_setting_of_the_cache_keeps_the_encoder(project: Path) -> None:
+    with edited(project / "config" / "features" / "toy.yaml", "batch: 32", "batch: 16"):
+        jobs = planned(project)
+    runs = SEEDS + len(ABLATED)
+    assert jobs["build_cache"] == 1 + len(ABLATED)
+    assert jobs["train_policy"] == jobs["evaluate_policy"] == runs
+    assert not jobs.keys() & {"detect_regions", "pretrain_encoder", "probe_embeddings"}
 
 
 AFTER_SCORES = {
