@@ -116,6 +116,7 @@ def first_policy(wildcards):
     if (first := method_of(wildcards).policy.first_run) is None:
         return []
     place = first._asdict() | {"seed": wildcards.seed if first.seed is None else first.seed}
+    place["variant"] = trained_as(first.method, first.variant, first.dataset)
     return collect(rules.train_policy.output.policy, **place)
 
 

@@ -126,6 +126,7 @@ class Config(Section):
         """
         own, content = self.method(method, variant, dataset).trained(), self.variants[variant]
         repeated = [name for name, part in self.variants.items() if part and _within(part, content)]
+        repeated.sort(key=lambda name: len([*leaves(self.variants[name])]))  # so it repeats none
         for name in ("default", *repeated):
             if name != variant and self.method(method, name, dataset).trained() == own:
                 return name

@@ -129,6 +129,19 @@ def test_a_new_variant_is_exactly_its_own_jobs(project: Path) -> None:
     assert jobs == {"train_policy": 1, "evaluate_policy": 1, **AFTER_SCORES}
 
 
+def test_what_begins_with_a_variant_of_play_begins_with_the_policy_that_it_plays(
+    project: Path,
+) -> None:
+    variant = project / "config" / "variants" / "begun.yaml"
+    variant.write_text("policy:\n  initial_weights: run:catch/{method}/greedy\n")
+    toy = project / "config" / "toy.yaml"
+    with edited(toy, "[default, synonym_prompts]", "[default, synonym_prompts, greedy, begun]"):
+        jobs = planned(project)
+    variant.unlink()
+    assert jobs["train_policy"] == 1  # greedy plays the default's
+    assert jobs["evaluate_policy"] == 2
+
+
 def test_a_deleted_score_is_played_again_and_nothing_trained(project: Path) -> None:
     run = project / "results" / "runs" / "catch" / "more3s" / "default" / "seed-1"
     kept = run / "kept.csv"

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.config.load import load
 from pipeline.config.runs import Runs, runs_of
+from pipeline.config.section import merge
 from pipeline.config.table import TableConfig
 from pipeline.errors import PipelineError
 
@@ -102,6 +103,17 @@ def test_variants_that_only_play_differently_share_a_training() -> None:
     assert config.trained_as("mbop", "mbop_prior", "hopper_medium") == "default"
     assert config.trained_as("diffuser", "warm_start_1", "hopper_medium") == "default"
     assert runs.where(method="random")[0].trained_as is None
+
+
+def test_variants_that_repeat_each_other_share_one_training() -> None:
+    """Also where the file of one that repeats another comes first."""
+    wide = {"policy": {"width": 64}}
+    far = merge(wide, {"policy": {"planner": {"horizon": 8}}})
+    noisy = merge(far, {"policy": {"planner": {"noise": 0.2}}})
+    variants = {"default": {}, "far": far, "noisy": noisy, "wide": wide}
+    config = load(ROOT / "config" / "config.yaml").model_copy(update={"variants": variants})
+    for variant in ("far", "noisy", "wide"):
+        assert config.trained_as("mbop", variant, "hopper_medium") == "wide"
 
 
 def test_a_variant_with_a_model_is_asked_how_far_ahead_it_is_right() -> None:
