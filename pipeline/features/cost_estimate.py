@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.config.schema import FeaturesConfig
+from pipeline.errors import PipelineError
 from pipeline.features import encoders, feature_cache
 from pipeline.features.feature_cache import Pairs
 from pipeline.features.prompts import Prompts
@@ -141,7 +142,12 @@ def as_row(found: Estimate, **names: str) -> pd.DataFrame:
 
 
 def read(paths: Sequence[Path]) -> pd.DataFrame:
-    """The rows of `as_row`, from CSV files."""
+    """The rows of `as_row`, from CSV files; PipelineError without any."""
+    if not paths:
+        raise PipelineError(
+            "plan: no method in the configuration's tables reads embeddings, so that stage one has "
+            "nothing to do; name one, such as more3s"
+        )
     return pd.concat([pd.read_csv(path, encoding="utf-8") for path in paths], ignore_index=True)
 
 

@@ -7,7 +7,7 @@ from pipeline.io.disk_space import GB, free_bytes
 from pipeline.stages import Inputs, execute
 
 
-def plan(*, estimates: Annotated[Inputs, "CSV files of estimate_costs"]) -> None:
+def plan(*, estimates: Annotated[Inputs, "CSV files of estimate_costs"] = ()) -> None:
     """Read, print, check."""
     costs, place = cost_estimate.read(estimates), estimates[0]
     hours, held, needed = cost_estimate.totals(costs)

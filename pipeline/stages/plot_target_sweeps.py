@@ -10,9 +10,9 @@ from pipeline.stages._runs import Runs
 
 def plot_target_sweeps(
     *,
-    runs: Runs,
+    runs: Runs = (),
     title: str,
-    sweeps: Annotated[Inputs, "one for each of --runs, in the same order"],
+    sweeps: Annotated[Inputs, "one for each of --runs, in the same order"] = (),
     picture: Annotated[Output, "PNG"],
 ) -> None:
     """Read → plot."""

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from pipeline.errors import PipelineError
 from pipeline.io.csv import read_csv
 from pipeline.reporting import statistics
 from pipeline.reporting.figures import style
@@ -38,7 +39,14 @@ def summarise(sweep: pd.DataFrame) -> pd.DataFrame:
 
 
 def plot(runs: Sequence[Run], sweeps: Sequence[pd.DataFrame], title: str, path: Path) -> None:
-    """Draw the runs of one data set, with the diagonal on which a policy does as it is told."""
+    """Draw the runs of one data set, with the diagonal on which a policy does as it is told;
+    PipelineError without any run.
+    """
+    if not runs:
+        raise PipelineError(
+            f"target_sweeps: no method that is told a return has a run on {title} in the "
+            "configuration's tables; name one, such as more3s"
+        )
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
     color_of = style.colors((run.method, run.variant) for run in runs)
