@@ -18,7 +18,9 @@ DISTRIBUTIONS = {
     **{"yaml": "pyyaml", "PIL": "pillow", "markdown_it": "markdown-it-py"},
     "pydantic_core": "pydantic",  # its other half
 }
-CONDA_NAMES = {"matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
+CONDA_NAMES = {
+    **{"matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake", "pytorch": "torch"}
+}
 ON_DEMAND = {
     "pipeline.provenance.record",
     "pipeline.reporting.pages.listings",
@@ -49,8 +51,8 @@ CHOSEN = {
     "acting_environment": "envs/policy.yaml",
 }
 """Functions that name another file only for a detector that has an environment of its own."""
-RULES = {
-    name: CHOSEN.get(env, env.strip('"').removeprefix("../"))
+SAID = {
+    name: env.strip('"').removeprefix("../")
     for path in (ROOT / "rules").glob("*.smk")
     for name, env in re.findall(
         r"^rule (\w+):\n(?:(?: .*)?\n)*?    conda:\n        (.+)",
@@ -58,6 +60,11 @@ RULES = {
         flags=re.MULTILINE,
     )
 }
+
+
+RULES = {name: CHOSEN.get(env, env) for name, env in SAID.items()}
+DETECTING = [(name, "envs/detectron2.yaml") for name, env in SAID.items() if env in CHOSEN]
+"""Rules whose detector may need that one."""
 
 
 @cache
@@ -125,14 +132,14 @@ def test_every_rule_that_runs_a_stage_has_an_environment() -> None:
         assert (ROOT / env).is_file(), env
 
 
-@pytest.mark.parametrize("rule", sorted(RULES))
-def test_a_rules_environment_covers_its_stage(rule: str) -> None:
+@pytest.mark.parametrize(("rule", "env"), sorted([*RULES.items(), *DETECTING]))
+def test_a_rules_environment_covers_its_stage(rule: str, env: str) -> None:
     """Also what only an extra of pyproject.toml brings: nobody can install it into a job's."""
     sources = plugins.names("data.sources") if rule in COLLECTING else []
     wanted = needed(
         f"pipeline.stages.{rule}", *(f"pipeline.data.sources.{name}" for name in sources)
     )
-    assert wanted & (REQUIRED | OPTIONAL) <= environment(ROOT / RULES[rule])
+    assert wanted & (REQUIRED | OPTIONAL) <= environment(ROOT / env)
 
 
 def test_everything_that_is_imported_comes_from_somewhere() -> None:
