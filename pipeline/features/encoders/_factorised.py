@@ -21,6 +21,8 @@ from pipeline.features.encoders._initial import SPECIAL_TOKENS
 from pipeline.io.reading import reading
 from pipeline.vision.detectors import Regions
 
+SENTENCES = 256
+"""Per call of the language layers, so that memory does not grow with a data set's prompts."""
 REBUILD = "run pretrain_encoder again"
 
 
@@ -62,10 +64,13 @@ class Lxmert:
     def encode_prompts(self, sentences: list[str]) -> PromptStates:
         """Embeddings and language layers: P sentences → (P, L, d)."""
         ids, mask = self.tokenize(sentences)
-        hidden = self.model.embeddings(ids, torch.zeros_like(ids))
-        for layer in self.model.encoder.layer:
-            hidden = layer(hidden, additive(mask))[0]
-        return PromptStates(hidden, mask)
+        states = []
+        for some, real in zip(ids.split(SENTENCES), mask.split(SENTENCES), strict=True):
+            hidden = self.model.embeddings(some, torch.zeros_like(some))
+            for layer in self.model.encoder.layer:
+                hidden = layer(hidden, additive(real))[0]
+            states.append(hidden)
+        return PromptStates(torch.cat(states), mask)
 
     @torch.no_grad()
     def encode_frames(self, regions: Regions) -> Tensor:
