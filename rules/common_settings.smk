@@ -92,7 +92,7 @@ def features_of(wildcards):
 
 
 def encoder_features_of(wildcards):
-    """The same for a job that pretrains an encoder or looks at it: no other setting makes it anew."""
+    """The same for a job that pretrains an encoder: no other setting makes it anew."""
     features = features_of(wildcards)
     return FeaturesConfig(**{name: getattr(features, name) for name in ENCODER_DEPENDS_ON})
 

@@ -342,6 +342,6 @@ rule probe_embeddings:
         mem_mb=3000,
         runtime=30,
     params:
-        **stage("probe_embeddings", encoder_of, **ENCODER),
+        **stage("probe_embeddings", encoder_of, **ENCODING),
     shell:
         STAGE
