@@ -64,8 +64,9 @@ class Lxmert:
     def encode_prompts(self, sentences: list[str]) -> PromptStates:
         """Embeddings and language layers: P sentences → (P, L, d)."""
         ids, mask = self.tokenize(sentences)
-        states = []
-        for some, real in zip(ids.split(SENTENCES), mask.split(SENTENCES), strict=True):
+        states, parts = [], -(-len(ids) // SENTENCES)
+        # of about equal size: a matrix product of very few rows differs in the last bit
+        for some, real in zip(ids.tensor_split(parts), mask.tensor_split(parts), strict=True):
             hidden = self.model.embeddings(some, torch.zeros_like(some))
             for layer in self.model.encoder.layer:
                 hidden = layer(hidden, additive(real))[0]
