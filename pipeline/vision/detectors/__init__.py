@@ -76,7 +76,7 @@ def make(
         raise PipelineError(f"detector {config.name} takes no published weights; remove the key")
     else:
         detector = build(config, torch.device(device))
-    return detector if config.precision == "float32" else _MixedPrecision(detector, config)
+    return _Checked(detector, config)
 
 
 def check_frames(frames: NDArray[np.uint8], detector: str) -> None:
@@ -97,16 +97,24 @@ def check_feature_size(config: DetectorConfig, own: int) -> None:
         )
 
 
-class _MixedPrecision:
-    """A detector whose matrix products and convolutions are in the configured precision."""
+class _Checked:
+    """A detector in the configured precision, which refuses regions behind padding: the encoder
+    reads no further than the most regions that a frame has.
+    """
 
     def __init__(self, detector: Detector, config: DetectorConfig) -> None:
         self.regions, self.feature_size = detector.regions, detector.feature_size
-        self._detector, self._precision = detector, config.precision
+        self._detector, self._config = detector, config
 
     def __call__(self, frames: NDArray[np.uint8]) -> Regions:
-        with mixed_precision(self._precision):
-            return self._detector(frames)
+        with mixed_precision(self._config.precision):
+            found = self._detector(frames)
+        if (found.mask[:, 1:] & ~found.mask[:, :-1]).any():
+            raise PipelineError(
+                f"detector {self._config.name}: a frame has a real region behind a masked one; "
+                "put the real ones into its first columns"
+            )
+        return found
 
 
 def open_regions(path: Path, frames: Artefact, memory_mb: int = 2048) -> Artefact:

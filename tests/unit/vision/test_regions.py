@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 from encoding import DETECTOR, frames, write_frames, write_regions
+from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.errors import PipelineError
 from pipeline.io.artefact import Artefact
+from pipeline.io.resumable import PartsWriter
 from pipeline.vision import detectors, regions
-from pipeline.vision.detectors import Regions, open_regions
+from pipeline.vision.detectors import ARRAYS, Regions, fast_rcnn, open_regions
 
 COUNT = 7
 
@@ -43,6 +45,38 @@ def test_regions_of_other_frames_are_refused(tmp_path: Path, stored: Artefact) -
     assert open_regions(tmp_path / "regions.h5", stored).shape("mask") == (COUNT, 5)
     with pytest.raises(PipelineError, match=r"regions of 7 frames, but .*other\.h5 has 8"):
         open_regions(tmp_path / "regions.h5", other)
+
+
+class Scattered:
+    """The detector of the tests, whose columns a plug-in has put in another order."""
+
+    regions, feature_size = DETECTOR.regions, DETECTOR.feature_size
+
+    def __init__(self, order: list[int]) -> None:
+        self.order = order
+        self.own = fast_rcnn.FastRCNN(DETECTOR, torch.device("cpu"))
+
+    def __call__(self, seen: NDArray[np.uint8]) -> Regions:
+        found = self.own(seen)
+        return Regions(*(getattr(found, name)[:, self.order] for name in ARRAYS))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_real_regions_behind_padding_are_refused(
+    stored: Artefact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    """Else the encoder would not see them."""
+    config = DETECTOR.model_copy(update={"precision": precision})
+    for order, refused in (([0, 1, 2, 3, 4], False), ([4, 0, 1, 2, 3], True)):
+        monkeypatch.setattr(fast_rcnn, "build", lambda *_, order=order: Scattered(order))
+        detector = detectors.make(config)
+        with PartsWriter(tmp_path / f"{refused}.h5", "regions", {}) as writer:
+            if not refused:
+                regions.detect(detector, stored, writer)
+                continue
+            with pytest.raises(PipelineError, match=r"fast_rcnn: .* behind a masked one") as caught:
+                regions.detect(detector, stored, writer)
+            assert "\n" not in str(caught.value)
 
 
 def test_a_picture_is_drawn_and_the_same_again(tmp_path: Path, stored: Artefact) -> None:
