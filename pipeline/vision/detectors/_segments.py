@@ -16,7 +16,9 @@ BACKGROUND_SHARE = 0.15
 SMALLEST_AREA = 2
 """Segments of fewer pixels are noise of the screen's edge."""
 GAP = 2
-"""Pieces of one colour at most so many pixels apart are one segment."""
+"""Pieces of one colour at most so many pixels apart are one segment: in a row where one other
+colour lies between them, in a column whatever does.
+"""
 
 
 def propose(
