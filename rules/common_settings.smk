@@ -97,6 +97,12 @@ def encoder_features_of(wildcards):
     return FeaturesConfig(**{name: getattr(features, name) for name in ENCODER_DEPENDS_ON})
 
 
+def probed_features_of(wildcards):
+    """The same for a job that encodes frames with it, in the precision of the cache."""
+    precision = features_of(wildcards).precision
+    return encoder_features_of(wildcards).model_copy(update={"precision": precision})
+
+
 def observed_features_of(wildcards):
     """The same for a job that plays; a method that reads no embeddings does not play anew with others."""
     return features_of(wildcards) if reads_embeddings(wildcards) else FeaturesConfig()
@@ -158,6 +164,7 @@ RECORDED = {"dataset": dataset_of, "environment": environment_of, "resources": r
 DETECTING = {"detector": lambda wildcards: features_of(wildcards).detector}
 ENCODING = {"features": features_of, "environment": environment_of}
 ENCODER = {**ENCODING, "features": encoder_features_of}
+PROBING = {**ENCODING, "features": probed_features_of}
 RECORDINGS = {"environment": trained_environments_of, "task": tasks_of}
 TRAINING = {**RECORDINGS, "method": trained_method_of, "seed": "{seed}"}
 IN_PROCESSES = {"options": training_options, "processes": CONFIG.hardware.processes}

@@ -342,6 +342,6 @@ rule probe_embeddings:
         mem_mb=3000,
         runtime=30,
     params:
-        **stage("probe_embeddings", encoder_of, **ENCODING),
+        **stage("probe_embeddings", encoder_of, **PROBING),
     shell:
         STAGE
