@@ -185,9 +185,14 @@ def make(config: MethodConfig, spec: Spec) -> Learner:
             f"pipeline/methods/{config.method}.py: {own[0].__name__} has no "
             f"{' and no '.join(missing)}; a learner has both losses and act"
         )
-    states, embeddings = "state" in spec.shape, "tokens" in spec.shape
-    several = len(spec.tasks) > 1
-    game = Game(spec.tasks[0], spec.actions[0].continuous, states, embeddings, several)
-    config.policy.check(game)
+    config.policy.check(
+        Game(
+            name=", ".join(spec.tasks),
+            continuous=any(space.continuous for space in spec.actions),
+            states="state" in spec.shape,
+            embeddings="tokens" in spec.shape,
+            several=len(spec.tasks) > 1,
+        )
+    )
     learner: Learner = own[0](config.policy, spec)
     return learner

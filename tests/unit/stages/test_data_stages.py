@@ -127,7 +127,7 @@ def test_the_code_that_ran_has_late_plug_ins_and_no_more(tmp_path: Path) -> None
     assert not modules & {
         "pipeline.environments.atari",
         "pipeline.training.loop",
-        "pipeline.config.section",
+        "pipeline.config.plugins",
     }
 
 
