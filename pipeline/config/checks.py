@@ -28,6 +28,10 @@ TAKEN = frozenset({"costs", "planning_cost", "horizon_accuracy", "README"})
 """Files in results/ that are no table's."""
 OF_EVERY_SOURCE = frozenset({"environment", "source", "screen", "max_episode_steps"})
 """Keys of a data set that do not depend on its source."""
+OF_FILES = frozenset(
+    {"max_episodes", "max_steps", "fraction", "sha256", "expected_episodes", "expected_steps"}
+)
+"""Those that every source has which reads files."""
 NAMING = "a name has letters, digits and . _ + - =, a letter or digit first, and 80 of them at most"
 """NAME for people."""
 
@@ -57,7 +61,8 @@ def _check_source(dataset: DatasetConfig, file: str) -> None:
         raise PipelineError(f"{file}: name: {source} downloads nothing; give a 'file' instead")
     if (reads := plugins.read_by(dataset.source)) is None:
         return
-    for key in sorted(dataset.model_fields_set - OF_EVERY_SOURCE - set(reads)):
+    allowed = {*reads, *OF_EVERY_SOURCE, *(OF_FILES if "file" in reads else ())}
+    for key in sorted(dataset.model_fields_set - allowed):
         raise PipelineError(
             f"{file}: {key}: {source} does not read it; remove it, or choose another source"
         )

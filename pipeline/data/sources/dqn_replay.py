@@ -29,16 +29,7 @@ from pipeline.environments import Frame
 from pipeline.environments.action_space import ActionSpace
 from pipeline.errors import PipelineError
 
-READS = (
-    "file",
-    "checkpoints",
-    "max_episodes",
-    "max_steps",
-    "fraction",
-    "sha256",
-    "expected_episodes",
-    "expected_steps",
-)
+READS = ("file", "checkpoints")
 PADDING = 3
 """Rows of zeros before an episode: Dopamine stacks four frames."""
 SIZE = 84

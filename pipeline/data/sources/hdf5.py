@@ -24,16 +24,7 @@ from pipeline.data.sources._selection import select
 from pipeline.data.trajectories import Trajectories
 from pipeline.errors import PipelineError
 
-READS = (
-    "file",
-    "clip_actions",
-    "max_episodes",
-    "max_steps",
-    "fraction",
-    "sha256",
-    "expected_episodes",
-    "expected_steps",
-)
+READS = ("file", "clip_actions")
 TYPES = {
     "observations": np.float32,
     "actions": np.float32,

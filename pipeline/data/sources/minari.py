@@ -42,17 +42,7 @@ from pipeline.environments import Frame
 from pipeline.errors import PipelineError
 from pipeline.io.atomic import replacing_folder
 
-READS = (
-    "file",
-    "name",
-    "clip_actions",
-    "max_episodes",
-    "max_steps",
-    "fraction",
-    "sha256",
-    "expected_episodes",
-    "expected_steps",
-)
+READS = ("file", "name", "clip_actions")
 MAIN_FILE = "main_data.hdf5"
 PIECE = 64
 """Images read at a time."""

@@ -18,16 +18,7 @@ from pipeline.data.trajectories import Trajectories
 from pipeline.errors import PipelineError
 from pipeline.io.json import parse
 
-READS = (
-    "file",
-    "max_epsilon",
-    "max_episodes",
-    "max_steps",
-    "fraction",
-    "sha256",
-    "expected_episodes",
-    "expected_steps",
-)
+READS = ("file", "max_epsilon")
 TYPES = {
     "actions": np.int64,
     "rewards": np.float32,

@@ -20,15 +20,7 @@ from pipeline.environments import Simulator
 from pipeline.errors import PipelineError
 from pipeline.io.json import parse
 
-READS = (
-    "file",
-    "max_episodes",
-    "max_steps",
-    "fraction",
-    "sha256",
-    "expected_episodes",
-    "expected_steps",
-)
+READS = ("file",)
 TYPES = {
     "rewards": np.float32,
     "episode_length": np.int64,
