@@ -34,6 +34,7 @@ def test_downloaded_data_are_left_where_they_are(
     monkeypatch.setattr(workflow_files, "folder", lambda: clone)
     workflow_files.init(tmp_path / "new")
     assert [path.name for path in (tmp_path / "new/resources").iterdir()] == ["prompts"]
+    assert 'ignore_patterns("d4rl", "dqn_replay", "minari")' in (ROOT / "setup.py").read_text()
 
 
 def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path) -> None:
