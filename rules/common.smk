@@ -17,7 +17,7 @@ from pipeline.config import driver
 from pipeline.config.load import load
 from pipeline.config.plugins import detector_constant
 from pipeline.config.plugins import names as plugin_names
-from pipeline.config.runs import ENCODER_DEPENDS_ON, FROM_CACHE, ON, REGIONS_DEPEND_ON, runs_of
+from pipeline.config.runs import ENCODER_DEPENDS_ON, ON, REGIONS_DEPEND_ON, runs_of
 from pipeline.config.section import Section
 from pipeline.errors import PipelineError
 from pipeline.provenance.source_digest import source_digest

@@ -81,7 +81,7 @@ def observations_of(wildcards):
     path = rules.collect_trajectories.output.trajectories
     if kind == "pixels":
         path = rules.shrink_frames.output.pixels
-    elif kind in FROM_CACHE:
+    elif reads_embeddings(wildcards):
         path = rules.build_cache.output.cache
         places = [feature_wildcards(wildcards, **place) for place in places]
     return [file for place in places for file in collect(path, **place)]

@@ -81,6 +81,11 @@ def method_of(wildcards):
     return run_settings(wildcards.method, run_of(wildcards)["variant"], wildcards.dataset)
 
 
+def played_method_of(wildcards):
+    """The same for a job that plays."""
+    return method_of(wildcards).needed()
+
+
 def trained_method_of(wildcards):
     """The same without what only play depends on."""
     return method_of(wildcards).trained()
@@ -170,7 +175,12 @@ TRAINING = {**RECORDINGS, "method": trained_method_of, "seed": "{seed}"}
 IN_PROCESSES = {"options": training_options, "processes": CONFIG.hardware.processes}
 PRETRAINING = {"language_model": language_model_of, "options": training_options}
 PLAYED = {"environment": played_environment_of, "dataset": dataset_of, "seed": "{seed}"}
-ACTING = {"features": observed_features_of, **PLAYED, "task": task_of, "method": method_of}
+ACTING = {
+    "features": observed_features_of,
+    **PLAYED,
+    "task": task_of,
+    "method": played_method_of,
+}
 CHOOSING = {**ACTING, "seed": lambda w: method_of(w).evaluation.choosing_seed}
 PREDICTING = {
     "method": trained_method_of,
@@ -234,7 +244,7 @@ def observation_of(wildcards):
 
 def reads_embeddings(wildcards):
     """Whether a run's method sees cached embeddings rather than pixels or state vectors."""
-    return observation_of(wildcards) in FROM_CACHE
+    return method_of(wildcards).policy.embedded
 
 
 def model_of(wildcards):

@@ -12,7 +12,6 @@ from typing import Protocol, runtime_checkable
 from pipeline.config import plugins
 from pipeline.config.experiment import DIFFERENCE, Config
 from pipeline.config.methods import Game, MethodSettings, settings_class
-from pipeline.config.runs import FROM_CACHE
 from pipeline.config.schema import (
     DatasetConfig,
     EvaluationConfig,
@@ -210,7 +209,7 @@ def check_several(
                 name=environment.game,
                 continuous=plugins.continuous(environment.family),
                 states="states" in policy.observed,
-                embeddings=policy.observed in FROM_CACHE,
+                embeddings=policy.embedded,
                 several=bool(others),
             )
         )
@@ -291,7 +290,7 @@ def _check_play(config: Config, dataset: str, evaluation: EvaluationConfig, plac
 def _check_row_name(config: Config, table: TableConfig, settings: MethodConfig, place: str) -> None:
     """Check that a run has the settings that its row is called by."""
     told = settings.model_dump(exclude={"features"})
-    if settings.policy.observed in FROM_CACHE:
+    if settings.policy.embedded:
         told["features"] = config.features[settings.features].model_dump()
     elif table.kind == "pretraining":
         raise PipelineError(

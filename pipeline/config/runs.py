@@ -10,10 +10,9 @@ from itertools import product
 from typing import Any
 
 from pipeline.config.experiment import Config
+from pipeline.config.methods import FROM_CACHE
 from pipeline.config.schema import MethodConfig
 
-FROM_CACHE = frozenset({"embeddings", "embeddings_and_states"})
-"""Kinds of observation that are read from the feature cache."""
 REGIONS_DEPEND_ON = ("detector",)
 ENCODER_DEPENDS_ON = ("detector", "prompt_set", "encoder", "pairing")
 """Which sections of the features an artefact of stage one depends on. Features that differ from
@@ -176,7 +175,7 @@ def _made_from(config: Config, settings: MethodConfig) -> dict[str, Any]:
     """Columns that a run's settings say."""
     observation, name = settings.policy.observed, settings.language_model
     made: dict[str, Any] = {"observation": observation}
-    if observation in FROM_CACHE:
+    if settings.policy.embedded:
         made["features"] = settings.features
         made["regions"] = config.shared(settings.features, *REGIONS_DEPEND_ON)
         made["encoder"] = config.shared(settings.features, *ENCODER_DEPENDS_ON)

@@ -303,7 +303,15 @@ class MethodConfig(Section):
         fields = type(self.policy).model_fields
         default = {key: fields[key].get_default() for key in self.policy.acting}
         policy = self.policy.model_copy(update=default)
-        return self.model_copy(update={"policy": policy, "evaluation": EvaluationConfig()})
+        update = {"policy": policy, "evaluation": EvaluationConfig()}
+        return self.needed().model_copy(update=update)
+
+    def needed(self) -> "MethodConfig":
+        """The same without names of what it does not read: others must make nothing anew."""
+        policy, fields = self.policy, type(self).model_fields
+        read = {"features": policy.embedded, "language_model": policy.from_language_model}
+        default = {name: fields[name].get_default() for name in read if not read[name]}
+        return self.model_copy(update=default)
 
     @field_validator("policy", mode="plain")
     @classmethod

@@ -179,13 +179,12 @@ def load(path: Path, config: MethodConfig, device: str = "cpu") -> tuple[Learner
 
 def _trained(method: Mapping[str, Any], config: MethodConfig) -> dict[str, Any]:
     """The same without what only play depends on: its default may change, or have been another
-    when the policy was trained.
+    when the policy was trained. Features are named of a policy that reads them.
     """
     policy = method.get("policy") or {}
-    return {
-        **method,
-        "policy": {key: policy[key] for key in policy if key not in config.policy.acting},
-    }
+    kept = {key: policy[key] for key in policy if key not in config.policy.acting}
+    read = {} if config.policy.embedded else {"features": config.features}
+    return {**method, **read, "policy": kept}
 
 
 def begin_with(learner: Learner, path: Path) -> str:

@@ -111,6 +111,18 @@ def test_a_setting_of_the_cache_keeps_the_encoder(project: Path) -> None:
     assert not jobs.keys() & {"detect_regions", "pretrain_encoder", "probe_embeddings"}
 
 
+def test_another_encoder_is_tried_without_training_what_sees_pixels(project: Path) -> None:
+    """The encoder of a file of features beside the one that all methods were run with."""
+    features = project / "config" / "features"
+    mine = (features / "toy.yaml").read_text()
+    (features / "mine.yaml").write_text(mine.replace("cross_layers: 1", "cross_layers: 2"))
+    with edited(project / "config" / "toy.yaml", "features: toy", "features: mine"):
+        jobs = planned(project, "results/table1.csv")
+    (features / "mine.yaml").unlink()
+    assert jobs["pretrain_encoder"] == jobs["build_cache"] == 1
+    assert jobs["train_policy"] == jobs["evaluate_policy"] == SEEDS
+
+
 AFTER_SCORES = {
     **{"gather_scores": 1, "tabulate": 1, "render_table": 1},
     **{"plot_training_curves": 1, "plot_performance_profiles": 1},

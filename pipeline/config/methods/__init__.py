@@ -20,6 +20,8 @@ from pipeline.errors import PipelineError
 Activation = Literal["gelu", "gelu_tanh", "relu"]
 """`gelu_tanh` is what GPT-2 was trained with."""
 ActionKind = Literal["discrete", "continuous", "both"]
+FROM_CACHE = frozenset({"embeddings", "embeddings_and_states"})
+"""Kinds of observation that are read from the feature cache."""
 RUN = "run:"
 InitialWeights = Annotated[
     Literal["random", "language_model"]
@@ -108,6 +110,11 @@ class MethodSettings(Section):
     def observed(self) -> str:
         """The kind of observation that is read."""
         return self.observation or self.observations[0]
+
+    @property
+    def embedded(self) -> bool:
+        """Whether that is read from the feature cache."""
+        return self.observed in FROM_CACHE
 
     @property
     def memory(self) -> int:

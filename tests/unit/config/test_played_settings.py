@@ -35,6 +35,19 @@ def test_they_train_nothing_anew(method: str) -> None:
     assert config_of(method, **{learned: 16}).trained() != plain.trained()
 
 
+def test_names_of_what_a_training_does_not_read_train_nothing_anew() -> None:
+    """Another encoder is not trained with by what sees pixels, nor another text by what begins
+    at random.
+    """
+    pixels, cached = config_of("decision_transformer"), config_of("more3s")
+    for name in ("features", "language_model"):
+        other = {name: "mine"}
+        assert pixels.model_copy(update=other).trained() == pixels.trained()
+    assert cached.model_copy(update={"features": "mine"}).trained() != cached.trained()
+    begun = config_of("more3s", initial_weights="language_model")
+    assert begun.model_copy(update={"language_model": "mine"}).trained() != begun.trained()
+
+
 def test_a_training_reads_what_is_left_without_them() -> None:
     """A stage is told the settings as JSON, and checks them once more."""
     config = load(CONFIG / "config.yaml")
