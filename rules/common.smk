@@ -233,6 +233,12 @@ def training_options(wildcards):
     return [*device_options(wildcards), *words("save_every", CONFIG.hardware.save_every)]
 
 
+def policy_options(wildcards):
+    """The same for a policy's, which holds observations in memory."""
+    memory = words("cache_memory_mb", CONFIG.hardware.cache_memory_mb)
+    return [*training_options(wildcards), *memory]
+
+
 def download_options(wildcards):
     """How an artefact may be had. Where it came from makes no difference to what it holds."""
     confirmed = wildcards.artefact in CONFIG.unverified_artefacts

@@ -64,7 +64,7 @@ rule train_policy:
         "../envs/policy.yaml"
     threads: slots(CONFIG.hardware.processes)
     resources:
-        mem_mb=lambda w: CONFIG.hardware.processes * (2000 + method_of(w).training.cache_memory_mb),
+        mem_mb=CONFIG.hardware.processes * (2000 + CONFIG.hardware.cache_memory_mb),
         runtime=240,
         gpu=GPUS * CONFIG.hardware.processes,
     params:

@@ -240,9 +240,6 @@ class TrainingConfig(Section):
         ge=1,
         description="steps between checkpoints kept beside the last one, to be played (Figure 3)",
     )
-    cache_memory_mb: int = Field(
-        2048, ge=16, description="largest size of decoded feature blocks held in memory"
-    )
 
 
 class HardwareConfig(Section):
@@ -263,6 +260,11 @@ class HardwareConfig(Section):
         ge=1,
         description="number of steps between saves that a killed training resumes from; default: "
         "at each row of its curve",
+    )
+    cache_memory_mb: int = Field(
+        2048,
+        ge=16,
+        description="megabytes of decoded observations that a training holds in memory",
     )
     shards: int = Field(
         1,

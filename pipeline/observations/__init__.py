@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.config import plugins
-from pipeline.config.schema import FeaturesConfig
+from pipeline.config.schema import FeaturesConfig, HardwareConfig
 from pipeline.data.trajectories import Trajectories
 from pipeline.environments import Environment
 from pipeline.environments.action_space import Actions
 from pipeline.errors import PipelineError
 
+MEMORY_MB = HardwareConfig().cache_memory_mb
+"""Megabytes of decoded observations that a store holds in memory, if nothing else is said."""
 Observation = dict[str, Tensor]
 """Named tensors, each with leading dimensions (batch, steps)."""
 

@@ -20,7 +20,7 @@ from pipeline.features import encoders
 from pipeline.features.prompts import Prompts
 from pipeline.features.step_encoder import StepEncoder
 from pipeline.io.artefact import Artefact
-from pipeline.observations import LiveStep, Observation, ObserverInputs
+from pipeline.observations import MEMORY_MB, LiveStep, Observation, ObserverInputs
 from pipeline.vision import detectors
 from pipeline.vision.detectors import Regions
 
@@ -127,7 +127,7 @@ class EmbeddingObserver:
 
 
 def open_store(
-    path: Path, trajectories: Trajectories | None = None, memory_mb: int = 2048
+    path: Path, trajectories: Trajectories | None = None, memory_mb: int = MEMORY_MB
 ) -> EmbeddingStore:
     """Open the feature cache, which knows each step's pair without the trajectories."""
     return EmbeddingStore(path, memory_mb)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.trajectories import Trajectories
-from pipeline.observations import LiveStep, Observation, ObserverInputs
+from pipeline.observations import MEMORY_MB, LiveStep, Observation, ObserverInputs
 from pipeline.observations.embeddings import EmbeddingObserver, EmbeddingStore
 from pipeline.observations.states import StateObserver, StateStore
 
@@ -37,7 +37,7 @@ class EmbeddingAndStateObserver(EmbeddingObserver):
 
 
 def open_store(
-    path: Path, trajectories: Trajectories, memory_mb: int = 2048
+    path: Path, trajectories: Trajectories, memory_mb: int = MEMORY_MB
 ) -> EmbeddingAndStateStore:
     """Open the feature cache beside the trajectories' state vectors."""
     return EmbeddingAndStateStore(path, trajectories, memory_mb)

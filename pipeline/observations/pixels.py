@@ -18,7 +18,7 @@ from pipeline.data.trajectories import Trajectories
 from pipeline.environments.resize import area_sums
 from pipeline.io.artefact import Artefact, ArtefactWriter
 from pipeline.io.running_stats import Moments
-from pipeline.observations import LiveStep, Observation, ObserverInputs
+from pipeline.observations import MEMORY_MB, LiveStep, Observation, ObserverInputs
 
 KIND = "pixels"
 STACK = 4
@@ -102,7 +102,7 @@ class PixelObserver:
         return {"frames": torch.from_numpy(stacks[:, None])}  # (B, 1, 4, 84, 84)
 
 
-def open_store(path: Path, trajectories: Trajectories, memory_mb: int = 2048) -> PixelStore:
+def open_store(path: Path, trajectories: Trajectories, memory_mb: int = MEMORY_MB) -> PixelStore:
     """Open a pixels artefact for training; raises PipelineError where it is not a whole one."""
     return PixelStore(path, trajectories, memory_mb)
 

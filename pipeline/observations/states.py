@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline.data.trajectories import Trajectories
 from pipeline.errors import PipelineError
 from pipeline.io.running_stats import Moments
-from pipeline.observations import LiveStep, Observation, ObserverInputs
+from pipeline.observations import MEMORY_MB, LiveStep, Observation, ObserverInputs
 
 
 class StateStore:
@@ -49,7 +49,7 @@ class StateObserver:
         return {"state": torch.from_numpy(live.observations[:, None])}
 
 
-def open_store(path: Path, trajectories: Trajectories, memory_mb: int = 2048) -> StateStore:
+def open_store(path: Path, trajectories: Trajectories, memory_mb: int = MEMORY_MB) -> StateStore:
     """Open the trajectories' state vectors; raises PipelineError where they have none."""
     return StateStore(trajectories)
 

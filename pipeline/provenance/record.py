@@ -82,6 +82,8 @@ class Job:
     inputs: Sequence[tuple[str, Path, bool]]
     """Option, path, whether it is given data."""
     outputs: Sequence[Path]
+    running: Sequence[str] = ()
+    """Those of the settings that make no difference to what the outputs hold."""
 
 
 def write(job: Job, started: datetime) -> None:
@@ -119,8 +121,9 @@ def write(job: Job, started: datetime) -> None:
 
 def identity(job: Job) -> str:
     """SHA-256 of all that a job's outputs depend on: settings, what the inputs hold, and code."""
+    settings = {name: job.settings[name] for name in job.settings if name not in job.running}
     depends_on = {
-        "settings": to_jsonable_python(dict(job.settings)),
+        "settings": to_jsonable_python(settings),
         "inputs": [[option, _settled(path).sha256] for option, path, _ in job.inputs],
         "code": source_digest.code_digest(source_digest.loaded_modules() | {job.module}),
         "versions": source_digest.versions(*DISTRIBUTIONS),

@@ -26,6 +26,7 @@ from pipeline.stages._signature import (
     Parsed,
     Positional,
     Reads,
+    Running,
     Shards,
     Stage,
     call,
@@ -45,6 +46,7 @@ __all__ = [
     "Parsed",
     "Positional",
     "Reads",
+    "Running",
     "Shards",
     "execute",
 ]

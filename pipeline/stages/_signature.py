@@ -59,6 +59,13 @@ class Lower:
 
 
 @dataclass(frozen=True)
+class Running:
+    """A setting that makes no difference to what the outputs hold, such as how much memory is used:
+    what was killed goes on with another.
+    """
+
+
+@dataclass(frozen=True)
 class Positional:
     """A setting that is told by its place on the command line."""
 
@@ -193,7 +200,8 @@ def job_of(stage: Stage, module: str, told: Mapping[str, Any]) -> record.Job:
         names = reads.names(SimpleNamespace(**told)) if reads else [""]
         inputs += [(each.name, path / name, True) for name in names]
     outputs = [path for _, path in _paths(options, Kind.OUTPUT, told)]
-    return record.Job(module, settings, inputs, outputs)
+    running = [each.name for each in options if _of(Running, each.notes)]
+    return record.Job(module, settings, inputs, outputs, running)
 
 
 def call(function: Callable[..., Any], told: Mapping[str, Any]) -> Any:

@@ -33,8 +33,7 @@ def predict_states(
         found = open_loop.measure(learner, count, data, *of, seed)
     else:
         actions, scale = learner.spec.choices, told.return_scale
-        memory_mb = method.training.cache_memory_mb
-        store = open_observations(method, actions, data, observations, memory_mb)
+        store = open_observations(method, actions, data, observations)
         windows = Windows(data, store, actions, scale, method.policy)
         found = imagined_loop.measure(learner, count, windows, *of)
     with replacing(errors) as temporary:

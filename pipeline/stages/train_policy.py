@@ -8,8 +8,9 @@ from pipeline.config.schema import MethodConfig
 from pipeline.hardware import distributed
 from pipeline.io.atomic import replacing_folder
 from pipeline.language.pretraining import begin_with
+from pipeline.observations import MEMORY_MB
 from pipeline.stages import Identity, Input, Lower, Output, execute
-from pipeline.stages._device import Device, SaveEvery
+from pipeline.stages._device import CacheMemory, Device, SaveEvery
 from pipeline.stages._recorded import Recorded
 from pipeline.training import checkpoint, loop, preparation
 from pipeline.training.curve import write_curve
@@ -18,7 +19,7 @@ from pipeline.training.resume import Resumption
 
 def train_policy(
     *,
-    method: Annotated[MethodConfig, Lower("training.batch_size", "training.cache_memory_mb")],
+    method: Annotated[MethodConfig, Lower("training.batch_size")],
     recorded: Recorded,
     seed: int,
     language_model: Annotated[Input | None, "layers that the policy begins with"] = None,
@@ -28,11 +29,12 @@ def train_policy(
     curve: Annotated[Output, "CSV"],
     device: Device = "cpu",
     save_every: SaveEvery = None,
+    cache_memory_mb: CacheMemory = MEMORY_MB,
     identity: Identity,
 ) -> None:
     """Load, train, write."""
     told = recorded.load(), seed, device, partial(begin_with, language_model)
-    prepared = preparation.prepare(method, *told, recorded.task, first_policy)
+    prepared = preparation.prepare(method, *told, recorded.task, first_policy, cache_memory_mb)
     learner, windows, description = prepared
     saved = Resumption(policy, identity(), save_every)
     if distributed.rank():  # only the first process writes

@@ -19,7 +19,7 @@ from pipeline.environments.action_space import ActionSpace
 from pipeline.errors import PipelineError
 from pipeline.methods import Learner, Spec, make
 from pipeline.nn.transformer import Transformer
-from pipeline.observations import ObservationStore, open_store
+from pipeline.observations import MEMORY_MB, ObservationStore, open_store
 from pipeline.observations.together import StoreOfSeveral
 from pipeline.observations.windows import Windows, default_return_scale
 from pipeline.training import checkpoint
@@ -58,6 +58,7 @@ def prepare(
     begin: Callable[[Transformer], str] | None = None,
     tasks: Sequence[str] = (),
     first: Path | None = None,
+    memory_mb: int = MEMORY_MB,
 ) -> tuple[Learner, Windows, Description]:
     """A new learner, initialised from `seed`, the windows it is trained on, both for `device`, and
     its checkpoint's description.
@@ -70,7 +71,7 @@ def prepare(
     little for that, and for several games where it is trained on one.
     """
     config.evaluation.reset_seeds(seed)
-    windows, spec = open_windows(config, recordings, device, tasks)
+    windows, spec = open_windows(config, recordings, device, tasks, memory_mb)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         learner = make(config, spec)
@@ -99,8 +100,11 @@ def open_windows(
     recordings: Sequence[Recording],
     device: str = "cpu",
     tasks: Sequence[str] = (),
+    memory_mb: int = MEMORY_MB,
 ) -> tuple[Windows, Spec]:
-    """The windows of all recordings, and what a method that is trained on them is built for."""
+    """The windows of all recordings, and what a method that is trained on them is built for;
+    `memory_mb` megabytes of decoded observations stay in memory.
+    """
     if len(recordings) != (len(tasks) or 1):
         raise PipelineError(
             f"{len(recordings)} recordings for {len(tasks) or 1} tasks; give one for each of --task"
@@ -110,8 +114,8 @@ def open_windows(
             f"{config.method} is trained on one game at a time, not on {', '.join(tasks)}; choose "
             "one of them, or a method of several"
         )
-    memory_mb = max(1, config.training.cache_memory_mb // len(recordings))
-    opened = (_opened(config, each, memory_mb) for each in recordings)
+    share = max(1, memory_mb // len(recordings))
+    opened = (_opened(config, each, share) for each in recordings)
     told, spaces, stores = zip(*opened, strict=True)
     if not tasks:
         (known,), (space,), (store,) = told, spaces, stores
@@ -144,7 +148,11 @@ def _opened(
 
 
 def open_observations(
-    config: MethodConfig, actions: ActionSpace, data: Trajectories, path: Path, memory_mb: int
+    config: MethodConfig,
+    actions: ActionSpace,
+    data: Trajectories,
+    path: Path,
+    memory_mb: int = MEMORY_MB,
 ) -> ObservationStore:
     """What the method of `config` observes of `data`; PipelineError where they do not fit."""
     if fault := actions.fault(data.actions):

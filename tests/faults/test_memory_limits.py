@@ -57,7 +57,7 @@ def test_no_memory_to_begin_with(jobs: dict[str, Job], name: str, tmp_path: Path
 
 
 def test_a_saved_training_goes_on(jobs: dict[str, Job], tmp_path: Path) -> None:
-    """Killed after a save, then without memory for its batch, then with."""
+    """Killed after a save, then without memory for its batch, then with, and with less for data."""
     job = changed(jobs["train_policy"], "method", "training.batch_size", 16384)
     for key in ("steps", "evaluate_every", "checkpoint_every", "warmup_steps"):
         job = changed(job, "method", f"training.{key}", 3 if key == "steps" else 1)
@@ -72,7 +72,8 @@ def test_a_saved_training_goes_on(jobs: dict[str, Job], tmp_path: Path) -> None:
     assert said.startswith("train_policy: ")
     assert "damaged" not in (tmp_path / "log").read_text()
     assert saved.read_bytes() == kept
-    trial.ends_alike()
+    less = replace(job, options={**job.options, "cache_memory_mb": "16"})
+    replace(trial, job=less).ends_alike()
 
 
 def test_libraries_that_cannot_be_loaded() -> None:

@@ -28,7 +28,7 @@ def test_the_order_of_the_configuration_runs_nothing(project: Path) -> None:
 
 
 def test_other_hardware_runs_nothing(project: Path) -> None:
-    hardware = "hardware={device: auto, processes: 2, save_every: 5}"
+    hardware = "hardware={device: auto, processes: 2, save_every: 5, cache_memory_mb: 64}"
     assert planned(project, "--config", hardware) == {}
 
 

@@ -25,6 +25,7 @@ from pipeline.stages import (
     Parsed,
     Positional,
     Reads,
+    Running,
     Shards,
     execute,
 )
@@ -57,6 +58,7 @@ def example(
     names: Sequence[str],
     numbers: Annotated[dict[str, int] | None, Parsed(json.loads)] = None,
     loud: bool = False,
+    memory: Annotated[int, Running()] = 8,
     made: Output,
     shard: OwnShard = None,
     shards: Shards = (),
@@ -108,7 +110,7 @@ def test_its_record_says_what_it_read_in_the_order_of_the_signature(
     ]
     assert written.settings == {
         **{"threads": 2, "name": "called", "seed": 3, "names": ["third"], "numbers": {"a": 1}},
-        **{"loud": True, "shard": None, "sweep": json.loads(SWEEP)},
+        **{"loud": True, "memory": 8, "shard": None, "sweep": json.loads(SWEEP)},
     }
     assert written.seeds == {"seed": 3}
 
@@ -116,11 +118,12 @@ def test_its_record_says_what_it_read_in_the_order_of_the_signature(
 def test_an_identity_is_of_all_that_the_outputs_depend_on(told: list[str], tmp_path: Path) -> None:
     execute(example, told)
     execute(example, told)
+    execute(example, [*told, "--memory", "4"])
     execute(example, [*told, "--seed", "4"])
     (tmp_path / "first").write_text("other")
     execute(example, told)
-    first, same, seed, content = (call["identity"] for call in CALLS)
-    assert first == same
+    first, same, less, seed, content = (call["identity"] for call in CALLS)
+    assert first == same == less
     assert len({first, seed, content}) == 3
 
 
