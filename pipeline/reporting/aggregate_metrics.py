@@ -2,7 +2,8 @@
 
 What to report from a handful of runs, after Agarwal et al. 2021 ("Deep RL at the Edge of the
 Statistical Precipice"), with the definitions of their library rliable; `paired_difference` is an
-addition. All intervals are 95 % percentile bootstraps with runs resampled within each game, seeded.
+addition. All intervals are of 95 %, by a bootstrap of runs within each game, seeded. They are wider
+than rliable's, whose percentiles cover the truth in 74 to 88 % of cases where there are three runs.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.errors import PipelineError
-from pipeline.reporting.statistics import Statistic, interval, mean_of_means
+from pipeline.reporting.statistics import Statistic, interval, mean_of_means, widened_interval
 
 Runs = Sequence[NDArray[np.float64]]
 """One array of normalised scores (runs,) per game; a run's score is the mean of its episodes.
@@ -35,7 +36,7 @@ def estimate(runs: Runs, statistic: Statistic) -> Estimate:
     """Any statistic of runs × games, such as `mean_of_means` or `pooled_interquartile_mean`."""
     if not runs:
         return Estimate(float("nan"), float("nan"), float("nan"))
-    return Estimate(float(statistic(runs)), *interval(runs, statistic))
+    return Estimate(float(statistic(runs)), *widened_interval(runs, statistic))
 
 
 def probability_of_improvement(x: Runs, y: Runs) -> Estimate:
@@ -52,7 +53,8 @@ def probability_of_improvement(x: Runs, y: Runs) -> Estimate:
         pairs = zip(strata[:games], strata[games:], strict=True)
         return np.asarray(np.mean([_share_of_wins(*pair) for pair in pairs], axis=0))
 
-    return estimate([*x, *y], mean_share_of_wins)
+    value, low, high = estimate([*x, *y], mean_share_of_wins)
+    return Estimate(value, *np.clip([low, high], 0, 1).tolist())
 
 
 def paired_difference(x: Runs, y: Runs) -> Estimate:
@@ -73,13 +75,14 @@ def paired_difference(x: Runs, y: Runs) -> Estimate:
 def performance_profile(runs: Runs, thresholds: ArrayLike) -> list[Estimate]:
     """For each of the thresholds (τ,), the mean over games of the share of runs that score > τ.
 
-    The band is pointwise. Every threshold sees the same resamples, so that the ends of the band
-    fall as the profile does.
+    The band is pointwise, and rliable's: percentiles, which are not widened for few runs. Every
+    threshold sees the same resamples, so that the ends of the band fall as the profile does.
     """
-    return [
-        estimate([(scores > threshold).astype(np.float64) for scores in runs], mean_of_means)
+    shares = (
+        [(scores > threshold).astype(np.float64) for scores in runs]
         for threshold in np.asarray(thresholds, dtype=np.float64)
-    ]
+    )
+    return [Estimate(float(mean_of_means(each)), *interval(each, mean_of_means)) for each in shares]
 
 
 def _share_of_wins(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:

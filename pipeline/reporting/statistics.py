@@ -54,22 +54,38 @@ def confidence_interval(
     """
     if len(scores) == 1:
         return interval(scores, mean_of_means, level, resamples, seed)
-    means = seed_means(scores)
-    ends = np.array(interval([means], mean_of_means, level, resamples, seed))
-    low, high = means.mean() + _few(len(means), level) * (ends - means.mean())
+    return widened_interval([seed_means(scores)], mean_of_means, level, resamples, seed)
+
+
+def widened_interval(
+    strata: Strata,
+    statistic: Statistic,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """`interval` of a few elements in each stratum, widened about the figure itself so that it
+    covers as often as it says.
+    """
+    value = float(statistic(strata))
+    ends = np.array(interval(strata, statistic, level, resamples, seed))
+    low, high = value + _few([len(elements) for elements in strata], level) * (ends - value)
     return float(low), float(high)
 
 
-def _few(seeds: int, level: float) -> float:
-    """How much wider than a bootstrap's percentiles an interval of few seeds has to be (Hesterberg
-    2015, "What Teachers Should Know About the Bootstrap", section 4.3).
+def _few(lengths: Sequence[int], level: float) -> float:
+    """How much wider than a bootstrap's percentiles an interval of few elements has to be
+    (Hesterberg 2015, "What Teachers Should Know About the Bootstrap", section 4.3).
 
     Resamples of n have (n - 1) / n of the variance, and its estimate is Student's:
-    √(n / (n - 1)) · t / z, which is 2.7 for three seeds and 1.6 for five.
+    √(n / (n - 1)) · t / z, which is 2.7 for three seeds and 1.6 for five. Of several strata each
+    adds n - 1 degrees of freedom: for three seeds on each of four games it is 1.4.
     """
-    tail = (1 + level) / 2
-    quantiles = stats.t.ppf(tail, seeds - 1) / stats.norm.ppf(tail)
-    return float(np.sqrt(seeds / (seeds - 1)) * quantiles)
+    n, tail = np.array(lengths, dtype=np.float64), (1 + level) / 2
+    if n.min() < 2:
+        return float("nan")
+    quantiles = stats.t.ppf(tail, (n - 1).sum()) / stats.norm.ppf(tail)
+    return float(quantiles / np.sqrt(np.mean((n - 1) / n)))
 
 
 def interval(

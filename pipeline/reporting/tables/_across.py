@@ -57,7 +57,8 @@ def section(across: pd.DataFrame, label: Label) -> str:
         [
             f"Across games, n = {n}: interquartile mean of g, mean difference of g from the first "
             "row paired by seed, and probability that a run is better than one of the first row; "
-            "in brackets 95 % intervals, runs resampled within each game.",
+            "in brackets 95 % intervals, runs resampled within each game, widened for their small "
+            "number.",
             markdown_grid(header, lines),
         ]
     )

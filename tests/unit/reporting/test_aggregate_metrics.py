@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from resampling import Strata, assert_bootstrap_interval, mean_by_loop
+from scipy import stats
 
 from pipeline.errors import PipelineError
 from pipeline.reporting.aggregate_metrics import (
@@ -41,6 +42,15 @@ def wins(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     """P(X > Y) + P(X = Y) / 2 by the double loop."""
     score = sum(1.0 if a > b else 0.5 if a == b else 0.0 for a in x for b in y)
     return score / (len(x) * len(y))
+
+
+def percentiles(figure: Estimate, strata: Strata) -> tuple[float, float]:
+    """The ends of an interval before it was widened for few runs."""
+    lengths = [len(runs) for runs in strata]
+    kept = sum((n - 1) / n for n in lengths) / len(lengths)
+    factor = stats.t.ppf(0.975, sum(lengths) - len(lengths)) / stats.norm.ppf(0.975) / kept**0.5
+    low, high = (figure.value + (end - figure.value) / factor for end in figure[1:])
+    return float(low), float(high)
 
 
 def test_a_run_is_the_mean_of_its_episodes() -> None:
@@ -86,7 +96,7 @@ def test_probability_of_improvement_agrees_with_loops() -> None:
 
     figure = probability_of_improvement(X, Y)
     assert figure.value == pytest.approx(mean_wins([*X, *Y]))
-    assert_bootstrap_interval((figure.low, figure.high), [*X, *Y], mean_wins)
+    assert_bootstrap_interval(percentiles(figure, [*X, *Y]), [*X, *Y], mean_wins)
 
 
 def test_either_method_is_better_or_they_tie() -> None:
@@ -110,8 +120,23 @@ def test_paired_difference_agrees_with_loops() -> None:
     differences = [np.array([a - b for a, b in zip(*game, strict=True)]) for game in games]
     figure = paired_difference(X, PAIRED)
     assert figure.value == pytest.approx(mean_by_loop(differences))
-    assert_bootstrap_interval((figure.low, figure.high), differences, mean_by_loop)
+    assert_bootstrap_interval(percentiles(figure, differences), differences, mean_by_loop)
     assert paired_difference(PAIRED, X).value == pytest.approx(-figure.value)
+
+
+@pytest.mark.parametrize("name", ["interquartile mean", "paired difference"])
+def test_an_interval_of_few_runs_covers_the_truth_as_often_as_it_says(name: str) -> None:
+    """Three runs on each of two games; percentiles of resamples would cover it in 78 to 86 %."""
+    rng = np.random.default_rng(3)
+    draws = rng.normal(size=(500, 2, 2, 3))
+    figures = [ESTIMATES[name]([*x], [*y]) for x, y in draws]
+    covered = np.mean([figure.low <= 0 <= figure.high for figure in figures])
+    assert 0.92 <= covered <= 0.98
+
+
+def test_a_probability_stays_one() -> None:
+    figure = probability_of_improvement([np.array([1.0, 3.0, 4.0])], [np.array([0.0, 2.0, 1.5])])
+    assert 0 < figure.low < figure.value < figure.high == 1  # widened, it would end beyond
 
 
 def test_performance_profile_of_a_known_sample() -> None:
