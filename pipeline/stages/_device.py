@@ -5,7 +5,7 @@ themselves.
 from typing import Annotated
 
 from pipeline.hardware import devices
-from pipeline.observations import MEMORY_MB
+from pipeline.observations import MEMORY_MB as MEMORY_MB
 from pipeline.stages import Lower, Parsed, Running
 from pipeline.training import resume
 

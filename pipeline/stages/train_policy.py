@@ -8,9 +8,8 @@ from pipeline.config.schema import MethodConfig
 from pipeline.hardware import distributed
 from pipeline.io.atomic import replacing_folder
 from pipeline.language.pretraining import begin_with
-from pipeline.observations import MEMORY_MB
 from pipeline.stages import Identity, Input, Lower, Output, execute
-from pipeline.stages._device import CacheMemory, Device, SaveEvery
+from pipeline.stages._device import MEMORY_MB, CacheMemory, Device, SaveEvery
 from pipeline.stages._recorded import Recorded
 from pipeline.training import checkpoint, loop, preparation
 from pipeline.training.curve import write_curve
