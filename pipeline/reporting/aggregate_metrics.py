@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.errors import PipelineError
-from pipeline.reporting.statistics import Statistic, interval, mean_of_means, widened_interval
+from pipeline.reporting.statistics import Statistic, interval, mean_of_means
 
 Runs = Sequence[NDArray[np.float64]]
 """One array of normalised scores (runs,) per game; a run's score is the mean of its episodes.
@@ -36,7 +36,7 @@ def estimate(runs: Runs, statistic: Statistic) -> Estimate:
     """Any statistic of runs × games, such as `mean_of_means` or `pooled_interquartile_mean`."""
     if not runs:
         return Estimate(float("nan"), float("nan"), float("nan"))
-    return Estimate(float(statistic(runs)), *widened_interval(runs, statistic))
+    return Estimate(float(statistic(runs)), *interval(runs, statistic, widened=True))
 
 
 def probability_of_improvement(x: Runs, y: Runs) -> Estimate:

@@ -54,23 +54,8 @@ def confidence_interval(
     """
     if len(scores) == 1:
         return interval(scores, mean_of_means, level, resamples, seed)
-    return widened_interval([seed_means(scores)], mean_of_means, level, resamples, seed)
-
-
-def widened_interval(
-    strata: Strata,
-    statistic: Statistic,
-    level: float = 0.95,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """`interval` of a few elements in each stratum, widened about the figure itself so that it
-    covers as often as it says.
-    """
-    value = float(statistic(strata))
-    ends = np.array(interval(strata, statistic, level, resamples, seed))
-    low, high = value + _few([len(elements) for elements in strata], level) * (ends - value)
-    return float(low), float(high)
+    means = [seed_means(scores)]
+    return interval(means, mean_of_means, level, resamples, seed, widened=True)
 
 
 def _few(lengths: Sequence[int], level: float) -> float:
@@ -82,8 +67,6 @@ def _few(lengths: Sequence[int], level: float) -> float:
     adds n - 1 degrees of freedom: for three seeds on each of four games it is 1.4.
     """
     n, tail = np.array(lengths, dtype=np.float64), (1 + level) / 2
-    if n.min() < 2:
-        return float("nan")
     quantiles = stats.t.ppf(tail, (n - 1).sum()) / stats.norm.ppf(tail)
     return float(quantiles / np.sqrt(np.mean((n - 1) / n)))
 
@@ -94,8 +77,10 @@ def interval(
     level: float = 0.95,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    widened: bool = False,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of `statistic`, elements (n,) resampled within each stratum.
+    """Percentile bootstrap interval of `statistic`, elements (n,) resampled within each stratum;
+    `widened` about the figure itself, so that it covers what it says where elements are few.
 
     Strata are independent of each other and may differ in length. The same strata give the same
     interval, and strata of the same lengths the same choice of elements: the resampling is seeded.
@@ -112,7 +97,11 @@ def interval(
         vectorized=True,
         rng=np.random.default_rng(seed),
     )
-    return float(result.confidence_interval.low), float(result.confidence_interval.high)
+    low, high = (float(end) for end in result.confidence_interval)
+    if not widened:
+        return low, high
+    value, wider = float(statistic(strata)), _few([len(each) for each in strata], level)
+    return value + wider * (low - value), value + wider * (high - value)
 
 
 def gain_by_chance(groups: Scores, resamples: int = 200, seed: int = 0) -> float:
