@@ -11,7 +11,7 @@ BIN := .venv/bin
 # Stamps: installing again is for a change of these files only.
 PINS := pyproject.toml requirements.lock
 # Of 20,000 files Python compiles the few that are imported when they first are; pip would take a minute for all.
-# Images of containers often forbid that: then each process would compile them anew, which takes it 5 seconds.
+# Images of containers often forbid that: then each process would compile them anew, which takes it 2 to 4 seconds.
 export PYTHONDONTWRITEBYTECODE :=
 INSTALL = $(BIN)/pip install --no-compile --constraint requirements.lock $(PIP_ARGS) --editable
 RUNTIME := .venv/.installed
