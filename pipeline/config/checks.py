@@ -70,6 +70,11 @@ def _check_source(dataset: DatasetConfig, file: str) -> None:
         raise PipelineError(
             f"{file}: file: {source} reads one; say where below resources/ it lies{other}"
         )
+    if len(dataset.files) > 1 and plugins.one_file(dataset.source):
+        raise PipelineError(
+            f"{file}: file: {source} reads one, and {len(dataset.files)} are named; make a data "
+            "set of each"
+        )
     if "episodes" in reads and not 1 <= dataset.episodes <= SEEDS_APART:
         raise PipelineError(
             f"{file}: episodes: {source} plays {dataset.episodes}; choose 1 to {SEEDS_APART:,}"

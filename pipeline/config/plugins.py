@@ -69,6 +69,11 @@ def downloads(source: str) -> bool:
     return source_code.defines(f"pipeline.data.sources.{source}", "download")
 
 
+def one_file(source: str) -> bool:
+    """Whether a source reads one file or folder and no list of them, likewise: it says ONE_FILE."""
+    return source_code.defines(f"pipeline.data.sources.{source}", "ONE_FILE")
+
+
 def read_by(source: str) -> tuple[str, ...] | None:
     """The keys of a data set that a source reads, beside those that all have, read likewise: it
     says READS. None where it does not.

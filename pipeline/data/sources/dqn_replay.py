@@ -30,6 +30,7 @@ from pipeline.environments.action_space import ActionSpace
 from pipeline.errors import PipelineError
 
 READS = ("file", "checkpoints")
+ONE_FILE = True
 PADDING = 3
 """Rows of zeros before an episode: Dopamine stacks four frames."""
 SIZE = 84

@@ -25,6 +25,7 @@ from pipeline.data.trajectories import Trajectories
 from pipeline.errors import PipelineError
 
 READS = ("file", "clip_actions")
+ONE_FILE = True
 TYPES = {
     "observations": np.float32,
     "actions": np.float32,

@@ -43,6 +43,7 @@ from pipeline.errors import PipelineError
 from pipeline.io.atomic import replacing_folder
 
 READS = ("file", "name", "clip_actions")
+ONE_FILE = True
 MAIN_FILE = "main_data.hdf5"
 PIECE = 64
 """Images read at a time."""

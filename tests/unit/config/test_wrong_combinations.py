@@ -110,6 +110,10 @@ def test_what_is_not_used_may_be_anything(folder: Path) -> None:
             {"source": "recorded_states", "file": "a.npz", "max_epsilon": 0.5},
             "max_epsilon: source 'recorded_states' does not read it",
         ),
+        *(
+            ({"source": one, "file": ["a", "b"]}, f"file: source '{one}' reads one, and 2 are na")
+            for one in ("dqn_replay", "hdf5", "minari")
+        ),
         ({"source": "scripted"}, "episodes: source 'scripted' plays 0; choose 1 to 1,000"),
         ({"source": "scripted", "episodes": 1001}, "episodes: source 'scripted' plays 1001"),
         (
