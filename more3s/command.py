@@ -10,8 +10,8 @@ from pipeline.errors import PipelineError
 
 
 def command(arguments: Sequence[str] | None = None) -> None:
-    """Run `init`, `tensorboard` or `export`. A PipelineError, and what the system says of a file,
-    is one line and exit status 1.
+    """Run `init`, `tensorboard`, `export` or `record`. A PipelineError, and what the system says of
+    a file, is one line and exit status 1.
     """
     parser = argparse.ArgumentParser(prog="more3s", description="MORE-3S, beside Snakemake.")
     commands = parser.add_subparsers(required=True, metavar="command", dest="name")
@@ -23,6 +23,11 @@ def command(arguments: Sequence[str] | None = None) -> None:
     step = commands.add_parser("export", help="write a policy's acting step as ONNX")
     step.add_argument("bundle", type=Path, help="results/bundles/<dataset>/<method>")
     step.add_argument("file", type=Path, help="what to write: .onnx, or .pt2 for torch.export.load")
+    play = commands.add_parser("record", help="record play of a policy, to train others on")
+    play.add_argument("bundle", type=Path, help="results/bundles/<dataset>/<method>")
+    play.add_argument("file", type=Path, help="what to write: .npz")
+    play.add_argument("--episodes", type=int, default=25, help="default: 25")
+    play.add_argument("--first-seed", type=int, default=0, help="reset seed; default: 0")
     told = parser.parse_args(arguments)
     try:
         if told.name == "init":
@@ -35,6 +40,12 @@ def command(arguments: Sequence[str] | None = None) -> None:
             inputs = load(told.bundle).export(told.file)
             print(f"The acting step is in {told.file}. For one episode it takes:")
             print(*(f"  {name} {shape}" for name, shape in inputs.items()), sep="\n")
+        elif told.name == "record":
+            from more3s.recorder import record
+
+            scores = record(told.bundle, told.file, told.episodes, told.first_seed)
+            low, high, mean = min(scores), max(scores), sum(scores) / len(scores)
+            print(f"{told.file}: {len(scores)} episodes, {low:g} to {high:g}, mean {mean:g}")
         else:
             count = tensorboard.write(told.runs, told.folder)
             print(f"{count} curves. Next:\n  tensorboard --logdir {told.folder}")

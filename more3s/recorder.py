@@ -12,6 +12,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from more3s.environment import Observation, PipelineEnv
 from pipeline import environments
@@ -81,6 +82,10 @@ class Recorder(gymnasium.Wrapper[Observation, Action, Observation, Action]):
         episode.terminated = result[2]
         episode.sha256 = hashlib.sha256(game.state().tobytes()).hexdigest()
         return result
+
+    def scores(self) -> list[float]:
+        """Sum of the raw rewards of each episode so far."""
+        return [float(sum(each.rewards)) for each in self._episodes]
 
     def save(self, path: str | Path) -> Path:
         """Write all episodes that have a step as `.npz`, whole or not at all.
@@ -166,3 +171,32 @@ class Recorder(gymnasium.Wrapper[Observation, Action, Observation, Action]):
         if read.qpos is None:  # a robot has been played again already
             with TemporaryDirectory() as folder:
                 frames.render(read, config, Path(folder, "frames.h5"))
+
+
+def record(bundle: Path, place: Path, episodes: int, first_seed: int) -> list[float]:
+    """Let the policy of `bundle` play `episodes` episodes from reset seeds `first_seed` on, as its
+    evaluation does, and write them to `place`; their scores.
+
+    Raises PipelineError for a folder that is no bundle, and for reset seeds that evaluations play.
+    """
+    from more3s.agent import load  # loads torch
+
+    agent = load(bundle)
+    about, rule = agent.bundle, agent.bundle.method.evaluation
+    if first_seed + episodes > rule.first_seed:
+        raise PipelineError(
+            f"record: {episodes} episodes from reset seed {first_seed}; evaluations play from "
+            f"{rule.first_seed} on, and what they play must not be recorded; begin lower"
+        )
+    policy = f"{about.method.method} ({about.variant}) of {about.dataset}, seed {about.seed}"
+    recorder = Recorder(agent.make(), policy, rule.epsilon)
+    for seed in tqdm(range(first_seed, first_seed + episodes), desc="record", unit="episode"):
+        observation, _ = recorder.reset(seed=seed)
+        agent.reset(seed=seed)
+        reward, over = 0.0, False
+        while not over:
+            action = agent.act(observation, reward)
+            observation, reward, ended, cut, _ = recorder.step(action)
+            over = ended or cut
+    recorder.save(place)
+    return recorder.scores()

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bundles import make_bundle
 
 import more3s
+from more3s.command import command
 from pipeline.config.schema import DatasetConfig
 from pipeline.data import frames, trajectories
 from pipeline.errors import PipelineError
@@ -87,3 +89,39 @@ def test_nothing_to_record(tmp_path: Path) -> None:
         recorder.save(tmp_path / "mine.npz")
     with pytest.raises(PipelineError, match="environments of more3s"):
         more3s.Recorder(recorder)  # type: ignore[arg-type]
+
+
+def test_a_policy_is_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What it wrote are the episodes that the agent plays from these reset seeds."""
+    bundle, file = make_bundle(tmp_path, "decision_transformer"), tmp_path / "weak.npz"
+    command(["record", str(bundle), str(file), "--episodes", "3", "--first-seed", "5"])
+    agent = more3s.load(bundle)
+    dataset = DatasetConfig(environment="catch", source="recorded", file=file.name)
+    read = trajectories.collect(dataset, agent.bundle.environment, tmp_path)
+    env, taken = agent.make(), []
+    for seed in (5, 6, 7):
+        observation, _ = env.reset(seed=seed)
+        agent.reset(seed=seed)
+        reward, over = 0.0, False
+        while not over:
+            taken.append(agent.act(observation, reward))
+            observation, reward, ended, cut, _ = env.step(taken[-1])
+            over = ended or cut
+    assert read.actions.tolist() == taken
+    assert read.seed.tolist() == [5, 6, 7]
+    assert read.epsilon is not None
+    np.testing.assert_allclose(read.epsilon, 0.1)
+    with np.load(file) as content:
+        assert content["policy"][0] == "decision_transformer (default) of catch, seed 4"
+    low, high, mean = read.score.min(), read.score.max(), read.score.mean()
+    said = capsys.readouterr().out
+    assert said == f"{file}: 3 episodes, {low:g} to {high:g}, mean {mean:g}\n"
+
+
+def test_what_evaluations_play_is_not_recorded(tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path, "behaviour_cloning")
+    with pytest.raises(SystemExit, match="evaluations play from 10000 on"):
+        command(["record", str(bundle), str(tmp_path / "weak.npz"), "--first-seed", "9990"])
+    with pytest.raises(SystemExit, match="nothing was played"):
+        command(["record", str(bundle), str(tmp_path / "weak.npz"), "--episodes", "0"])
+    assert not (tmp_path / "weak.npz").exists()

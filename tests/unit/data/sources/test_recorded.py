@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.config.schema import DatasetConfig, EnvironmentConfig
+from pipeline.config.schema import DatasetConfig, EnvironmentConfig, EvaluationConfig
 from pipeline.data.sources import recorded
 from pipeline.data.trajectories import Trajectories
 from pipeline.errors import PipelineError
@@ -194,3 +194,17 @@ def test_shipped_recordings_are_sound() -> None:
             data = recorded.collect(shipped, environment, RESOURCES)
             assert len(data.episode_length) == 25
             assert data.source == f"recorded {folder}/{game} (epsilon ≤ 0.2)"
+
+
+def test_shipped_play_of_two_players_is_sound() -> None:
+    """All episodes of the novice are there, from starts that no evaluation has."""
+    for game, novices in (("breakout", 60), ("qbert", 25)):
+        environment = GAME.model_copy(update={"game": game.capitalize()})
+        files = [f"demonstrations/{player}/{game}.npz" for player in ("decisive", "novice")]
+        data = recorded.collect(config(file=files, max_epsilon=0.2), environment, RESOURCES)
+        assert len(data.episode_length) == 25 + novices
+        assert data.score[25:].mean() < 0.6 * data.score[:25].mean()
+        assert data.seed is not None
+        assert data.seed[25:].max() < EvaluationConfig().first_seed
+        assert data.served is not None
+        assert data.served.tolist() == [False] * 25 + [game == "breakout"] * novices
