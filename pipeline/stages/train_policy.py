@@ -39,7 +39,7 @@ def train_policy(
     if distributed.rank():  # only the first process writes
         loop.train(learner, windows, method.training, seed, saved=saved)
         sys.exit()
-    with replacing_folder(checkpoints, resumed=saved.waiting) as folder:
+    with replacing_folder(checkpoints, resumed=saved.claim()) as folder:
         keep = partial(checkpoint.keep, folder, description)
         write_curve(curve, loop.train(learner, windows, method.training, seed, keep, saved))
         checkpoint.save(policy, learner, description)

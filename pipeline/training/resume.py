@@ -9,6 +9,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,15 @@ class Resumption:
             return self._read() is not None
         except DAMAGED:
             return False
+
+    def claim(self) -> bool:
+        """Whether a killed training of this identity left something to go on from. What another one
+        left goes: it would count for checkpoints beside it that are no longer its own.
+        """
+        with suppress(*DAMAGED):  # of a damaged one `load` says so
+            if self._read() is None:
+                self.remove()
+        return self.waiting
 
     def remove(self) -> None:
         """The training has ended: nothing is left to go on from."""

@@ -294,11 +294,16 @@ def test_a_training_of_another_identity_is_not_gone_on_with(tmp_path: Path) -> N
     ours, other = (Resumption(tmp_path / "policy", name) for name in ("ours", "other"))
     assert ours.load(policy, optimizer) is None
     ours.save(policy, optimizer, {"rows": []})
-    assert ours.waiting
+    assert ours.claim()
     assert not other.waiting
     assert other.load(policy, optimizer) is None
+    assert ours.waiting
+    assert not other.claim()  # which begins anew, in the folder of checkpoints as well
+    assert not ours.waiting
+    ours.save(policy, optimizer, {"rows": []})
     path = tmp_path / ".policy.resume"
     path.write_bytes(path.read_bytes()[:-10])
-    assert not ours.waiting
+    assert not ours.claim()
+    assert path.exists()  # a damaged one, of which `load` says so
     ours.remove()
     assert not path.exists()
