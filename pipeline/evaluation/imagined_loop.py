@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pipeline.config.table import OpenLoopConfig
 from pipeline.errors import PipelineError
-from pipeline.evaluation.open_loop import rows_of
+from pipeline.evaluation.open_loop import finite_or_infinite, rows_of
 from pipeline.evaluation.open_loop_columns import COLUMNS
 from pipeline.methods import Learner
 from pipeline.observations.batch import Batch
@@ -84,5 +84,5 @@ def measure(
     rows = []
     for name, (count, each) in found.items():
         error = (each - recorded).square().mean(dim=-1).sqrt()  # (B, H)
-        rows += rows_of(name, count, error)
+        rows += rows_of(name, count, finite_or_infinite(error))
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -124,9 +124,14 @@ def _sizes(inputs: int, outputs: int, parameters: int) -> list[int]:
 
 
 def errors(predicted: Tensor, of: Courses, spread: Tensor) -> Tensor:
-    """(B, H) in deviations; NaN where nothing was recorded."""
-    square = ((predicted - of.states) / spread).square().mean(dim=-1)
-    return square.sqrt().masked_fill(~of.known, torch.nan)
+    """(B, H) in deviations; NaN where nothing was recorded, infinite where NaN is predicted."""
+    error = ((predicted - of.states) / spread).square().mean(dim=-1).sqrt()
+    return finite_or_infinite(error).masked_fill(~of.known, torch.nan)
+
+
+def finite_or_infinite(error: Tensor) -> Tensor:
+    """`error` (…) with infinity for NaN: of predictions that diverged, which count as wrong."""
+    return error.masked_fill(error.isnan(), torch.inf)
 
 
 def measure(
@@ -166,6 +171,8 @@ def rows_of(model: str, parameters: int, error: Tensor) -> list[tuple[Any, ...]]
     for step, column in enumerate(error.numpy().T, start=1):
         known = column[~np.isnan(column)]
         if len(known):
-            quartiles = np.quantile(known, (0.25, 0.5, 0.75))
+            with np.errstate(invalid="ignore"):  # between two infinite errors
+                quartiles = np.quantile(known, (0.25, 0.5, 0.75))
+            quartiles = np.where(np.isnan(quartiles), np.inf, quartiles)
             rows.append((model, parameters, step, len(known), known.mean(), *quartiles))
     return rows

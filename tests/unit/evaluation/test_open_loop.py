@@ -70,6 +70,20 @@ def test_errors_are_in_deviations_and_only_of_what_was_recorded() -> None:
     torch.testing.assert_close(error[of.known], torch.full((int(of.known.sum()),), 1.5))
 
 
+def test_predictions_that_diverge_count() -> None:
+    """Three of four courses do from the second step on: none of them is left out."""
+    of = open_loop.courses(linear(), HELD_OUT, CONFIG.model_copy(update={"starts": 4}))
+    rows = of.known[:, 1]
+    predicted = of.states.clone()
+    predicted[rows.nonzero()[1:].flatten(), 1:] = torch.nan
+    error = open_loop.errors(predicted, of, torch.ones(STATE))
+    assert torch.equal(error.isnan(), ~of.known)
+    (_, _, _, starts, mean, low, median, _), *_ = open_loop.rows_of("own", 1, error)[1:]
+    assert starts == rows.sum() >= 3
+    assert (mean, median) == (np.inf, np.inf)
+    assert not np.isnan(low)
+
+
 def test_a_one_step_model_learns_what_one_step_decides_and_has_its_size() -> None:
     data = linear()
     model, count = open_loop.markov(data, ~HELD_OUT, 3000, CONFIG, seed=1)
