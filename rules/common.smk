@@ -251,21 +251,30 @@ def check_targets():
         return  # not started by a command line
     targets = get_argument_parser().parse_known_args(sys.argv[1:])[0].targets
     found = {rule.name: rule for rule in workflow.rules}
-    trained = RUNS.where(trained=True)
-    examples = [
-        *collect(rules.tabulate.output, table=CONFIG.tables),
-        *each(rules.evaluate_policy.output.episodes, trained),
-        *each(rules.train_policy.output.policy, trained, variant="trained_as"),
-    ]
     try:
         driver.check_targets(
             targets,
             {name: rule.has_wildcards() for name, rule in found.items()},
             [file for file in targets if any(rule.is_producer(file) for rule in found.values())],
-            examples,
+            target_examples(),
         )
     except PipelineError as error:
         sys.exit(f"error: {error}")
+
+
+def target_examples():
+    """Files that people ask for, to guess which one was meant."""
+    trained, seeing = RUNS.where(trained=True), RUNS.where(from_cache=True)
+    yield from collect(rules.tabulate.output, table=CONFIG.tables)
+    yield from each(rules.evaluate_policy.output.episodes, trained)
+    yield from each(rules.train_policy.output.policy, trained, variant="trained_as")
+    bundle = rules.bundle_policy.output.bundle
+    for run in trained:
+        for name in ("", f"-{run.variant}-seed-{run.seed}"):
+            yield from collect(bundle, dataset=run.dataset, method=run.method, run=name)
+    for stage_one in (rules.collect_trajectories, rules.render_frames, rules.shrink_frames):
+        yield from collect(stage_one.output[0], dataset=CONFIG.datasets)
+    yield from each(rules.build_cache.output.cache, seeing)
 
 
 @cache

@@ -24,12 +24,19 @@ def downloaded(wildcards):
     return dataset.name is not None and dataset.file is None
 
 
-def resource_files(wildcards):
-    """The recordings of a dataset; what is missing is said before any job runs."""
+def given_file(path, reader, named_by):
+    """A file that people put there; that it is missing is said before any job runs."""
     try:
-        return driver.given_files(wildcards.dataset, dataset_of(wildcards).files, Path(RESOURCES))
+        return driver.given_file(path, reader, named_by)
     except PipelineError as error:
         sys.exit(f"error: {error}")
+
+
+def resource_files(wildcards):
+    """The recordings of a dataset."""
+    name = played_of(wildcards)
+    reader, key = f"data set {name!r}", f"'file' in config/datasets/{name}.yaml"
+    return [given_file(Path(RESOURCES, file), reader, key) for file in dataset_of(wildcards).files]
 
 
 def resources_dir(wildcards):
@@ -40,13 +47,20 @@ def resources_dir(wildcards):
 
 def text_of(wildcards):
     """The file that a language model's text is read from, if it is one of this machine."""
-    language_model = language_model_of(wildcards)
-    return [language_model.name] if language_model.source == "file" else []
+    language_model, name = language_model_of(wildcards), wildcards.language_model
+    if language_model.source != "file":
+        return []
+    key = f"'name' in config/language_models/{name}.yaml"
+    return [given_file(Path(language_model.name), f"language model {name!r}", key)]
 
 
 def wording(wildcards):
     """The sentences that an environment's prompts are made of."""
-    return f"{RESOURCES}/{environment_of(wildcards).wording}"
+    environment, name = environment_of(wildcards), dataset_of(wildcards).environment
+    key = f"'prompts' or 'game' in config/environments/{name}.yaml"
+    return given_file(
+        Path(RESOURCES, environment.wording), f"what {environment.game}'s prompts say", key
+    )
 
 
 def prompts_of(wildcards):

@@ -89,14 +89,14 @@ def check_configurations(files: Iterable[Path], results: Path) -> None:
 
 
 def check_targets(
-    targets: Iterable[str], rules: Mapping[str, bool], made: Iterable[str], examples: Sequence[str]
+    targets: Iterable[str], rules: Mapping[str, bool], made: Iterable[str], examples: Iterable[str]
 ) -> None:
     """Refuse targets that no rule makes, or that are many files.
 
     Args:
         rules: rule → whether its files are named by wildcards.
         made: those of the targets that are files of a rule.
-        examples: files that can be asked for, to guess which was meant.
+        examples: files that can be asked for, to guess which was meant; read in case of a fault.
     """
     files = set(made)
     for target in targets:
@@ -135,16 +135,16 @@ def played(dataset: str, parts: Sequence[str] | None, on: str) -> str:
     )
 
 
-def given_files(dataset: str, files: Iterable[str], resources: Path) -> list[str]:
-    """The recordings of a data set; PipelineError naming the first that is missing."""
-    paths = [resources / file for file in files]
-    for path in paths:
-        if not path.exists():
-            raise PipelineError(
-                f"{path}: missing, and data set {dataset!r} is read from it; put it there "
-                f"(docs/data.md), or correct 'file' in config/datasets/{dataset}.yaml"
-            )
-    return [str(path) for path in paths]
+def given_file(path: Path, reader: str, named_by: str) -> str:
+    """A file that people put there, and that `reader` is read from; PipelineError where it is
+    missing, naming the key `named_by`.
+    """
+    if not path.exists():
+        raise PipelineError(
+            f"{path}: missing, and {reader} is read from it; put it there (docs/data.md), or "
+            f"correct {named_by}"
+        )
+    return str(path)
 
 
 def check_image(image: str) -> None:

@@ -26,7 +26,7 @@ from pipeline.config.schema import (
     TableConfig,
     TogetherConfig,
 )
-from pipeline.config.section import explain, known, merge, validate
+from pipeline.config.section import explain, known, merge, telling, validate
 from pipeline.errors import PipelineError, unknown_name
 from pipeline.io.yaml import read_yaml
 
@@ -76,7 +76,7 @@ def load(
     try:
         config = Config.model_validate({**raw, **sections})
     except ValidationError as error:
-        raise explain(error, _said_by(given, error.errors()[0]["loc"]), Config) from None
+        raise explain(error, _said_by(given, telling(error)["loc"]), Config) from None
     check_data(config, where)
     features = {**config.features, **config.derived_features(plugins.names("methods"))}
     config = config.model_copy(update={"features": features})
@@ -130,12 +130,15 @@ def _check_declared(
         for name, table in tables.items()
         if name in shared or not isinstance(table, Mapping) or "datasets" in table
     ]
-    for name in tables:
+    for name, table in tables.items():
         if name not in declared:
-            where = _said_by(given, ("tables", name))
+            where = f"{_said_by(given, ('tables', name))}: tables.{name}"
+            for key in table:
+                known("key", key, TableConfig.model_fields, where)
+            others = list(dict.fromkeys([*shared, *declared]))
             raise PipelineError(
-                f"{where}: tables.{name}: {unknown_name('table', name, [*shared, *declared])}; a "
-                "new one has datasets, methods and seeds"
+                f"{where}: {unknown_name('table', name, others)}; a new one has datasets, methods "
+                "and seeds"
             )
 
 

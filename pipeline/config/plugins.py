@@ -56,12 +56,12 @@ def load(room: str, name: str) -> ModuleType:
 
 def continuous(family: str) -> bool:
     """Whether the environments of a family take vectors, read from source: it says CONTINUOUS."""
-    return source_code.defines(f"pipeline.environments.{family}", "CONTINUOUS")
+    return source_code.constant(f"pipeline.environments.{family}", "CONTINUOUS") is True
 
 
 def sticky(family: str) -> bool:
     """Whether those of a family can repeat actions by chance, read likewise: it says STICKY."""
-    return source_code.defines(f"pipeline.environments.{family}", "STICKY")
+    return source_code.constant(f"pipeline.environments.{family}", "STICKY") is True
 
 
 def downloads(source: str) -> bool:
@@ -71,14 +71,15 @@ def downloads(source: str) -> bool:
 
 def one_file(source: str) -> bool:
     """Whether a source reads one file or folder and no list of them, likewise: it says ONE_FILE."""
-    return source_code.defines(f"pipeline.data.sources.{source}", "ONE_FILE")
+    return source_code.constant(f"pipeline.data.sources.{source}", "ONE_FILE") is True
 
 
 def read_by(source: str) -> tuple[str, ...] | None:
     """The keys of a data set that a source reads, beside those that all have, read likewise: it
     says READS. None where it does not.
     """
-    return source_code.constant(f"pipeline.data.sources.{source}", "READS")
+    found = source_code.constant(f"pipeline.data.sources.{source}", "READS")
+    return found if isinstance(found, tuple) else None
 
 
 def detector_constant(detector: str, name: str) -> str | bool | tuple[str, ...] | None:

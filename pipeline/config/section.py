@@ -16,7 +16,7 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     WrapValidator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from pipeline.errors import PipelineError, unknown_name
 
@@ -88,7 +88,7 @@ def explain(
     error: ValidationError, where: str, schema: type[BaseModel] | None = None
 ) -> PipelineError:
     """Turn a validation error into one line: file or section, key, cause, what is allowed."""
-    first = error.errors()[0]
+    first = telling(error)
     key = ".".join(str(part) for part in first["loc"]) or "(whole)"
     cause = first["msg"]
     if first["type"] == "extra_forbidden" and schema is not None:
@@ -98,6 +98,12 @@ def explain(
         cause = "this key is required"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     return PipelineError(f"{where}: {key}: {cause}{more}")
+
+
+def telling(error: ValidationError) -> ErrorDetails:
+    """The fault to mend first: of a misspelt key rather than of the one that is missed by it."""
+    faults = error.errors()
+    return next((each for each in faults if each["type"] == "extra_forbidden"), faults[0])
 
 
 def _schema_at(schema: type[BaseModel], location: Iterable[int | str]) -> type[BaseModel]:

@@ -54,10 +54,12 @@ def class_constant(module: str, name: str) -> str | bool | tuple[str, ...] | Non
     return None
 
 
-def constant(module: str, name: str) -> tuple[str, ...] | None:
-    """The tuple of strings that `module` itself binds `name` to; None if there is no such tuple."""
+def constant(module: str, name: str) -> bool | tuple[str, ...] | None:
+    """The truth value or tuple of strings that `module` itself binds `name` to; None if there is
+    none.
+    """
     found = dict(_bindings(tree(module))).get(name)
-    return found if isinstance(found, tuple) else None
+    return found if isinstance(found, bool | tuple) else None
 
 
 def defines(module: str, name: str) -> bool:

@@ -87,7 +87,11 @@ def find(path: Path, row: str, column: str) -> Cell:
     names = ["/".join(map(str, cells)) for cells in table[keys].to_numpy()]
     wanted = {row, f"{row}/default"}
     numbers = [index for index, name in enumerate(names) if {str(index), name} & wanted]
-    if len(numbers) != 1:
+    if len(numbers) > 1:
+        raise PipelineError(
+            f"{path}: rows {', '.join(map(str, numbers))} are called {row!r}; give one's number"
+        )
+    if not numbers:
         allowed = f"0 to {len(names) - 1}, or {', '.join(names)}"
         raise PipelineError(f"{path}: unknown row {row!r}; allowed: {allowed}")
     found = table.iloc[numbers[0]]

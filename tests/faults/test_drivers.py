@@ -97,6 +97,11 @@ def test_one_line_for_what_cannot_be_run(tmp_path: Path) -> None:
     assert "results/tabel1.csv: no rule makes it (did you mean results/table1.csv?)" in said
     said = refused("--configfile", toy, "--", "results/trajectories/pong.h5", cwd=ROOT)
     assert "resources/nowhere.npz: missing, and data set 'pong' is read from it" in said
+    catch = tmp_path / "config/environments/catch.yaml"
+    catch.write_text(f"{catch.read_text()}\nprompts: nowhere\n")
+    said = refused("--configfile", toy, "--", PROMPTS, cwd=ROOT)
+    assert "resources/prompts/nowhere.yaml: missing, and what Catch's prompts say is read" in said
+    assert said.endswith("correct 'prompts' or 'game' in config/environments/catch.yaml")
 
 
 def test_another_folder_for_results(tmp_path: Path) -> None:

@@ -51,11 +51,12 @@ def test_a_target_among_the_configurations() -> None:
 
 def test_missing_recordings(tmp_path: Path) -> None:
     (tmp_path / "a.npz").touch()
-    assert driver.given_files("pong", ["a.npz"], tmp_path) == [str(tmp_path / "a.npz")]
+    told = "data set 'pong'", "'file' in config/datasets/pong.yaml"
+    assert driver.given_file(tmp_path / "a.npz", *told) == str(tmp_path / "a.npz")
     with pytest.raises(
         PipelineError, match=r"b\.npz: missing, and data set 'pong' .*config/datasets/pong\.yaml"
     ):
-        driver.given_files("pong", ["a.npz", "b.npz"], tmp_path)
+        driver.given_file(tmp_path / "b.npz", *told)
 
 
 def test_images(tmp_path: Path) -> None:

@@ -89,3 +89,31 @@ def test_a_file_that_would_not_be_read(folder: Path) -> None:
     (folder / "variants" / "two.yml").write_text("policy: {width: 64}\n", encoding="utf-8")
     expected = "config/variants/two.yml: rename it to two.yaml"
     assert message(folder / "config.yaml") == expected
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        (
+            "datasets/mine",
+            {"enviroment": "catch", "source": "scripted"},
+            "enviroment: unknown key 'enviroment' (did you mean 'environment'?)",
+        ),
+        ("environments/mine", {"family": "atari", "gmae": "Pong"}, "gmae: unknown key 'gmae'"),
+    ],
+)
+def test_a_misspelt_key_is_said_before_the_one_that_it_leaves_out(
+    folder: Path, file: str, content: dict[str, Any], said: str
+) -> None:
+    edit(folder / f"{file}.yaml", **content)
+    assert message(folder / "config.yaml").startswith(f"config/{file}.yaml: {said}")
+
+
+def test_a_misspelt_key_of_a_new_table(folder: Path) -> None:
+    edit(folder / "config.yaml", tables={"t": {"seeds": [0]}})
+    found = message(folder / "config.yaml")
+    assert "tables.t: unknown table 't'; allowed: " in found
+    assert found.count("table1,") == 1
+    edit(folder / "config.yaml", tables={"t": {"dataset": ["pong"]}})
+    found = message(folder / "config.yaml")
+    assert found.startswith("config/config.yaml: tables.t: unknown key 'dataset' (did you mean")

@@ -36,6 +36,14 @@ def test_a_row_has_a_number_and_a_name(table: Path, row: str, value: str) -> Non
     assert explain.find(table, row, "mean").value == value
 
 
+def test_rows_of_one_name_are_asked_for_by_number(tmp_path: Path) -> None:
+    path = tmp_path / "curve.csv"
+    path.write_text("dataset,method,variant,step,mean\n" + "catch,more3s,default,5,1.0\n" * 2)
+    assert explain.find(path, "1", "mean").value == "1.0"
+    with pytest.raises(PipelineError, match="rows 0, 1 are called 'catch/more3s'; give one's num"):
+        explain.find(path, "catch/more3s", "mean")
+
+
 def test_a_figure_across_games_counts_from_random_play(tmp_path: Path) -> None:
     path = tmp_path / "across.csv"
     path.write_text("method,variant,iqm,iqm_ci_low,games\nmore3s,default,1.0,0.9,4\n")

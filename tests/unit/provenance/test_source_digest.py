@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import source_code
-from pipeline.config.source_code import class_constant, defines
+from pipeline.config.source_code import class_constant, constant, defines
 from pipeline.errors import PipelineError
 from pipeline.provenance import source_digest as digests
 from pipeline.provenance.source_digest import (
@@ -201,6 +201,23 @@ def test_what_a_module_defines_is_read_without_importing(package: Path) -> None:
     forget()
     assert all(defines("pipeline.room.plain", name) for name in ("found", "BOUND", "build"))
     assert not defines("pipeline.room.plain", "inside")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("LIT = True", True),
+        ("LIT: bool = True", True),
+        ("LIT = False", False),
+        ('LIT = ("a", "b")', ("a", "b")),
+        ("LIT = 3", None),
+    ],
+)
+def test_a_constant_is_read_without_importing(package: Path, text: str, value: object) -> None:
+    (package / "room" / "plain.py").write_text(f"{text}\n")
+    forget()
+    assert constant("pipeline.room.plain", "LIT") == value
+    assert constant("pipeline.room.plain", "DARK") is None
 
 
 def test_versions_of_what_is_installed() -> None:
