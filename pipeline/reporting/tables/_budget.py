@@ -25,7 +25,8 @@ def section(rows: pd.DataFrame, scores: pd.DataFrame, label: Label) -> str:
     return "\n\n".join(
         [
             "Budget of a run: windows; environment steps in them that carried loss; CPU seconds of "
-            "its training, where they were measured.",
+            "its training, where they were measured; of one that was killed and went on, those "
+            "since then.",
             method_grid(["game", *(label(*key) for key in keys)], lines),
         ]
     )
