@@ -136,7 +136,8 @@ class Config(Section):
         """The features that a run of `methods` has as a difference from others, by their names."""
         derived: dict[str, FeaturesConfig] = {}
         datasets = [*self.datasets, *self.together]
-        stacks = (self._entries(*run) for run in product(datasets, methods))
+        naming = [entry for entry in self.settings if "features" in entry.settings]
+        stacks = (self._entries(*run, among=naming) for run in product(datasets, methods))
         distinct = {repr(entries): entries for entries in stacks}.values()
         for entries, (variant, overlay) in product(distinct, self.variants.items()):
             name, difference = self._features([*entries, overlay])
@@ -186,16 +187,22 @@ class Config(Section):
         return self.environments[chosen.environment].model_copy(update=update)
 
     def _entries(
-        self, dataset: str | None = None, method: str | None = None
+        self,
+        dataset: str | None = None,
+        method: str | None = None,
+        among: Iterable[Entry] | None = None,
     ) -> list[dict[str, Any]]:
-        """The settings that are for a run, in order; what is not known of it is not met."""
+        """The settings that are for a run, in order, `among` those given or all; what is not known
+        of the run is not met.
+        """
         run = {} if method is None else {"method": method}
         if dataset is not None:
             environment = self.datasets[self.parts(dataset)[0]].environment
             run |= {"dataset": dataset, "family": self.environments[environment].family}
             if dataset not in self.together:
                 run["environment"] = environment
-        return [entry.settings for entry in self.settings if entry.where.holds(run)]
+        entries = self.settings if among is None else among
+        return [entry.settings for entry in entries if entry.where.holds(run)]
 
     def _features(self, layers: Iterable[Mapping[str, Any]]) -> tuple[str, dict[str, Any]]:
         """The features that were named last, and what the layers above really change in them."""

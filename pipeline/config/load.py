@@ -224,17 +224,17 @@ def _check_policy(content: object, where: str, named: Iterable[str] | None) -> N
         raise PipelineError(f"{where}: policy: expected keys and values, found {found}")
     methods = list(named or plugins.names("methods"))
     _check_keys(content, map(settings_class, methods), f"{where}: policy")
+    taken = {name: own(name, content) for name in methods}
+    keys = {name: {key for key, _ in leaves(policy)} for name, policy in taken.items()}
+    having = [{name for name in methods if key in keys[name]} for key, _ in leaves(content)]
+    groups = [{name} for name in methods] if named else having
     refused: dict[str, PipelineError] = {}
-    for name in methods:
+    for name in set().union(*groups):  # of hundreds of files few say anything of a method's own
         try:
-            validate(MethodConfig, {"method": name, "policy": own(name, content)}, where)
+            validate(MethodConfig, {"method": name, "policy": taken[name]}, where)
         except PipelineError as error:
             refused[name] = error
-    having = [
-        {name for name in methods if key in dict(leaves(own(name, content)))}
-        for key, _ in leaves(content)
-    ]
-    for group in [{name} for name in methods] if named else having:
+    for group in groups:
         if group <= refused.keys():
             raise PipelineError(f"{refused[first := min(group)]} (method {first})")
 
