@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 WORKFLOW = Path(__file__).parent / "workflow"
+SLOWEST = (WORKFLOW, Path(__file__).parent / "faults")
+"""Folders whose tests begin first: if a long group begins last, one process waits for the other."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -17,6 +19,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             together = WORKFLOW
             item.add_marker(pytest.mark.workflow)
         item.add_marker(pytest.mark.xdist_group(str(together)))
+    items.sort(key=lambda item: [*map(item.path.is_relative_to, SLOWEST)], reverse=True)
 
 
 @pytest.fixture(autouse=True)
