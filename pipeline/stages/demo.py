@@ -19,13 +19,16 @@ def demo(
 ) -> None:
     """Read, print."""
     for each, played, described, film in zip(runs, episodes, run, video, strict=True):
-        returns = read_episodes(played)["return"]
-        data = json.loads(described.read_text(encoding="utf-8"))["data_mean"]
+        table, told = read_episodes(played), json.loads(described.read_text(encoding="utf-8"))
+        data, returns = told["data_mean"], table["return"]
+        known = table["noops"].isin(told["known_starts"]).sum()
         print(
             f"\n{printed(each.method, each.variant)} on {each.dataset}, seed {each.seed}: "
             f"{returns.mean():g} points, the mean of {len(returns)} episodes "
             f"({returns.min():g} to {returns.max():g}); recorded ones have {data:g} on average"
         )
+        if known:
+            print(f"{known} of them begin as a recorded one did, and may follow it to its end")
         print(f"every episode             {played}\nthe first, as a film      {film}")
     for picture in regions:
         print(f"the regions that it sees  {picture}", flush=True)
