@@ -58,6 +58,7 @@ class Job:
             os.dup2(file.fileno(), 2)
             sys.stdout = sys.stderr = file  # else pytest's
             if file_size is not None:
+                sys.dont_write_bytecode = True  # Python would keep what it could write of a module
                 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # an error number instead
                 resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
             if memory is not None:

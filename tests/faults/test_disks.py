@@ -89,7 +89,8 @@ def test_the_process_ends_with_an_ordinary_code(
 
         folder = tmp_path / str(share)
         folder.mkdir()
-        command = [sys.executable, "-m", job.stage.__module__, *job.words(folder)]
+        # -B: of a module Python would keep what it could write, and read no more than that later.
+        command = [sys.executable, "-B", "-m", job.stage.__module__, *job.words(folder)]
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, preexec_fn=limited)
         assert done.returncode == 1, done.stderr
         assert "cannot be written: File too large" in done.stderr

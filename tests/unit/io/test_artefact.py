@@ -277,7 +277,8 @@ def test_a_disk_that_takes_no_more_ends_no_process_by_a_signal(tmp_path: Path) -
     path = tmp_path / "whole.h5"
 
     def attempt(limit: int) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-c", program, str(path), str(limit)]
+        # -B: Python would keep what it could write of a compiled module.
+        command = [sys.executable, "-B", "-c", program, str(path), str(limit)]
         return subprocess.run(command, capture_output=True, text=True)
 
     assert attempt(1 << 30).returncode == 0
