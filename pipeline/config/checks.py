@@ -220,6 +220,12 @@ def check_several(
         )
     except PipelineError as error:
         raise PipelineError(f"{where}: {error}") from None
+    if "states" in policy.observed and not plugins.states(environment.family):
+        readable = [kind for kind in policy.observations if "states" not in kind]
+        raise PipelineError(
+            f"{where}: policy.observation: {policy.observed}: {environment.game} has no state "
+            f"vectors; choose {' or '.join(readable)}"
+        )
 
 
 def _check_parts(config: Config, table: TableConfig, place: str) -> None:

@@ -59,6 +59,11 @@ def continuous(family: str) -> bool:
     return source_code.constant(f"pipeline.environments.{family}", "CONTINUOUS") is True
 
 
+def states(family: str) -> bool:
+    """Whether those of a family have state vectors, read likewise: it says STATES."""
+    return source_code.constant(f"pipeline.environments.{family}", "STATES") is True
+
+
 def sticky(family: str) -> bool:
     """Whether those of a family can repeat actions by chance, read likewise: it says STICKY."""
     return source_code.constant(f"pipeline.environments.{family}", "STICKY") is True

@@ -5,9 +5,9 @@ it is asked for.
 A family's module may offer `expert_action(environment) -> int`, a scripted agent for the `scripted`
 source, `identify(config) -> dict[str, str]`, if it can tell more about itself than
 `Environment.versions`, and `serves(config) -> bool`, if it may press a button for the player. It
-says `CONTINUOUS = True` where actions are vectors, `STICKY = True` where it can repeat actions by
-chance, and in `FULL_ACTION_SET` what all its games have at the most, in the order in which a policy
-of several games numbers them.
+says `CONTINUOUS = True` where actions are vectors, `STATES = True` where `observation` gives state
+vectors, `STICKY = True` where it can repeat actions by chance, and in `FULL_ACTION_SET` what all
+its games have at the most, in the order in which a policy of several games numbers them.
 """
 
 from collections.abc import Sequence

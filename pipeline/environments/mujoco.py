@@ -24,6 +24,8 @@ from pipeline.errors import PipelineError, unknown_name
 VERSION = "v5"
 CONTINUOUS = True
 """Actions are vectors; the process that runs Snakemake reads it from source."""
+STATES = True
+"""There are state vectors; read likewise."""
 TORSO = 1
 """The first body after the world."""
 

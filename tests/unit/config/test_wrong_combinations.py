@@ -49,6 +49,18 @@ def folder(tmp_path: Path) -> Path:
             {"observation": "embeddings"},
             "policy.observation: elastic_dt reads embeddings of one game only; use pixels here",
         ),
+        (
+            "decision_transformer",
+            "pong",
+            {"observation": "states"},
+            "policy.observation: states: Pong has no state vectors; choose ",
+        ),
+        (
+            "more3s",
+            "catch",
+            {"observation": "embeddings_and_states"},
+            "policy.observation: embeddings_and_states: Catch has no state vectors",
+        ),
         ("starformer", "pong", {"patch_size": 13}, "policy.patch_size: 13 does not divide 84 by"),
         (
             "multi_game_dt",
