@@ -97,7 +97,12 @@ class EnvironmentConfig(Section):
     @property
     def wording(self) -> str:
         """File of the prompts' sentences, below the resources."""
-        return f"prompts/{(self.prompts or self.game).lower()}.yaml"
+        return wording(self.prompts or self.game)
+
+
+def wording(game: str) -> str:
+    """File of a game's sentences, below the resources."""
+    return f"prompts/{game.lower()}.yaml"
 
 
 class DatasetConfig(Section):

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.config.data import wording
 from pipeline.config.schema import EnvironmentConfig
 from pipeline.environments.action_space import Actions, ActionSpace
 from pipeline.errors import PipelineError, unknown_name
@@ -136,11 +137,6 @@ def make(
         "sentences_in_data": len(said),
     }
     return json.dumps(content, indent=1, sort_keys=True) + "\n"
-
-
-def wording(game: str) -> str:
-    """File of a game's sentences, below the resources."""
-    return f"prompts/{game.lower()}.yaml"
 
 
 def read(resources: Path, game: str, prompt_set: str) -> dict[str, str]:
