@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
 from pipeline.io.atomic import replacing
@@ -17,6 +18,10 @@ EPISODE_COLUMNS = (
     *("still_steps_longest", "still_share", "terminated"),
 )
 """`step`: the updates that the policy had seen."""
+ALIKE = 12
+"""Steps by which the lengths of two episodes may differ that took the same course: no-ops before
+the first step are up to eight of them, and the player may be late or early.
+"""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,21 @@ def write_episodes(path: Path, played: Sequence[tuple[int, Episode]]) -> None:
             still = episode.still_steps_longest, f"{episode.still_share:.4f}"
             outcome = f"{episode.score:.10g}", episode.length, *still, episode.terminated
             writer.writerow([*place, *outcome])
+
+
+def end_as_recorded(
+    episodes: pd.DataFrame, recorded: Sequence[tuple[float, float]]
+) -> NDArray[np.bool_]:
+    """Which episodes, of what `read_episodes` gives, ended as one that was recorded: with the same
+    return, and a length that differs by `ALIKE` steps at most. `recorded` are score and length.
+    """
+    ends = np.array(recorded, np.float64).reshape(-1, 2)
+    returns = episodes["return"].to_numpy(np.float64)[:, None]
+    lengths = episodes["length"].to_numpy(np.float64)[:, None]
+    same = (returns == ends[:, 0]) & (np.abs(lengths - ends[:, 1]) <= ALIKE)
+    over = (episodes["terminated"].astype(str) == "True").to_numpy()
+    found: NDArray[np.bool_] = same.any(axis=1) & over
+    return found
 
 
 def read_episodes(path: Path, empty: bool = False) -> pd.DataFrame:

@@ -69,6 +69,12 @@ class EvaluationProtocol:
             states.append(game.state().copy())
         return recorded if np.array_equal(states[0], states[1]) else []
 
+    def recorded_ends(self) -> list[tuple[float, int]]:
+        """Score and length of the recorded episodes that were not cut."""
+        over = self.data.terminated
+        scores, lengths = self.data.score[over], self.data.episode_length[over]
+        return list(zip(scores.tolist(), lengths.tolist(), strict=True))
+
     def games(self, times: int = 1) -> list[Environment]:
         """One environment for each episode, of the whole protocol `times` over."""
         count = times * self.evaluation.episodes
@@ -114,7 +120,7 @@ class EvaluationProtocol:
         """The content of run.json: what a table has to say about a run."""
         environment = self.environment
         rules = f"sticky {environment.sticky_actions:g}, up to {environment.max_noops} no-ops"
-        serving = self._serving()
+        serving, starts = self._serving(), self.known_starts()
         return {
             "weights": weights,
             "data_source": self.data.source,
@@ -126,7 +132,8 @@ class EvaluationProtocol:
             "target_return": target,
             "max_episode_steps": self.max_steps,
             "still_limit": stillness.limit(environments.make(self.environment)),
-            "known_starts": self.known_starts(),
+            "known_starts": starts,
+            "recorded_ends": self.recorded_ends() if starts else [],
             "settings": settings,
         }
 

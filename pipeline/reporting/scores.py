@@ -16,7 +16,7 @@ from pipeline.io.json import parse
 RUN_KEYS = (
     *("weights", "data_source", "sampling", "serving", "versions"),
     *("data_mean", "data_max", "target_return", "max_episode_steps", "still_limit"),
-    *("known_starts", "settings"),
+    *("known_starts", "recorded_ends", "settings"),
 )
 COLUMNS = ("dataset", "method", "variant", "seed", "checkpoint", *EPISODE_COLUMNS, *RUN_KEYS)
 LAST, EARLIER = "last", "earlier"
@@ -74,8 +74,8 @@ def gather(
 
 
 def read_run(path: Path) -> dict[str, Any]:
-    """One run's `run.json`, checked; `versions` as one line of text, `serving`, `known_starts`
-    and `settings` as JSON.
+    """One run's `run.json`, checked; `versions` as one line of text, and as JSON `serving`,
+    `known_starts`, `recorded_ends` and `settings`.
     """
     try:
         content = parse(path.read_text(encoding="utf-8"))
@@ -91,8 +91,7 @@ def read_run(path: Path) -> dict[str, Any]:
     if isinstance(described["versions"], dict):
         pairs = sorted(described["versions"].items())
         described["versions"] = ", ".join(f"{name} {version}" for name, version in pairs)
-    described["known_starts"] = json.dumps(described["known_starts"])
-    for key in ("serving", "settings"):
+    for key in ("serving", "known_starts", "recorded_ends", "settings"):
         described[key] = json.dumps(described[key], sort_keys=True)
     return described
 

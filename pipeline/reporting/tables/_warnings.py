@@ -7,7 +7,9 @@ import pandas as pd
 
 from pipeline.config.data import CLIPPED
 from pipeline.config.table import TableConfig
+from pipeline.evaluation.episodes import ALIKE, end_as_recorded
 from pipeline.evaluation.stillness import SECONDS, SHARE
+from pipeline.reporting.formatting import figure
 from pipeline.reporting.scores import EARLIER, LAST
 from pipeline.reporting.statistics import gain_by_chance
 from pipeline.reporting.tables import best_per_seed, has_shares, printed, select
@@ -26,6 +28,7 @@ def warnings(scores: pd.DataFrame, table: TableConfig) -> list[str]:
     """Every warning that the scores of `table` give cause for, a sentence each."""
     return [
         *known_starts(scores, table),
+        *recorded_courses(scores, table),
         *serving(scores, table),
         *standing_still(scores, table),
         *repeated_episodes(scores, table),
@@ -48,6 +51,26 @@ def known_starts(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
             yield (
                 f"{dataset}: {known} of {len(episodes)} episodes begin as a recorded one did, with "
                 "as many no-ops; nothing else decides a start there"
+            )
+
+
+def recorded_courses(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
+    """Data sets on which episodes of some rows end as a recorded one did: such a row may have
+    followed recordings, and the mean of its other episodes says what it plays without them.
+    """
+    for dataset in table.datasets:
+        told = []
+        for row, episodes in _rows(scores, table, dataset):
+            recorded = json.loads(episodes["recorded_ends"].iloc[0])
+            same = end_as_recorded(episodes, recorded)
+            if same.any():
+                others = figure(float(episodes["return"][~same].mean()))
+                told.append(f"{printed(*row)} {same.sum()} of {len(episodes)}, others {others}")
+        if told:
+            yield (
+                f"{dataset}: episodes that end as a recorded one did, with the same return and a "
+                f"length that differs by at most {ALIKE} steps, and the mean return of the row's "
+                f"others: {'; '.join(told)}"
             )
 
 

@@ -75,6 +75,7 @@ def rows_of(
             "target_return": 200.0,
             "max_episode_steps": 2000,
             "known_starts": "[]",
+            "recorded_ends": "[]",
             "still_limit": 75,
             "still_steps_longest": 3,
             "still_share": 0.05,
@@ -197,6 +198,21 @@ def test_starts_that_were_recorded_are_counted(scores: pd.DataFrame) -> None:
     text = made("table3", scores).markdown
     assert "Warning: qbert: 2 of 4 episodes begin as a recorded one did" in text
     assert "breakout: 2 of 4" not in text
+
+
+def test_episodes_that_end_as_recorded_ones_are_counted(scores: pd.DataFrame) -> None:
+    assert "end as a recorded one did" not in made("table3", scores).markdown
+    chosen = (scores["dataset"] == "qbert") & (scores["variant"] == "no_return")
+    followed = chosen & (scores["seed"] == 1)
+    told = [[value, length] for value, length in scores[followed][["return", "length"]].values]
+    scores.loc[chosen, "recorded_ends"] = json.dumps(told)
+    others = scores[chosen & ~followed]["return"].mean()
+    said = f"row's others: MORE-3S (no return) 2 of 4, others {others:.1f}."
+    (warning,) = (
+        line for line in made("table3", scores).markdown.splitlines() if "end as a recorded" in line
+    )
+    assert warning.startswith("- Warning: qbert: ")
+    assert warning.endswith(said)
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "paper.yaml"])
