@@ -166,6 +166,7 @@ def check_tables(config: Config, said_by: Callable[[str], str]) -> None:
             if method in table.methods:
                 _check_row_name(config, table, settings, place)
             known("observation", settings.policy.observed, settings.policy.observations, run)
+            _check_states(config, dataset, settings.policy, run)
             if isinstance(settings.policy, _Attending):
                 _check_heads(settings.policy, f"{run}: policy")
             for name_ in settings.training.learning_rates:
@@ -220,12 +221,17 @@ def check_several(
         )
     except PipelineError as error:
         raise PipelineError(f"{where}: {error}") from None
-    if "states" in policy.observed and not plugins.states(environment.family):
-        readable = [kind for kind in policy.observations if "states" not in kind]
-        raise PipelineError(
-            f"{where}: policy.observation: {policy.observed}: {environment.game} has no state "
-            f"vectors; choose {' or '.join(readable)}"
-        )
+
+
+def _check_states(config: Config, dataset: str, policy: MethodSettings, where: str) -> None:
+    """Check that there are state vectors where they are read."""
+    for environment in map(config.environment, config.parts(dataset)):
+        if "states" in policy.observed and not plugins.states(environment.family):
+            others = [kind for kind in policy.observations if "states" not in kind]
+            raise PipelineError(
+                f"{where}: policy.observation: {policy.observed}: {environment.game} has no state "
+                f"vectors; choose {' or '.join(others)}"
+            )
 
 
 def _check_parts(config: Config, table: TableConfig, place: str) -> None:
