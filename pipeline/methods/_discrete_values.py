@@ -14,6 +14,7 @@ from pipeline.config.methods._discrete_values import DiscreteValueSettings
 from pipeline.methods import ActingState, Learner, Moment, Spec
 from pipeline.nn.game_heads import GameHeads
 from pipeline.nn.masking import masked_mean
+from pipeline.nn.token_pooling import hidden_prompts
 from pipeline.nn.value_heads import StepFeatures, ValueNetwork, of_action
 from pipeline.observations import Observation
 from pipeline.observations.batch import Batch
@@ -69,10 +70,19 @@ class DiscreteValueLearner(Learner):
         """See `error`."""
         read = self.policy.features.observed
         now = {name: batch.observation[name][:, batch.context] for name in read}
+        if "mask" in now:
+            now["mask"] = self.visible(now["mask"])
         then = {name: told.after(batch.observation[name]) for name in read}
         with torch.no_grad():
             after = self.of_game(self.target, then, batch.task)
         return self.of_game(self.policy, now, batch.task), after
+
+    def visible(self, mask: Tensor) -> Tensor:
+        """The tokens (B, S, tokens) that training shows: not always the prompt, which tells the
+        action before, for where that often is the next one it would be copied.
+        """
+        text, hidden = int(self.spec.statistics["text_tokens"]), self.settings.history_dropout
+        return mask & ~hidden_prompts(mask, text, hidden, self.training).to(mask.device)
 
     def of_game(self, network: nn.Module, observation: Observation, task: Tensor) -> Tensor:
         """The values (B, S, A, N) of observations of the games `task` (B,)."""

@@ -21,6 +21,13 @@ class DiscreteValueSettings(MethodSettings):
     pooling_queries: int = Field(
         8, ge=1, description="number of learned queries per modality, if embeddings are read"
     )
+    history_dropout: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="probability of hiding the prompt in training, if embeddings are read: it "
+        "tells the previous action",
+    )
     discount: float = Field(0.99, ge=0, lt=1, description="γ")
     n_step: int = Field(
         1,

@@ -11,7 +11,8 @@ import pytest
 import torch
 from chain import DISCOUNT, SPACE, SPEC, STATES, chain, true_values
 from interruption import assert_same_weights, killed
-from policies import TORQUES, VECTOR, moment_of
+from policies import TEXT, TORQUES, VECTOR, moment_of, spec_of
+from policies import batch_of as tokens_of
 from torch.nn import functional
 
 from pipeline.config.schema import MethodConfig, TrainingConfig
@@ -86,6 +87,38 @@ def test_cql_holds_down_what_was_not_recorded() -> None:
         unseen, seen = values_of(learner).unbind(dim=1)
         differences[weight] = (seen - unseen).min().item()
     assert differences[1.0] > differences[0.0] + 0.5  # without the term it stays where it began
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_training_hides_the_prompt_of_some_windows_and_play_of_none(method: str) -> None:
+    """The first tokens of a step; regions are always seen."""
+    settings = SMALL | OWN[method] | {"observation": "embeddings", "history_dropout": 0.5}
+    config = MethodConfig.model_validate({"method": method, "policy": settings})
+    learner: Any = make(config, spec_of("more3s", {"text_tokens": TEXT}))
+    mask = torch.ones(400, 1, TEXT + 3, dtype=torch.bool)
+    mask[:, :, -1] = False  # padding
+    torch.manual_seed(0)
+    seen = learner.train().visible(mask)
+    assert seen[:, :, TEXT:].equal(mask[:, :, TEXT:])
+    prompts = seen[:, 0, :TEXT]
+    assert prompts.all(dim=1).equal(prompts.any(dim=1))  # whole
+    assert 150 < prompts.any(dim=1).sum() < 250
+    assert learner.eval().visible(mask).equal(mask)
+
+
+def test_a_hidden_prompt_changes_no_value_that_is_learned_and_the_goal_as_before() -> None:
+    settings = SMALL | OWN["cql"] | {"observation": "embeddings", "history_dropout": 1.0}
+    config = MethodConfig.model_validate({"method": "cql", "policy": settings})
+    learner: Any = make(config, spec_of("more3s", {"text_tokens": TEXT})).train()
+    batch = replace(tokens_of("more3s", 4, 2), ahead=1)
+    tokens = batch.observation["tokens"].clone()
+    tokens[:, :, :TEXT] += 1
+    other = replace(batch, observation={**batch.observation, "tokens": tokens})
+    told = learner.horizon(batch)
+    with torch.no_grad():
+        (values, after), (same, apart) = (learner.values(each, told) for each in (batch, other))
+    torch.testing.assert_close(values, same)
+    assert (after - apart).abs().max() > 1e-4
 
 
 def test_the_gap_is_the_cross_entropy_of_the_values() -> None:
