@@ -230,7 +230,7 @@ def _check_states(config: Config, dataset: str, policy: MethodSettings, where: s
             others = [kind for kind in policy.observations if "states" not in kind]
             raise PipelineError(
                 f"{where}: policy.observation: {policy.observed}: {environment.game} has no state "
-                f"vectors; choose {' or '.join(others)}"
+                f"vectors; choose {' or '.join(others) or 'another method'}"
             )
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
 from pipeline.io.atomic import replacing
@@ -56,19 +55,20 @@ def write_episodes(path: Path, played: Sequence[tuple[int, Episode]]) -> None:
             writer.writerow([*place, *outcome])
 
 
-def end_as_recorded(
-    episodes: pd.DataFrame, recorded: Sequence[tuple[float, float]]
-) -> NDArray[np.bool_]:
-    """Which episodes, of what `read_episodes` gives, ended as one that was recorded: with the same
-    return, and a length that differs by `ALIKE` steps at most. `recorded` are score and length.
+def ended_as_recorded(
+    played: Sequence[Episode], recorded: Sequence[tuple[float, int]]
+) -> list[int]:
+    """Which of the episodes `played` ended as one that was recorded: with the same score, and a
+    length that differs by `ALIKE` steps at most. `recorded` are score and length.
     """
-    ends = np.array(recorded, np.float64).reshape(-1, 2)
-    returns = episodes["return"].to_numpy(np.float64)[:, None]
-    lengths = episodes["length"].to_numpy(np.float64)[:, None]
-    same = (returns == ends[:, 0]) & (np.abs(lengths - ends[:, 1]) <= ALIKE)
-    over = (episodes["terminated"].astype(str) == "True").to_numpy()
-    found: NDArray[np.bool_] = same.any(axis=1) & over
-    return found
+    return [
+        number
+        for number, each in enumerate(played)
+        if each.terminated
+        and any(
+            each.score == score and abs(each.length - length) <= ALIKE for score, length in recorded
+        )
+    ]
 
 
 def read_episodes(path: Path, empty: bool = False) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from pipeline.environments import Environment
 from pipeline.environments.action_space import ActionSpace, Numbering
 from pipeline.errors import PipelineError
 from pipeline.evaluation import stillness
-from pipeline.evaluation.episodes import Episode
+from pipeline.evaluation.episodes import Episode, ended_as_recorded
 from pipeline.evaluation.rollout import Player, PolicyPlayer, RandomPlayer, Recorder, play
 from pipeline.io.atomic import replacing
 from pipeline.methods import Learner
@@ -111,6 +111,7 @@ class EvaluationProtocol:
 
     def describe(
         self,
+        played: Sequence[Episode],
         weights: str,
         sampling: str,
         target: float | None,
@@ -121,6 +122,7 @@ class EvaluationProtocol:
         environment = self.environment
         rules = f"sticky {environment.sticky_actions:g}, up to {environment.max_noops} no-ops"
         serving, starts = self._serving(), self.known_starts()
+        recorded = self.recorded_ends() if starts else []  # else no course can be followed
         return {
             "weights": weights,
             "data_source": self.data.source,
@@ -133,7 +135,7 @@ class EvaluationProtocol:
             "max_episode_steps": self.max_steps,
             "still_limit": stillness.limit(environments.make(self.environment)),
             "known_starts": starts,
-            "recorded_ends": self.recorded_ends() if starts else [],
+            "ended_as_recorded": ended_as_recorded(played, recorded),
             "settings": settings,
         }
 
@@ -212,7 +214,8 @@ def play_policy(
     settings |= {"observation": told.observation, "learned_steps": learned_steps}
     if told.joint is not None:
         settings["trained_together"] = told.tasks
-    return episodes, protocol.describe(loaded.weights, sampling, shown, games[0].versions, settings)
+    rest = loaded.weights, sampling, shown, games[0].versions, settings
+    return episodes, protocol.describe(episodes, *rest)
 
 
 def _sampling(evaluation: EvaluationConfig, continuous: bool) -> str:
@@ -227,7 +230,8 @@ def play_random(protocol: EvaluationProtocol) -> tuple[list[Episode], dict[str, 
     games = protocol.games()
     player = RandomPlayer(games[0].actions, protocol.evaluation.reset_seeds(protocol.seed))
     played = protocol.play(player, games, temperature=1)
-    return played, protocol.describe("none", "uniform", None, games[0].versions, settings={})
+    rest = "none", "uniform", None, games[0].versions
+    return played, protocol.describe(played, *rest, settings={})
 
 
 def target_return(config: EvaluationConfig, trajectories: Trajectories) -> float:

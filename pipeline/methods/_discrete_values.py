@@ -14,7 +14,7 @@ from pipeline.config.methods._discrete_values import DiscreteValueSettings
 from pipeline.methods import ActingState, Learner, Moment, Spec
 from pipeline.nn.game_heads import GameHeads
 from pipeline.nn.masking import masked_mean
-from pipeline.nn.token_pooling import hidden_prompts
+from pipeline.nn.token_pooling import without_prompts
 from pipeline.nn.value_heads import StepFeatures, ValueNetwork, of_action
 from pipeline.observations import Observation
 from pipeline.observations.batch import Batch
@@ -82,7 +82,7 @@ class DiscreteValueLearner(Learner):
         action before, for where that often is the next one it would be copied.
         """
         text, hidden = int(self.spec.statistics["text_tokens"]), self.settings.history_dropout
-        return mask & ~hidden_prompts(mask, text, hidden, self.training).to(mask.device)
+        return without_prompts(mask, text, hidden, self.training)
 
     def of_game(self, network: nn.Module, observation: Observation, task: Tensor) -> Tensor:
         """The values (B, S, A, N) of observations of the games `task` (B,)."""

@@ -18,7 +18,7 @@ from torch.nn import functional
 from pipeline.nn.kv_cache import Positions, TransformerState
 from pipeline.nn.per_task import PerTask, TaskEmbedding
 from pipeline.nn.time_embedding import TimeEmbedding
-from pipeline.nn.token_pooling import AttentionPooling, hidden_prompts
+from pipeline.nn.token_pooling import AttentionPooling, without_prompts
 from pipeline.nn.transformer import Transformer, TransformerShape
 
 SIGNS = 3
@@ -102,8 +102,8 @@ class Adapter(nn.Module):
 
     def forward(self, tokens: Tensor, mask: Tensor, hidden_share: float = 0.0) -> Tensor:
         """x of tokens (batch, steps, tokens, embed): (batch, steps, width) float32."""
-        hidden = hidden_prompts(mask, self.text_tokens, hidden_share, self.training)
-        return normalised(self.pool(tokens, mask & ~hidden.to(mask.device)))
+        seen = without_prompts(mask, self.text_tokens, hidden_share, self.training)
+        return normalised(self.pool(tokens, seen))
 
 
 class Dynamics(nn.Module):

@@ -50,14 +50,15 @@ class Whitening(nn.Module):
         return part.sub_(self.mean[modality])
 
 
-def hidden_prompts(mask: Tensor, text_tokens: int, probability: float, training: bool) -> Tensor:
-    """True at the prompt, the first tokens of a step, in a random share of windows whose tokens'
-    mask is (batch, steps, tokens): the prompt tells a_{t-1}. Outside of training all or none.
+def without_prompts(mask: Tensor, text_tokens: int, probability: float, training: bool) -> Tensor:
+    """The mask (batch, steps, tokens) without the prompt, the first tokens of a step, in a random
+    share of windows: the prompt tells a_{t-1}. Outside of training in all or none.
     """
-    text = torch.arange(mask.shape[2]) < text_tokens
     if probability == 0 or (not training and probability < 1):
-        return torch.zeros_like(text)
-    return (torch.rand(len(mask), 1, 1) < probability) & text
+        return mask
+    text = torch.arange(mask.shape[2]) < text_tokens
+    hidden = (torch.rand(len(mask), 1, 1) < probability) & text
+    return mask & ~hidden.to(mask.device)
 
 
 class Dropped(Protocol):
@@ -84,12 +85,11 @@ class VisibleTokens(nn.Module):
     def forward(self, mask: Tensor, dropout: bool = True) -> Tensor:
         """The mask (batch, steps, tokens) without what is hidden; as in play without `dropout`."""
         training = self.training and dropout
-        hidden = hidden_prompts(mask, self.text_tokens, self.dropped.history_dropout, training)
-        seen = mask & ~hidden.to(mask.device)
+        seen = without_prompts(mask, self.text_tokens, self.dropped.history_dropout, training)
         if training and self.dropped.region_dropout > 0:
             hidden = torch.rand(mask.shape) < self.dropped.region_dropout
             hidden[..., : self.text_tokens] = False
-            seen &= ~hidden.to(mask.device)
+            seen = seen & ~hidden.to(mask.device)
         return seen
 
 

@@ -16,7 +16,7 @@ from pipeline.io.json import parse
 RUN_KEYS = (
     *("weights", "data_source", "sampling", "serving", "versions"),
     *("data_mean", "data_max", "target_return", "max_episode_steps", "still_limit"),
-    *("known_starts", "recorded_ends", "settings"),
+    *("known_starts", "ended_as_recorded", "settings"),
 )
 COLUMNS = ("dataset", "method", "variant", "seed", "checkpoint", *EPISODE_COLUMNS, *RUN_KEYS)
 LAST, EARLIER = "last", "earlier"
@@ -75,7 +75,7 @@ def gather(
 
 def read_run(path: Path) -> dict[str, Any]:
     """One run's `run.json`, checked; `versions` as one line of text, and as JSON `serving`,
-    `known_starts`, `recorded_ends` and `settings`.
+    `known_starts`, `ended_as_recorded` and `settings`.
     """
     try:
         content = parse(path.read_text(encoding="utf-8"))
@@ -91,7 +91,7 @@ def read_run(path: Path) -> dict[str, Any]:
     if isinstance(described["versions"], dict):
         pairs = sorted(described["versions"].items())
         described["versions"] = ", ".join(f"{name} {version}" for name, version in pairs)
-    for key in ("serving", "known_starts", "recorded_ends", "settings"):
+    for key in ("serving", "known_starts", "ended_as_recorded", "settings"):
         described[key] = json.dumps(described[key], sort_keys=True)
     return described
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from pipeline.config.data import CLIPPED
 from pipeline.config.table import TableConfig
-from pipeline.evaluation.episodes import ALIKE, end_as_recorded
+from pipeline.evaluation.episodes import ALIKE
 from pipeline.evaluation.stillness import SECONDS, SHARE
 from pipeline.reporting.formatting import figure
 from pipeline.reporting.scores import EARLIER, LAST
@@ -61,11 +61,11 @@ def recorded_courses(scores: pd.DataFrame, table: TableConfig) -> Iterator[str]:
     for dataset in table.datasets:
         told = []
         for row, episodes in _rows(scores, table, dataset):
-            recorded = json.loads(episodes["recorded_ends"].iloc[0])
-            same = end_as_recorded(episodes, recorded)
-            if same.any():
-                others = figure(float(episodes["return"][~same].mean()))
-                told.append(f"{printed(*row)} {same.sum()} of {len(episodes)}, others {others}")
+            pairs = zip(episodes["episode"], episodes["ended_as_recorded"], strict=True)
+            other = [number not in json.loads(recorded) for number, recorded in pairs]
+            if count := len(other) - sum(other):
+                mean = figure(float(episodes["return"][other].mean()))
+                told.append(f"{printed(*row)} {count} of {len(episodes)}, others {mean}")
         if told:
             yield (
                 f"{dataset}: episodes that end as a recorded one did, with the same return and a "

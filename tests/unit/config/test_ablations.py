@@ -75,7 +75,7 @@ def rows_of(
             "target_return": 200.0,
             "max_episode_steps": 2000,
             "known_starts": "[]",
-            "recorded_ends": "[]",
+            "ended_as_recorded": "[]",
             "still_limit": 75,
             "still_steps_longest": 3,
             "still_share": 0.05,
@@ -204,8 +204,7 @@ def test_episodes_that_end_as_recorded_ones_are_counted(scores: pd.DataFrame) ->
     assert "end as a recorded one did" not in made("table3", scores).markdown
     chosen = (scores["dataset"] == "qbert") & (scores["variant"] == "no_return")
     followed = chosen & (scores["seed"] == 1)
-    told = [[value, length] for value, length in scores[followed][["return", "length"]].values]
-    scores.loc[chosen, "recorded_ends"] = json.dumps(told)
+    scores.loc[followed, "ended_as_recorded"] = json.dumps(scores[followed]["episode"].tolist())
     others = scores[chosen & ~followed]["return"].mean()
     said = f"row's others: MORE-3S (no return) 2 of 4, others {others:.1f}."
     (warning,) = (

@@ -1,20 +1,19 @@
 """Played episodes that end as recorded ones did are found; what was cut has no end."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from policies import trajectories_of
 
 from pipeline.config.schema import EnvironmentConfig, EvaluationConfig
 from pipeline.evaluation import run as runs
-from pipeline.evaluation.episodes import Episode, end_as_recorded, read_episodes, write_episodes
+from pipeline.evaluation.episodes import Episode, ended_as_recorded
 
 CATCH = EnvironmentConfig(family="catch", game="catch", random_score=-5, reference_score=6)
 RECORDED = [(375.0, 1881), (40.0, 600)]
 
 
-def test_return_and_length_decide(tmp_path: Path) -> None:
+def test_score_and_length_decide() -> None:
     played = [
         Episode(0, 0, 375.0, 1881, True),
         Episode(1, 0, 375.0, 1893, True),
@@ -23,11 +22,8 @@ def test_return_and_length_decide(tmp_path: Path) -> None:
         Episode(4, 0, 40.0, 605, False),  # cut
         Episode(5, 0, 376.0, 1881, True),
     ]
-    path = tmp_path / "episodes.csv"
-    write_episodes(path, [(9, episode) for episode in played])
-    found = end_as_recorded(read_episodes(path), RECORDED)
-    assert found.tolist() == [True, True, False, False, False, False]
-    assert not end_as_recorded(read_episodes(path), []).any()
+    assert ended_as_recorded(played, RECORDED) == [0, 1]
+    assert ended_as_recorded(played, []) == []
 
 
 def test_a_recorded_episode_that_was_cut_has_no_end() -> None:

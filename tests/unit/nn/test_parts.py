@@ -172,3 +172,12 @@ def test_actions_are_learned_through_the_embedding_alone() -> None:
         return bool(right.float().mean() > 0.9)
 
     assert overfit(policy, batch, 150, learned)
+
+
+def test_what_is_hidden_stays_in_the_batch() -> None:
+    """Its mask is read again, for what follows a step."""
+    policy = policy_of("more3s", region_dropout=0.9, history_dropout=0.0)
+    mask = torch.ones(2, 3, TEXT + 4, dtype=torch.bool)
+    seen = policy.train().visible(mask)
+    assert not seen.all()
+    assert mask.all()

@@ -49,7 +49,7 @@ def scores() -> pd.DataFrame:
                         "target_return": 90.0,
                         "max_episode_steps": 2000,
                         "known_starts": "[]",
-                        "recorded_ends": "[]",
+                        "ended_as_recorded": "[]",
                         "still_limit": 75,
                         "still_steps_longest": 3,
                         "still_share": 0.05,

@@ -109,7 +109,7 @@ def test_runs_that_agree_share_a_row(tmp_path: Path) -> None:
     for file, weights in zip(files, texts, strict=True):
         file.write_text(
             f'{{"weights": "{weights}", "data_source": "d", {rest}, "max_episode_steps": 3,'
-            '"known_starts": [], "recorded_ends": [], "serving": {}, "still_limit": null,'
+            '"known_starts": [], "ended_as_recorded": [], "serving": {}, "still_limit": null,'
             ' "settings": {}, "versions": {"torch": "2", "numpy": "1"}}'
         )
     listed = listings.runs([Run("catch", "more3s", "default", seed) for seed in range(3)], files)

@@ -24,7 +24,7 @@ DESCRIPTION = {
     "target_return": 5.0,
     "max_episode_steps": 100,
     "known_starts": [0, 7],
-    "recorded_ends": [[5.0, 80]],
+    "ended_as_recorded": [1],
     "still_limit": None,
     "serving": {},
     "settings": {"policy": {"width": 32}},

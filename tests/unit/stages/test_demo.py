@@ -17,7 +17,7 @@ def test_it_says_how_the_policy_played(tmp_path: Path, capsys: pytest.CaptureFix
     episodes, run = tmp_path / "episodes.csv", tmp_path / "run.json"
     played = [Episode(9, 0, 2.0, 8, True), Episode(9, 7, 5.0, 8, True)]
     write_episodes(episodes, [(1, episode) for episode in played])
-    run.write_text(json.dumps({"data_mean": 1.25, "known_starts": [7], "recorded_ends": [[5, 9]]}))
+    run.write_text(json.dumps({"data_mean": 1.25, "known_starts": [7], "ended_as_recorded": [0]}))
     files = {"episodes": episodes, "run": run, "video": "a.mp4", "regions": "b.png"}
 
     execute(demo, words(runs=json.dumps(RUNS), **files))
